@@ -1,0 +1,66 @@
+// What a component tells the rest of the house about itself: its names and its keys.
+//
+// These tables are the single place where a key is described: the loader checks values against
+// them, `sluice check` explains keys from them, and the pages in docs/components are compared with
+// them by a test.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <string_view>
+
+namespace sluice {
+
+enum class KeyType : unsigned char {
+  Text,      ///< Any text.
+  Integer,   ///< Decimal digits; also k, M, G (powers of ten) which Flume would refuse.
+  Boolean,   ///< true or false in any case; anything else is a problem (Flume: silently false).
+  Millis,    ///< A duration; a bare number means milliseconds. Units: ms s m h d.
+  Seconds,   ///< A duration; a bare number means seconds. Units: ms s m h d.
+  Bytes,     ///< A size; a bare number means bytes. Units: k M G (1000), Ki Mi Gi (1024), also
+             ///< "KB", "MiB".
+  List,      ///< Words separated by blanks (YAML: also a sequence).
+  Choice,    ///< One of `choices`, in any case.
+  Port,      ///< 0..65535; 0 lets the system choose.
+  Path,      ///< A file or directory.
+  Ignored,   ///< Known from Flume, accepted, has no meaning here; `meaning` says why.
+};
+
+/// One key of a component.
+struct Key {
+  std::string_view name;  ///< Flume's exact spelling. "headers.*" stands for every key below it.
+  KeyType type = KeyType::Text;
+  std::string_view default_value = {};  ///< As it would be written in a file; empty: none.
+  std::string_view meaning = {};        ///< One sentence for `sluice check` and the docs.
+  bool required = false;
+  std::int64_t min = std::numeric_limits<std::int64_t>::min();  ///< In the type's own unit.
+  std::int64_t max = std::numeric_limits<std::int64_t>::max();
+  std::string_view choices = {};    ///< Choice: the words, separated by blanks.
+  std::string_view old_names = {};  ///< Deprecated spellings that still work, separated by blanks.
+  /// A value that does not fit is a warning and the default is used, as Flume's memory channel
+  /// does; otherwise the component is left out.
+  bool bad_means_default = false;
+};
+
+/// A type of source, channel, sink or interceptor.
+struct ComponentInfo {
+  std::string_view alias;       ///< "netcat"; compared in any case. Empty: only the class name.
+  std::string_view class_name;  ///< "org.apache.flume.source.NetcatSource"; empty: not Flume's.
+  std::string_view meaning;     ///< One sentence.
+  std::span<const Key> keys;
+  bool built = true;  ///< false: known from Flume, not built yet; such a component is left out.
+  /// Names of the key that holds its batch size, for Flume's rule that it must not exceed the
+  /// channel's transactionCapacity; empty: Flume does not judge this component.
+  std::string_view batch_size_key = {};
+};
+
+/// Every type the agent knows. The spans outlive everything that is made from them.
+struct Catalog {
+  std::span<const ComponentInfo* const> sources;
+  std::span<const ComponentInfo* const> channels;
+  std::span<const ComponentInfo* const> sinks;
+  std::span<const ComponentInfo* const> interceptors;
+};
+
+}  // namespace sluice

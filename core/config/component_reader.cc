@@ -1,0 +1,261 @@
+#include "core/config/component_reader.h"
+
+#include <algorithm>
+
+#include "core/config/values.h"
+
+namespace sluice {
+namespace {
+
+constexpr std::string_view kBuilder = "$Builder";
+
+std::string type_name(const ComponentInfo& info) {
+  return std::string(info.alias.empty() ? info.class_name : info.alias);
+}
+
+bool matches(std::string_view pattern, std::string_view key) {
+  if (!pattern.ends_with(".*")) return pattern == key;
+  const std::string_view stem = pattern.substr(0, pattern.size() - 1);
+  return key.size() > stem.size() && key.starts_with(stem);
+}
+
+bool lists_word(std::string_view words, std::string_view word) {
+  const std::vector<std::string> all = parse_list(words);
+  return std::find(all.begin(), all.end(), word) != all.end();
+}
+
+const Key* find_key(const ComponentInfo& info, std::string_view name) {
+  const auto exact = std::find_if(info.keys.begin(), info.keys.end(), [&](const Key& key) {
+    return key.name == name || lists_word(key.old_names, name);
+  });
+  if (exact != info.keys.end()) return &*exact;
+  const auto family = std::find_if(info.keys.begin(), info.keys.end(),
+                                   [&](const Key& key) { return matches(key.name, name); });
+  return family == info.keys.end() ? nullptr : &*family;
+}
+
+bool is_set(const RawComponent& raw, const Key& key) {
+  if (raw.find(key.name) != nullptr) return true;
+  const std::vector<std::string> old = parse_list(key.old_names);
+  return std::any_of(old.begin(), old.end(),
+                     [&](const std::string& name) { return raw.find(name) != nullptr; });
+}
+
+/// "Largest number of events. Default: 100."
+std::string explain(const Key& key) {
+  std::string text(key.meaning);
+  if (!key.choices.empty()) text += " One of: " + std::string(key.choices) + ".";
+  if (!key.default_value.empty()) text += " Default: " + std::string(key.default_value) + ".";
+  return text;
+}
+
+}  // namespace
+
+const RawKey* RawComponent::find(std::string_view key) const {
+  const auto found = std::find_if(keys.begin(), keys.end(), [&](const RawKey& each) {
+    return each.name == key && !each.entry->value.empty();
+  });
+  return found == keys.end() ? nullptr : &*found;
+}
+
+RawComponent RawComponent::below(std::string_view prefix, std::string label_below) const {
+  const std::string stem = std::string(prefix) + ".";
+  RawComponent result;
+  result.label = std::move(label_below);
+  result.name = prefix.substr(prefix.rfind('.') + 1);
+  result.where = where;
+  for (const RawKey& key : keys) {
+    if (!key.name.starts_with(stem) || key.name.size() == stem.size()) continue;
+    if (result.keys.empty()) result.where = key_part_at(*key.entry, key.offset);
+    result.keys.push_back(
+        {key.name.substr(stem.size()), key.entry, key.offset + stem.size(), key.order});
+  }
+  return result;
+}
+
+const ComponentInfo* find_type(std::span<const ComponentInfo* const> types, std::string_view name) {
+  std::string_view plain = name;
+  if (plain.ends_with(kBuilder)) plain.remove_suffix(kBuilder.size());
+  for (const ComponentInfo* info : types) {
+    std::string_view class_name = info->class_name;
+    if (class_name.ends_with(kBuilder)) class_name.remove_suffix(kBuilder.size());
+    if (!info->alias.empty() && equal_ignoring_case(info->alias, name)) return info;
+    if (!class_name.empty() && class_name == plain) return info;
+  }
+  return nullptr;
+}
+
+std::string ComponentReader::type_hint(std::string_view name,
+                                       std::span<const ComponentInfo* const> types) {
+  if (const std::size_t hash = name.find('#'); hash != std::string_view::npos) {
+    return "a comment behind a value is part of the value; it needs a line of its own";
+  }
+  std::vector<std::string_view> names;
+  for (const ComponentInfo* info : types) {
+    if (!info->alias.empty()) names.push_back(info->alias);
+    if (!info->class_name.empty()) names.push_back(info->class_name);
+  }
+  const std::string_view near_name = nearest(name, names);
+  if (!near_name.empty()) {
+    const ComponentInfo* info = find_type(types, near_name);
+    return "did you mean '" + std::string(near_name) + "'? " + std::string(info->meaning);
+  }
+  if (name.find('.') != std::string_view::npos) {
+    return "a Java class of your own cannot be loaded by a native agent";
+  }
+  std::string known;
+  for (const ComponentInfo* info : types) {
+    if (info->built) known += (known.empty() ? "" : ", ") + type_name(*info);
+  }
+  return "types that are built: " + known;
+}
+
+const ComponentInfo* ComponentReader::type_of(const RawComponent& raw, std::string_view kind,
+                                              std::span<const ComponentInfo* const> types,
+                                              std::vector<Reason>& reasons) {
+  const RawKey* type = raw.find("type");
+  if (type == nullptr) {
+    error(raw.where, raw.label + " has no type",
+          "Component has no type. Cannot configure. " + printable(raw.name));
+    reasons.push_back({"it has no type", raw.where});
+    return nullptr;
+  }
+  const std::string& name = type->entry->value;
+  const Position& where = type->entry->value_at;
+  const ComponentInfo* info = find_type(types, name);
+  if (info == nullptr) {
+    error(where, "unknown " + std::string(kind) + " type " + quoted(name) + " of " + raw.label,
+          type_hint(name, types));
+    reasons.push_back({"its type " + quoted(name) + " is not known", where});
+    return nullptr;
+  }
+  if (!info->built) {
+    error(where, std::string(kind) + " type " + quoted(name) + " of " + raw.label +
+                     " is known from Flume, but not built yet",
+          std::string(info->meaning));
+    reasons.push_back({"its type " + quoted(name) + " is not built yet", where, true});
+    return nullptr;
+  }
+  return info;
+}
+
+std::optional<Settings> ComponentReader::settings_of(const RawComponent& raw,
+                                                     const ComponentInfo& info,
+                                                     std::span<const std::string_view> common,
+                                                     std::vector<Reason>& reasons) {
+  Values values;
+  std::vector<Reason> own;
+  for (const RawKey& key : raw.keys) read_key(raw, key, info, common, values, own);
+  for (const Key& key : info.keys) {
+    if (!key.required || is_set(raw, key)) continue;
+    error(raw.where, raw.label + " needs the key '" + std::string(key.name) + "'", explain(key));
+    own.push_back({"its key '" + std::string(key.name) + "' is missing", raw.where});
+  }
+  if (const RawKey* type = raw.find("type")) {
+    values.try_emplace("type",
+                       Settings::Value{type->entry->value, type->entry->value_at, type->order});
+  }
+  reasons.insert(reasons.end(), own.begin(), own.end());
+  if (!own.empty()) return std::nullopt;
+  return Settings(raw.label, raw.name, info, std::move(values));
+}
+
+void ComponentReader::read_key(const RawComponent& raw, const RawKey& key,
+                               const ComponentInfo& info, std::span<const std::string_view> common,
+                               Values& values, std::vector<Reason>& reasons) {
+  const Entry& entry = *key.entry;
+  const Position key_at = key_part_at(entry, key.offset);
+  if (entry.value.empty()) {
+    warning(key_at, "Configuration property ignored: " + quoted(entry.key) + " has no value");
+    return;
+  }
+  const Key* known = find_key(info, key.name);
+  if (known == nullptr) {
+    const bool is_common = std::any_of(common.begin(), common.end(), [&](std::string_view pattern) {
+      return matches(pattern, key.name);
+    });
+    if (!is_common) unknown_key(raw, key, info, common);
+    return;
+  }
+  std::string name = key.name;
+  if (lists_word(known->old_names, key.name)) {
+    name = known->name;
+    warning(key_at, "'" + printable(key.name) + "' is the old name of '" + name + "'",
+            explain(*known));
+    if (raw.find(name) != nullptr) return;  // the new name is set too, and wins
+  }
+  if (known->type == KeyType::Ignored) {
+    note(key_at, "'" + printable(key.name) + "' has no meaning here", std::string(known->meaning));
+  }
+  if (const Status status = check_value(*known, entry.value); !status.ok()) {
+    const std::string problem = name + " of " + raw.label + ": " + status.message();
+    if (known->bad_means_default) {
+      warning(entry.value_at, problem + "; the default is used, as Flume does", explain(*known));
+      return;
+    }
+    error(entry.value_at, problem, explain(*known));
+    reasons.push_back({"its " + name + ": " + status.message(), entry.value_at});
+    return;
+  }
+  values[name] = {entry.value, entry.value_at, key.order};
+}
+
+void ComponentReader::unknown_key(const RawComponent& raw, const RawKey& key,
+                                  const ComponentInfo& info,
+                                  std::span<const std::string_view> common) {
+  std::vector<std::string_view> names;
+  for (const Key& each : info.keys) names.push_back(each.name);
+  names.insert(names.end(), common.begin(), common.end());
+  // For "prefix.anything" the prefix is what can be misspelt.
+  std::vector<std::string_view> stems;
+  for (std::string_view name : names) {
+    if (name.ends_with(".*")) stems.push_back(name.substr(0, name.size() - 2));
+  }
+  std::string hint;
+  const std::string_view near_name = nearest(key.name, names);
+  const std::size_t dot = key.name.find('.');
+  if (!near_name.empty()) {
+    const Key* near_key = find_key(info, near_name);
+    hint = "did you mean '" + std::string(near_name) + "'?";
+    if (near_key != nullptr) hint += " " + explain(*near_key);
+  } else if (dot != std::string::npos) {
+    const std::string_view stem = nearest(std::string_view(key.name).substr(0, dot), stems);
+    if (!stem.empty()) {
+      hint = "did you mean '" + std::string(stem) + printable(key.name.substr(dot)) + "'?";
+    }
+  }
+  if (hint.empty()) {
+    for (const Key& each : info.keys) {
+      hint += (hint.empty() ? type_name(info) + " knows: " : ", ") + std::string(each.name);
+    }
+  }
+  warning(key_part_at(*key.entry, key.offset),
+          "unknown key " + quoted(key.name) + " of " + raw.label + " (" + type_name(info) +
+              "); it is ignored",
+          hint);
+}
+
+std::string_view ComponentReader::nearest(std::string_view word,
+                                          const std::vector<std::string_view>& names) {
+  constexpr std::size_t kProblemsMax = 1000;
+  return diagnostics_.size() > kProblemsMax ? std::string_view() : nearest_name(word, names);
+}
+
+void ComponentReader::say(Severity severity, Position where, std::string message,
+                          std::string hint) {
+  diagnostics_.push_back({severity, std::move(where), std::move(message), std::move(hint)});
+}
+
+void ComponentReader::error(Position where, std::string message, std::string hint) {
+  say(Severity::Error, std::move(where), std::move(message), std::move(hint));
+}
+
+void ComponentReader::warning(Position where, std::string message, std::string hint) {
+  say(Severity::Warning, std::move(where), std::move(message), std::move(hint));
+}
+
+void ComponentReader::note(Position where, std::string message, std::string hint) {
+  say(Severity::Note, std::move(where), std::move(message), std::move(hint));
+}
+
+}  // namespace sluice

@@ -1,0 +1,70 @@
+// What an agent will run: its components, wired, and everything that is left out and why.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/config/component.h"
+#include "core/config/diagnostics.h"
+#include "core/config/settings.h"
+#include "core/config/tree.h"
+
+namespace sluice {
+
+struct ChannelPlan {
+  Settings settings;
+};
+
+struct InterceptorPlan {
+  Settings settings;
+};
+
+struct SourcePlan {
+  Settings settings;
+  std::vector<std::string> channels;           ///< Required ones, in the order of the file.
+  std::vector<std::string> optional_channels;  ///< selector.optional; not in `channels` too.
+  std::vector<InterceptorPlan> interceptors;
+};
+
+struct SinkPlan {
+  Settings settings;
+  std::string channel;
+};
+
+/// A component that the file wants and the agent runs without.
+struct LeftOut {
+  std::string component;   ///< "sink k1"
+  std::string because;     ///< "its channel c1 is left out"
+  Position where;          ///< Of the cause.
+  bool not_built = false;  ///< The cause is ours: Flume has it, Sluice does not have it yet.
+};
+
+enum class Verdict : unsigned char {
+  Runs,         ///< Everything that is listed runs.
+  RunsWithout,  ///< Some of it runs; `left_out` says what does not.
+  NotBuiltYet,  ///< Nothing runs, because of components that are not built yet.
+  NothingToRun  ///< Nothing runs, because of what is in the file.
+};
+
+/// "runs", "runs without", "not built yet", "nothing to run".
+std::string_view to_string(Verdict verdict) noexcept;
+
+/// What one agent of the files amounts to. Every channel, source and sink in it is complete: its
+/// settings are checked and what it refers to is in the plan too.
+struct Plan {
+  std::string agent;
+  std::vector<ChannelPlan> channels;
+  std::vector<SourcePlan> sources;
+  std::vector<SinkPlan> sinks;
+  std::vector<LeftOut> left_out;
+  std::vector<Diagnostic> diagnostics;
+  Verdict verdict = Verdict::NothingToRun;
+};
+
+/// Validates in Flume's order with Flume's consequences: what is broken is left out, with all that
+/// cannot live without it, and the rest runs. Never fails: an agent that is not in the tree is an
+/// error in the plan. `catalog` must outlive the plan.
+Plan make_plan(const Tree& tree, const std::string& agent, const Catalog& catalog);
+
+}  // namespace sluice
