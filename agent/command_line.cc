@@ -1,0 +1,345 @@
+#include "agent/command_line.h"
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <functional>
+#include <utility>
+
+#include "core/config/diagnostics.h"
+#include "core/config/values.h"
+
+namespace sluice {
+namespace {
+
+constexpr std::string_view kEnvironmentResolver =
+    "org.apache.flume.node.EnvVarResolverProperties";
+
+enum class Meaning : unsigned char {
+  Name, ConfFile, ConfUri, ConfDir, PollInterval, Once, Strict, Json, DryRun, NoReload,
+  IgnoreFlumeLog, Help, Version, ZooKeeper, NoMeaning,
+};
+
+struct Flag {
+  std::string_view long_name;
+  std::string_view short_name;  ///< Without its dash; may have several letters, as in Flume.
+  Meaning meaning;
+  bool takes_argument;
+  std::string_view why = {};  ///< NoMeaning: what to tell.
+};
+
+constexpr std::array<Flag, 21> kFlags = {{
+    {"name", "n", Meaning::Name, true},
+    {"conf-file", "f", Meaning::ConfFile, true},
+    {"conf-uri", "u", Meaning::ConfUri, true},
+    {"conf", "c", Meaning::ConfDir, true},
+    {"poll-interval", "i", Meaning::PollInterval, true},
+    {"once", "", Meaning::Once, false},
+    {"strict", "", Meaning::Strict, false},
+    {"json", "", Meaning::Json, false},
+    {"dryrun", "d", Meaning::DryRun, false},
+    {"no-reload-conf", "", Meaning::NoReload, false},
+    {"ignore-flume-log", "", Meaning::IgnoreFlumeLog, false},
+    {"help", "h", Meaning::Help, false},
+    {"version", "v", Meaning::Version, false},
+    {"zkConnString", "z", Meaning::ZooKeeper, true},
+    {"zkBasePath", "p", Meaning::ZooKeeper, true},
+    {"classpath", "C", Meaning::NoMeaning, true, "there is no Java class path here"},
+    {"plugins-path", "", Meaning::NoMeaning, true, "Java plug-ins cannot be loaded"},
+    {"auth-provider", "a", Meaning::NoMeaning, true, "configuration over HTTP is not built yet"},
+    {"conf-provider", "prov", Meaning::NoMeaning, true, "Java classes cannot be loaded"},
+    {"conf-user", "user", Meaning::NoMeaning, true, "configuration over HTTP is not built yet"},
+    {"conf-password", "pwd", Meaning::NoMeaning, true, "configuration over HTTP is not built yet"},
+}};
+
+/// Flags of Flume that take an argument but are only remembered to be told about.
+constexpr Flag kBackupDirectory = {"backup-directory", "b", Meaning::NoMeaning, true,
+                                   "the running configuration is kept when a reload fails"};
+
+const Flag* find_flag(std::string_view name, bool two_dashes) {
+  const auto same = [&](const Flag& flag) {
+    // commons-cli takes a long name behind one dash too; a short one needs exactly one.
+    return name == flag.long_name || (!two_dashes && !name.empty() && name == flag.short_name);
+  };
+  const auto found = std::find_if(kFlags.begin(), kFlags.end(), same);
+  if (found != kFlags.end()) return &*found;
+  return same(kBackupDirectory) ? &kBackupDirectory : nullptr;
+}
+
+class Parser {
+ public:
+  explicit Parser(const std::vector<std::string>& arguments) : arguments_(arguments) {}
+
+  Result<CommandLine> run() {
+    if (Status status = read_verb(); !status.ok()) return status;
+    while (next_ < arguments_.size()) {
+      if (Status status = read_argument(arguments_[next_++]); !status.ok()) return status;
+    }
+    if (Status status = finish(); !status.ok()) return status;
+    return std::move(line_);
+  }
+
+ private:
+  Status read_verb() {
+    static constexpr std::array<std::pair<std::string_view, Verb>, 7> kVerbs = {
+        {{"agent", Verb::Agent}, {"node", Verb::Agent}, {"check", Verb::Check},
+         {"version", Verb::Version}, {"--version", Verb::Version}, {"help", Verb::Help},
+         {"--help", Verb::Help}}};
+    const std::string word = arguments_.empty() ? "" : arguments_.front();
+    if (word == "avro-client" || word == "tool") {
+      return Invalid("Error: '" + word + "' is known from Flume, but not built yet");
+    }
+    for (const auto& [name, verb] : kVerbs) {
+      if (word != name) continue;
+      line_.verb = verb;
+      next_ = 1;
+      if (word == "node") {
+        line_.warnings.emplace_back(
+            "Warning: The \"node\" command is deprecated. Please use \"agent\" instead.");
+      }
+      return {};
+    }
+    if (word == "-h") return {};  // Verb::Help; the rest is read as flags
+    return Invalid("Error: Unknown or unspecified command '" + printable(word) +
+                   "'\nknown: agent, check, version, help (sluice help explains them)");
+  }
+
+  Status read_argument(const std::string& argument) {
+    if (argument.size() < 2 || argument.front() != '-') return positional(argument);
+    if (argument.starts_with("-D")) return define(argument.substr(2));
+    for (std::string_view java : {"-X", "-agentlib", "-agentpath", "-javaagent"}) {
+      if (!argument.starts_with(java)) continue;
+      warn(argument, "it is for a Java machine, and there is none here");
+      return {};
+    }
+    const bool two_dashes = argument.starts_with("--");
+    std::string name = argument.substr(two_dashes ? 2 : 1);
+    std::optional<std::string> value;
+    if (const std::size_t equals = name.find('='); equals != std::string::npos) {
+      value = name.substr(equals + 1);
+      name.resize(equals);
+    }
+    const Flag* flag = find_flag(name, two_dashes);
+    if (flag == nullptr) return unknown(argument, name);
+    if (flag->takes_argument && !value) {
+      if (next_ == arguments_.size()) {
+        return Invalid("Error: Option " + printable(argument) + " requires an argument");
+      }
+      value = arguments_[next_++];
+    }
+    return apply(*flag, argument, value.value_or(""));
+  }
+
+  Status unknown(const std::string& argument, const std::string& name) const {
+    std::vector<std::string_view> names;
+    for (const Flag& flag : kFlags) names.push_back(flag.long_name);
+    const std::string_view nearest = nearest_name(name, names);
+    std::string message = "Unrecognized option: " + printable(argument);
+    if (!nearest.empty()) message += " (did you mean --" + std::string(nearest) + "?)";
+    return Invalid(std::move(message));
+  }
+
+  /// What a shell leaves of "\ # comment" in a tutorial, or a file name behind check.
+  Status positional(const std::string& argument) {
+    const bool blank = trim(argument).empty();
+    if (line_.verb == Verb::Check && !blank) {
+      line_.conf_files.push_back(argument);
+    } else {
+      const std::string why = blank ? ": a line ends in a backslash with a blank behind it" : "";
+      line_.warnings.push_back("'" + printable(argument) + "' on the command line is ignored" + why);
+    }
+    return {};
+  }
+
+  Status define(const std::string& text) {
+    const std::size_t equals = text.find('=');
+    if (text.empty() || equals == 0) {
+      return Invalid("Error: -D needs a name: -Dname=value");
+    }
+    // Java takes -Dname for an empty value.
+    line_.properties[text.substr(0, equals)] =
+        equals == std::string::npos ? "" : text.substr(equals + 1);
+    return {};
+  }
+
+  Status apply(const Flag& flag, const std::string& typed, std::string value) {
+    switch (flag.meaning) {
+      case Meaning::Name: line_.agent = std::move(value); break;
+      case Meaning::ConfFile: line_.conf_files.push_back(std::move(value)); break;
+      case Meaning::ConfUri: return add_uri(value);
+      case Meaning::ConfDir: line_.conf_dir = std::move(value); break;
+      case Meaning::PollInterval: return poll_interval(value);
+      case Meaning::Once: line_.once = true; break;
+      case Meaning::Strict: line_.strict = true; break;
+      case Meaning::Json: line_.json = true; break;
+      case Meaning::DryRun: line_.dry_run = true; break;
+      case Meaning::NoReload: line_.no_reload = true; break;
+      case Meaning::IgnoreFlumeLog: line_.ignore_flume_log = true; break;
+      case Meaning::Help: line_.verb = Verb::Help; break;
+      case Meaning::Version: line_.verb = Verb::Version; break;
+      case Meaning::ZooKeeper:
+        return Invalid("Error: " + printable(typed) +
+                       ": configuration from ZooKeeper is not built; give a file with --conf-file");
+      case Meaning::NoMeaning: warn(typed, std::string(flag.why)); break;
+    }
+    return {};
+  }
+
+  Status add_uri(const std::string& uri) {
+    constexpr std::string_view kFile = "file:";
+    if (uri.starts_with("http:") || uri.starts_with("https:") || uri.starts_with("classpath:")) {
+      return Invalid("Error: --conf-uri " + printable(uri) +
+                     ": only file: is built yet; fetch it and give it with --conf-file");
+    }
+    std::string path = uri.starts_with(kFile) ? uri.substr(kFile.size()) : uri;
+    if (path.starts_with("//")) path.erase(0, 2);
+    line_.conf_files.push_back(std::move(path));
+    return {};
+  }
+
+  Status poll_interval(const std::string& text) {
+    Result<std::int64_t> seconds = parse_integer(text);
+    if (!seconds.ok() || *seconds < 0) {
+      return Invalid("Error: --poll-interval: " + quoted(text) + " is not a number of seconds");
+    }
+    if (*seconds > 0) line_.poll_interval = std::chrono::seconds(*seconds);
+    return {};
+  }
+
+  void warn(const std::string& what, const std::string& why) {
+    line_.warnings.push_back(printable(what) + " has no meaning here: " + why);
+  }
+
+  Status finish() {
+    if (line_.verb == Verb::Help || line_.verb == Verb::Version) return {};
+    // Flume's words, sic, and in its order.
+    if (line_.verb == Verb::Agent && line_.agent.empty()) {
+      return Invalid("Missing required option: n (--name <agent>)");
+    }
+    if (line_.conf_files.empty()) {
+      return Invalid("No configuiration was provided (--conf-file <file>)");
+    }
+    return check_files();
+  }
+
+  /// A relative file is not looked for below --conf, as in Flume; but that is often what was meant.
+  Status check_files() const {
+    for (const std::string& file : line_.conf_files) {
+      std::error_code error;
+      if (std::filesystem::exists(file, error) || line_.conf_dir.empty()) continue;
+      const std::filesystem::path beneath = std::filesystem::path(line_.conf_dir) / file;
+      if (!std::filesystem::path(file).is_relative() || !std::filesystem::exists(beneath, error)) {
+        continue;
+      }
+      return Invalid("The specified configuration file does not exist: " + printable(file) +
+                     "\n--conf does not select the file; did you mean --conf-file " +
+                     printable(beneath.string()) + "?");
+    }
+    return {};
+  }
+
+  const std::vector<std::string>& arguments_;
+  std::size_t next_ = 0;
+  CommandLine line_;
+};
+
+std::optional<log::Level> level_of(std::string_view word) {
+  static constexpr std::array<std::pair<std::string_view, log::Level>, 8> kLevels = {
+      {{"ALL", log::Level::Trace}, {"TRACE", log::Level::Trace}, {"DEBUG", log::Level::Debug},
+       {"INFO", log::Level::Info}, {"WARN", log::Level::Warn}, {"ERROR", log::Level::Error},
+       {"FATAL", log::Level::Error}, {"OFF", log::Level::Off}}};
+  for (const auto& [name, level] : kLevels) {
+    if (equal_ignoring_case(name, word)) return level;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::string CommandLine::property(std::string_view key) const {
+  const auto found = properties.find(key);
+  return found == properties.end() ? std::string() : found->second;
+}
+
+log::Options CommandLine::log_options() const {
+  log::Options options;
+  std::string words = property("flume.root.logger");
+  std::replace(words.begin(), words.end(), ',', ' ');
+  const bool file_named = properties.count("flume.log.dir") > 0 ||
+                          properties.count("flume.log.file") > 0;
+  bool console = false;
+  bool file = false;
+  for (const std::string& word : parse_list(words)) {
+    if (const auto level = level_of(word)) options.level = *level;
+    console = console || equal_ignoring_case(word, "console");
+    file = file || equal_ignoring_case(word, "LOGFILE") || equal_ignoring_case(word, "DAILY");
+  }
+  options.console = console || !(file || file_named);
+  const std::string dir = property("flume.log.dir");
+  const std::string name = property("flume.log.file");
+  options.file_path = (std::filesystem::path(dir.empty() ? "./logs" : dir) /
+                       (name.empty() ? "flume.log" : name)).string();
+  return options;
+}
+
+std::optional<MonitoringChoice> CommandLine::monitoring() const {
+  const auto type = properties.find("flume.monitoring.type");
+  if (type == properties.end()) return std::nullopt;
+  MonitoringChoice choice;
+  choice.type = type->second;
+  if (Result<std::uint16_t> port = parse_port(property("flume.monitoring.port")); port.ok()) {
+    choice.port = *port;
+  }
+  return choice;
+}
+
+LoadOptions CommandLine::load_options() const {
+  LoadOptions options;
+  options.files = conf_files;
+  options.sources.system_properties = properties;
+  options.sources.bare_environment = property("propertiesImplementation") == kEnvironmentResolver;
+  return options;
+}
+
+std::string usage_text() {
+  return R"(Usage: sluice <command> [options]      (flume-ng is a second name of the same program)
+
+commands:
+  agent      run an agent
+  check      explain a configuration: every problem, what runs, what is left out
+  version    show the version
+  help       show this text
+
+agent and check:
+  --conf-file, -f <file>    the configuration, Flume properties or YAML; several: later wins
+  --name, -n <agent>        the agent in it (check: every agent when absent)
+  --conf, -c <dir>          taken as Flume does; does not select the file
+  -Dproperty=value          a property: ${sys:property} in the file, and those below
+
+agent:
+  --once                    end with status 0 when finite sources are drained
+  --strict                  refuse to start when anything would be left out
+  --dryrun, -d              check and print, but do not run
+  --no-reload-conf          read the file only once
+  --poll-interval, -i <s>   seconds between looks at the file
+  --conf-uri, -u <uri>      file: only
+  --ignore-flume-log        start beside a Flume file channel's undrained files
+
+check:
+  --json                    the report as JSON
+
+properties:
+  -Dflume.root.logger=LEVEL,console|LOGFILE    -Dflume.log.dir=<dir>    -Dflume.log.file=<name>
+  -Dflume.monitoring.type=http                 -Dflume.monitoring.port=<port>
+  -DpropertiesImplementation=org.apache.flume.node.EnvVarResolverProperties   ${VAR} is $VAR
+
+Flume's -X..., --classpath, --plugins-path, --conf-provider and the like are taken and have no
+effect. Exit status: 0 all well; check: 1 something is left out; 2 unreadable file or wrong usage.
+)";
+}
+
+Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments) {
+  return Parser(arguments).run();
+}
+
+}  // namespace sluice

@@ -1,0 +1,63 @@
+// What a person typed: Flume's command line, and ours.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/log.h"
+#include "core/base/status.h"
+#include "core/config/tree.h"
+
+namespace sluice {
+
+enum class Verb : unsigned char { Agent, Check, Version, Help };
+
+/// -Dflume.monitoring.*
+struct MonitoringChoice {
+  std::string type;  ///< As typed: "http", "ganglia", a class name.
+  std::uint16_t port = 41414;
+};
+
+/// A parsed command line. Plain data.
+struct CommandLine {
+  Verb verb = Verb::Help;
+  std::string agent;  ///< --name; empty for check means every agent.
+  std::string conf_dir;
+  std::vector<std::string> conf_files;
+  std::map<std::string, std::string, std::less<>> properties;  ///< -Dkey=value
+  std::optional<std::chrono::seconds> poll_interval;
+  bool once = false;
+  bool strict = false;
+  bool json = false;
+  bool dry_run = false;
+  bool no_reload = false;
+  bool ignore_flume_log = false;
+  /// What was typed and has no meaning here, a sentence each.
+  std::vector<std::string> warnings;
+
+  /// "" when -Dkey was not given.
+  std::string property(std::string_view key) const;
+  /// Where the log goes: -Dflume.root.logger=LEVEL,console|LOGFILE, -Dflume.log.dir, .file.
+  /// Without them: INFO on the console. Words that are no level or appender are passed over.
+  log::Options log_options() const;
+  /// Nothing when no -Dflume.monitoring.type was given.
+  std::optional<MonitoringChoice> monitoring() const;
+  /// The files and where ${...} finds its values.
+  LoadOptions load_options() const;
+};
+
+/// Reads the arguments behind the program's name.
+///
+/// Takes every flag that Flume takes, long, short and -single; what has no meaning here is a
+/// warning. Errors: Invalid, with what to print on stderr before exiting with status 2.
+Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments);
+
+/// What `help` prints.
+std::string usage_text();
+
+}  // namespace sluice
