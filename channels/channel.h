@@ -1,0 +1,165 @@
+// The meeting point of one agent: sources put batches in, sinks take batches out.
+#pragma once
+
+#include <boost/container/small_vector.hpp>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <utility>
+
+#include "core/base/clock.h"
+#include "core/base/status.h"
+#include "core/event/batch.h"
+#include "core/event/memory_account.h"
+#include "core/metrics/counters.h"
+
+namespace sluice {
+
+class Channel;
+class Commit;
+
+/// Bounds on one take(). A single event larger than bytes_max is still returned alone.
+struct TakeLimit {
+  std::uint32_t events_max = 100;
+  /// Byte streams have no unit that a count would cut: up to so many bytes of bodies are taken even
+  /// where that is more than events_max events. 0: events_max alone decides.
+  std::uint64_t bytes_at_least = 0;
+  std::uint64_t bytes_max = 4 << 20;  ///< Of bodies, headers not counted.
+  milliseconds wait_max{1000};        ///< How long an empty channel may block the caller.
+};
+
+/// Room in a channel for one batch. Destroyed unused, it is given back. Movable.
+class Reservation {
+ public:
+  Reservation() noexcept = default;
+  Reservation(Channel* channel, Batch batch) noexcept
+      : channel_(channel), batch_(std::move(batch)) {}
+  Reservation(Reservation&& other) noexcept
+      : channel_(std::exchange(other.channel_, nullptr)), batch_(std::move(other.batch_)) {}
+  Reservation& operator=(Reservation&& other) noexcept;
+  ~Reservation();
+
+  Channel* channel() const noexcept { return channel_; }
+  /// What will be put: the reserved batch, or a compact copy of it.
+  const Batch& batch() const noexcept { return batch_; }
+
+ private:
+  friend class Commit;
+  Channel* channel_ = nullptr;
+  Batch batch_;
+};
+
+/// Events handed to one reader and not yet committed.
+///
+/// Destroying it uncommitted returns them to the head of the channel, oldest first, and tells the
+/// next taker; that never blocks and never fails. One owner at a time; movable.
+class Taken {
+ public:
+  /// A part of the channel's queue as it was put, with its place in the order.
+  struct Piece {
+    std::uint64_t sequence = 0;  ///< Of its first event.
+    Batch batch;
+  };
+
+  using Pieces = boost::container::small_vector<Piece, 1>;
+
+  Taken() noexcept = default;
+  /// `copied`: what is charged when `batch` is a copy of several pieces.
+  Taken(Channel* channel, Pieces pieces, Batch batch, MemoryCharge copied = {}) noexcept
+      : channel_(channel),
+        pieces_(std::move(pieces)),
+        batch_(std::move(batch)),
+        copied_(std::move(copied)) {}
+  Taken(Taken&& other) noexcept
+      : channel_(std::exchange(other.channel_, nullptr)),
+        pieces_(std::move(other.pieces_)),
+        batch_(std::move(other.batch_)),
+        copied_(std::move(other.copied_)) {}
+  Taken& operator=(Taken&& other) noexcept;
+  ~Taken();
+
+  /// Views into the channel's slabs (see the lifetime rule in core/event/batch.h).
+  const Batch& batch() const noexcept { return batch_; }
+  bool empty() const noexcept { return batch_.empty(); }
+
+  /// Cuts the first `events` off, to be committed alone. REQUIRES: events <= batch().size().
+  Taken split_front(std::uint32_t events);
+
+  /// For channels, which give pieces out and get them back.
+  const Pieces& pieces() const noexcept { return pieces_; }
+
+ private:
+  friend class Commit;
+  Channel* channel_ = nullptr;
+  Pieces pieces_;
+  Batch batch_;
+  MemoryCharge copied_;
+};
+
+/// A bounded queue of events. Thread-safe: any number of sources and sinks may use it at once.
+///
+/// Sources do not call it themselves (ChannelProcessor does), nor do sinks (SinkRunner does).
+class Channel {
+ public:
+  explicit Channel(std::string name) : name_(std::move(name)) {}
+  virtual ~Channel() = default;
+  Channel(const Channel&) = delete;
+  Channel& operator=(const Channel&) = delete;
+
+  const std::string& name() const noexcept { return name_; }
+
+  /// Makes the channel ready. Errors: Retry, Invalid.
+  virtual Status open() = 0;
+  /// No more puts; what is inside can still be taken. Wakes everybody who waits.
+  virtual void close() = 0;
+
+  /// Claims room for the whole batch, or for nothing.
+  ///
+  /// Waits for room until `deadline` or stop. A batch larger than the channel is let in alone, once
+  /// the channel is empty. Errors: Retry (the deadline passed), Closed (stop, or close() was called).
+  virtual Result<Reservation> reserve(const Batch& batch, Deadline deadline,
+                                      std::stop_token stop) = 0;
+
+  /// The oldest events that nobody holds; shares their slabs, copies nothing but small neighbours.
+  ///
+  /// An empty result means that wait_max passed, or stop, or that the channel is drained(); a partial
+  /// one is never held back for more.
+  virtual Taken take(const TakeLimit& limit, std::stop_token stop) = 0;
+
+  /// Closed, and nothing is left inside or in the hands of a taker.
+  virtual bool drained() const = 0;
+
+  virtual std::uint64_t size_events() const noexcept = 0;  ///< Committed, not yet out for good.
+  virtual std::uint64_t capacity_events() const noexcept = 0;
+  virtual std::uint64_t transaction_capacity() const noexcept = 0;
+
+  /// How long a put waits for room before `onFull = reject` refuses it.
+  virtual milliseconds keep_alive() const noexcept = 0;
+
+  const ChannelCounters& counters() const noexcept { return counters_; }
+  /// What this channel pays for.
+  virtual const MemoryAccount& account() const noexcept = 0;
+
+ protected:
+  ChannelCounters counters_;
+
+ private:
+  friend class Commit;
+  friend class Reservation;
+  friend class Taken;
+
+  /// The reserved batch becomes visible to takers.
+  virtual void publish(Reservation& room) noexcept = 0;
+  /// The room is given back.
+  virtual void cancel(Reservation& room) noexcept = 0;
+  /// The events are out for good: capacity is free, receipts are settled.
+  virtual void finish(Taken& events) noexcept = 0;
+  /// The events go back to the head.
+  virtual void put_back(Taken& events) noexcept = 0;
+
+  const std::string name_;
+};
+
+}  // namespace sluice

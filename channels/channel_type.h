@@ -1,0 +1,23 @@
+// A type of channel: its tables and how to make one.
+#pragma once
+
+#include <memory>
+
+#include "channels/channel.h"
+#include "core/config/settings.h"
+#include "core/event/slab.h"
+
+namespace sluice {
+
+/// What a channel is given. Everything outlives it.
+struct ChannelContext {
+  SlabPool& pool;
+  std::uint64_t memory_share_bytes;  ///< Of the agent's memory limit, when the file names none.
+};
+
+struct ChannelType {
+  const ComponentInfo* info;
+  std::unique_ptr<Channel> (*make)(const Settings& settings, ChannelContext context);
+};
+
+}  // namespace sluice

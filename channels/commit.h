@@ -1,0 +1,68 @@
+// The one atomic write of an agent.
+#pragma once
+
+#include <boost/container/small_vector.hpp>
+#include <functional>
+#include <string>
+
+#include "channels/channel.h"
+
+namespace sluice {
+
+/// A small value of a component (a position, a file and its length) that becomes true with a commit.
+struct Note {
+  std::string key;
+  std::string value;
+};
+
+/// Makes commits durable. Implemented by the store; memory channels need none.
+class Committer {
+ public:
+  virtual ~Committer() = default;
+  /// Takes the commit over and calls complete() on it, in the order of submission, on any thread.
+  /// A refused commit is completed with a status; so are those its owner submitted behind it.
+  virtual void submit(Commit commit) = 0;
+};
+
+/// Takes, puts and notes that become true together.
+///
+/// Nothing is visible to anyone before it completes. On a store, completion means synced to disk.
+/// Commits of one owner complete in the order of submission; when one is refused, so are those that
+/// the same owner submitted behind it. A Commit that is destroyed unsubmitted rolls everything back.
+///
+/// Thread rule: built and submitted by one owner; `done` may run on the committer's thread and must
+/// only post. Without a committer it runs within submit().
+class Commit {
+ public:
+  using Done = std::function<void(Status)>;
+
+  /// `committer` may be null when only memory channels take part; notes then are a programming error.
+  explicit Commit(Committer* committer = nullptr) noexcept : committer_(committer) {}
+  Commit(Commit&&) = default;
+  Commit& operator=(Commit&&) = default;
+
+  void put(Reservation room) { puts_.push_back(std::move(room)); }
+  void take(Taken events) { takes_.push_back(std::move(events)); }
+  void note(Note note);
+
+  /// Errors reach `done`: Retry (no room on disk, try again), Closed, Fatal (the store is broken).
+  void submit(Done done) &&;
+  /// submit() and wait: for callers that have nothing to read meanwhile.
+  Status wait() &&;
+
+  /// For committers: what is to be written.
+  const auto& puts() const noexcept { return puts_; }
+  const auto& takes() const noexcept { return takes_; }
+  const auto& notes() const noexcept { return notes_; }
+  /// For committers: makes it true (or, with an error, rolls it back) and tells the owner.
+  void complete(Status status) &&;
+
+ private:
+  Committer* committer_;
+  boost::container::small_vector<Reservation, 2> puts_;
+  boost::container::small_vector<Taken, 1> takes_;
+  boost::container::small_vector<Note, 1> notes_;
+  Done done_;
+};
+
+}  // namespace sluice

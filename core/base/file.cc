@@ -1,0 +1,114 @@
+#include "core/base/file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <utility>
+
+namespace sluice {
+namespace {
+
+constexpr mode_t file_mode = 0644;
+
+Status failed(const char* what, const std::string& path) {
+  const int error = errno;
+  const char* advice = "";
+  if (error == ENOSPC || error == EDQUOT) advice = "; free some space, writing goes on by itself";
+  if (error == EACCES || error == EROFS) advice = "; check owner and mode for the agent's user";
+  if (error == ENOENT) advice = "; create the directory";
+  return Retry(std::string("cannot ") + what + " " + path + ": " + errno_text(error) + advice);
+}
+
+class RealFile final : public OutputFile {
+ public:
+  RealFile(int fd, std::string path, std::uint64_t bytes)
+      : fd_(fd), path_(std::move(path)), bytes_(bytes) {}
+  ~RealFile() override { ::close(fd_); }
+
+  Status append(std::span<const iovec> pieces) override {
+    for (const iovec& piece : pieces) {
+      const char* from = static_cast<const char*>(piece.iov_base);
+      std::size_t left = piece.iov_len;
+      while (left > 0) {
+        const ssize_t written = ::write(fd_, from, left);
+        if (written < 0 && errno == EINTR) continue;
+        if (written < 0) return failed("write to", path_);
+        from += written;
+        left -= static_cast<std::size_t>(written);
+        bytes_ += static_cast<std::uint64_t>(written);
+      }
+    }
+    return {};
+  }
+  Status truncate(std::uint64_t bytes) override {
+    if (::ftruncate(fd_, static_cast<off_t>(bytes)) != 0) return failed("shorten", path_);
+    bytes_ = bytes;
+    return {};
+  }
+  Status sync() override { return ::fdatasync(fd_) == 0 ? Status() : failed("sync", path_); }
+  std::uint64_t size_bytes() const noexcept override { return bytes_; }
+  const std::string& path() const noexcept override { return path_; }
+
+ private:
+  const int fd_;
+  const std::string path_;
+  std::uint64_t bytes_;
+};
+
+class RealFileSystem final : public FileSystem {
+ public:
+  Result<std::unique_ptr<OutputFile>> create(const std::string& path, bool may_exist) override {
+    // O_APPEND: after a truncate() the next write goes to the new end.
+    const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, file_mode);
+    if (fd < 0) return failed("create", path);
+    struct stat info {};
+    if (::fstat(fd, &info) != 0) {
+      Status status = failed("look at", path);
+      ::close(fd);
+      return status;
+    }
+    if (info.st_size > 0 && !may_exist) {
+      ::close(fd);
+      return Reject("cannot create " + path + ": a file of this name with content exists");
+    }
+    const auto bytes = static_cast<std::uint64_t>(info.st_size);
+    return std::unique_ptr<OutputFile>(std::make_unique<RealFile>(fd, path, bytes));
+  }
+
+  Status check_directory(const std::string& path) override {
+    struct stat info {};
+    if (::stat(path.c_str(), &info) != 0) return failed("use directory", path);
+    if (!S_ISDIR(info.st_mode)) return Retry("cannot use " + path + ": it is not a directory");
+    if (::access(path.c_str(), W_OK | X_OK) != 0) return failed("write into directory", path);
+    return {};
+  }
+
+  Status sync_directory(const std::string& path) override {
+    const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return failed("open directory", path);
+    const Status status = ::fsync(fd) == 0 ? Status() : failed("sync directory", path);
+    ::close(fd);
+    return status;
+  }
+
+  Status rename(const std::string& from, const std::string& to) override {
+    return std::rename(from.c_str(), to.c_str()) == 0 ? Status() : failed("rename", from);
+  }
+  Status remove(const std::string& path) override {
+    return ::unlink(path.c_str()) == 0 ? Status() : failed("remove", path);
+  }
+};
+
+}  // namespace
+
+FileSystem& FileSystem::real() noexcept {
+  static RealFileSystem files;
+  return files;
+}
+
+}  // namespace sluice

@@ -1,0 +1,48 @@
+// Files behind a small face, so that tests can fill the disk and tear writes.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "core/base/status.h"
+
+namespace sluice {
+
+/// A file that is written at its end. One thread. Errors name the file and say what to do.
+class OutputFile {
+ public:
+  virtual ~OutputFile() = default;  ///< Closes; what was appended stays.
+
+  /// Writes all pieces at the end, or says Retry (a full disk, an I/O error); then some of them may
+  /// be in the file and truncate() takes them out.
+  virtual Status append(std::span<const iovec> pieces) = 0;
+  virtual Status truncate(std::uint64_t bytes) = 0;
+  /// Ok: what was appended survives a power cut (the directory entry: see FileSystem::sync_directory).
+  virtual Status sync() = 0;
+  virtual std::uint64_t size_bytes() const noexcept = 0;
+  virtual const std::string& path() const noexcept = 0;
+};
+
+/// The file system. Thread-safe.
+class FileSystem {
+ public:
+  virtual ~FileSystem() = default;
+
+  /// A new file, or one of this name that is empty. One that has content is Reject (try another
+  /// name), unless `may_exist`, which goes on at its end. Errors besides: Retry.
+  virtual Result<std::unique_ptr<OutputFile>> create(const std::string& path, bool may_exist) = 0;
+  /// Ok when the directory is there and can be written. Errors: Retry, with the reason.
+  virtual Status check_directory(const std::string& path) = 0;
+  virtual Status sync_directory(const std::string& path) = 0;
+  virtual Status rename(const std::string& from, const std::string& to) = 0;
+  virtual Status remove(const std::string& path) = 0;
+
+  /// The machine's.
+  static FileSystem& real() noexcept;
+};
+
+}  // namespace sluice

@@ -1,0 +1,176 @@
+#include "core/event/batch.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/base/assert.h"
+#include "core/event/batch_builder.h"
+
+namespace sluice {
+
+Batch::Batch(Batch&& other) noexcept
+    : rep_(std::move(other.rep_)),
+      first_(std::exchange(other.first_, 0)),
+      count_(std::exchange(other.count_, 0)),
+      receipt_(std::move(other.receipt_)),
+      provenance_(std::move(other.provenance_)) {}
+
+Batch& Batch::operator=(Batch&& other) noexcept {
+  if (this == &other) return *this;
+  rep_ = std::move(other.rep_);
+  first_ = std::exchange(other.first_, 0);
+  count_ = std::exchange(other.count_, 0);
+  receipt_ = std::move(other.receipt_);
+  provenance_ = std::move(other.provenance_);
+  return *this;
+}
+
+HeaderView Batch::headers(std::uint32_t i) const noexcept {
+  std::string_view own;
+  if (own_headers()) {
+    IndexEntryWithHeaders entry;
+    std::memcpy(&entry, entry_at(i), sizeof entry);
+    own = {rep_->slab->data() + entry.headers.offset, entry.headers.bytes};
+  }
+  return {rep_->imposed.bytes(), own, rep_->fallback.bytes()};
+}
+
+bool Batch::own_headers() const noexcept {
+  return rep_ && rep_->stride == sizeof(IndexEntryWithHeaders);
+}
+
+bool Batch::without_headers() const noexcept {
+  return !rep_ || (!own_headers() && rep_->imposed.empty() && rep_->fallback.empty());
+}
+
+std::uint64_t Batch::body_bytes() const noexcept {
+  if (empty()) return 0;
+  if (count_ == rep_->count) return rep_->body_bytes;
+  if (lines()) return text().size() - count_;
+  std::uint64_t sum = 0;
+  for (std::uint32_t i = 0; i < count_; ++i) sum += body_entry(i).bytes;
+  return sum;
+}
+
+std::string_view Batch::text() const noexcept {
+  const IndexEntry first = body_entry(0);
+  const IndexEntry last = body_entry(count_ - 1);
+  const std::size_t end = std::size_t{last.offset} + last.bytes + 1;
+  return {rep_->slab->data() + first.offset, end - first.offset};
+}
+
+Batch Batch::slice(std::uint32_t first, std::uint32_t count) const {
+  SLUICE_ASSERT(std::uint64_t{first} + count <= count_, "a slice beyond its batch");
+  Batch part = *this;
+  part.first_ = first_ + first;
+  part.count_ = count;
+  if (provenance_.known()) part.provenance_ = provenance_.slice(first, count);
+  return part;
+}
+
+Batch Batch::select(const std::vector<std::uint32_t>& kept) const {
+  Batch part;
+  part.receipt_ = receipt_;
+  if (provenance_.known()) part.provenance_ = provenance_.select(kept);
+  if (kept.empty()) return part;
+  auto* rep = new Rep;
+  part.rep_ = RepRef(rep);
+  part.count_ = static_cast<std::uint32_t>(kept.size());
+  rep->count = part.count_;
+  rep->stride = rep_->stride;
+  rep->slab = rep_->slab;
+  rep->imposed = rep_->imposed;
+  rep->fallback = rep_->fallback;
+  const std::size_t index_bytes = kept.size() * rep->stride;
+  rep->own_index = std::make_unique<char[]>(index_bytes);
+  rep->index_end = rep->own_index.get() + index_bytes;
+  for (std::size_t i = 0; i < kept.size(); ++i) {
+    SLUICE_ASSERT(kept[i] < count_ && (i == 0 || kept[i] > kept[i - 1]), "a selection out of order");
+    std::memcpy(const_cast<char*>(part.entry_at(static_cast<std::uint32_t>(i))), entry_at(kept[i]),
+                rep->stride);
+    rep->body_bytes += body_entry(kept[i]).bytes;
+  }
+  return part;
+}
+
+Batch Batch::compact(SlabPool& pool) const {
+  Batch copy = concat({this, 1}, pool);
+  copy.receipt_ = receipt_;
+  return copy;
+}
+
+Batch Batch::concat(std::span<const Batch> parts, SlabPool& pool) {
+  std::size_t slab_bytes = 0;
+  bool headers = false;
+  for (const Batch& part : parts) {
+    slab_bytes += BatchBuilder::bytes_needed(part);
+    headers = headers || !part.without_headers();
+  }
+  // A row with one set of shared headers keeps it shared; a mixed row gives each event its own.
+  const Batch& front = parts.front();
+  const bool shared = parts.size() == 1 && !front.own_headers();
+  BatchBuilder builder(pool, headers && !shared ? EventHeaders::Own : EventHeaders::Shared);
+  builder.reserve(slab_bytes);
+  std::vector<Provenance> origins;
+  for (const Batch& part : parts) {
+    builder.append_copy(part);
+    origins.push_back(part.provenance_);
+  }
+  Batch whole = builder.seal();
+  if (shared && headers) {
+    whole = whole.with_shared_headers(front.rep_->imposed, front.rep_->fallback);
+  }
+  if (std::all_of(origins.begin(), origins.end(), [](const auto& o) { return o.known(); })) {
+    whole.provenance_ = Provenance::concat(origins);
+  }
+  return whole;
+}
+
+Batch Batch::with_shared_headers(HeaderBlock imposed, HeaderBlock fallback) const {
+  SLUICE_ASSERT(rep_, "a batch without events has no headers");
+  auto* rep = new Rep;
+  rep->count = rep_->count;
+  rep->stride = rep_->stride;
+  rep->lines = rep_->lines;
+  rep->slab = rep_->slab;
+  rep->body_bytes = rep_->body_bytes;
+  rep->index_end = rep_->index_end;
+  if (rep_->own_index) {
+    const std::size_t index_bytes = std::size_t{rep_->count} * rep_->stride;
+    rep->own_index = std::make_unique<char[]>(index_bytes);
+    std::memcpy(rep->own_index.get(), rep_->own_index.get(), index_bytes);
+    rep->index_end = rep->own_index.get() + index_bytes;
+  }
+  rep->imposed = std::move(imposed);
+  rep->fallback = std::move(fallback);
+  Batch other = *this;
+  other.rep_ = RepRef(rep);
+  return other;
+}
+
+const HeaderBlock& Batch::imposed_headers() const noexcept {
+  static const HeaderBlock none;
+  return rep_ ? rep_->imposed : none;
+}
+
+const HeaderBlock& Batch::fallback_headers() const noexcept {
+  static const HeaderBlock none;
+  return rep_ ? rep_->fallback : none;
+}
+
+Batch Batch::with_receipt(Receipt receipt) const {
+  Batch other = *this;
+  other.receipt_ = std::move(receipt);
+  return other;
+}
+
+Batch Batch::with_provenance(Provenance provenance) const {
+  SLUICE_ASSERT(!provenance.known() || provenance.size() == count_, "one origin an event");
+  Batch other = *this;
+  other.provenance_ = std::move(provenance);
+  return other;
+}
+
+Slab* Batch::slab() const noexcept { return rep_ ? rep_->slab.get() : nullptr; }
+
+}  // namespace sluice

@@ -1,0 +1,90 @@
+// Where events come from: the numbers that let a durable channel take each of them once.
+//
+// An origin is an id and a sequence. The first durable channel on an event's way gives every event
+// the next sequence under an id of 128 random bits; events read from Kafka carry their topic,
+// partition and offset instead, hashed into the id. A batch covers ranges of sequences: those of its
+// events and those of events that interceptors dropped out of it, so that a receiver can account for
+// all of them.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace sluice {
+
+/// 128 random bits, drawn each time a store is opened.
+struct OriginId {
+  std::uint64_t high = 0;
+  std::uint64_t low = 0;
+  auto operator<=>(const OriginId&) const = default;
+};
+
+/// Sequences [begin, end) under one id.
+struct OriginRange {
+  OriginId id;
+  std::uint64_t begin = 0;
+  std::uint64_t end = 0;
+  bool operator==(const OriginRange&) const = default;
+};
+
+/// The origin of one event.
+struct Origin {
+  OriginId id;
+  std::uint64_t sequence = 0;
+  bool operator==(const Origin&) const = default;
+};
+
+/// The origins of a row of events. Immutable and shared; a view of it is cut by first and count.
+///
+/// Coverage: consecutive slices cover disjoint ranges whose union is the whole, dropped sequences
+/// included. A batch without events covers all of it.
+class Provenance {
+ public:
+  Provenance() noexcept = default;
+
+  /// `events` fresh events numbered begin, begin + 1, ...
+  static Provenance dense(OriginId id, std::uint64_t begin, std::uint32_t events);
+
+  bool known() const noexcept { return rep_ != nullptr; }
+  std::uint32_t size() const noexcept { return count_; }
+
+  /// REQUIRES: index < size().
+  Origin origin(std::uint32_t index) const;
+  /// The ranges this view answers for, in order.
+  std::vector<OriginRange> covered() const;
+
+  Provenance slice(std::uint32_t first, std::uint32_t count) const;
+  /// Only the events at `kept` (ascending indices); the coverage stays.
+  Provenance select(const std::vector<std::uint32_t>& kept) const;
+  /// The parts one after another. Parts without known origins make the whole unknown.
+  static Provenance concat(const std::vector<Provenance>& parts);
+  /// The same sequences under other ids, for the part that goes into one of several channels.
+  template <typename F>
+  Provenance with_ids(F&& new_id) const {
+    std::vector<Run> runs = runs_of_view();
+    for (Run& run : runs) run.range.id = new_id(run.range.id);
+    return from_runs(std::move(runs), count_);
+  }
+
+ private:
+  /// Neighbouring events under one id.
+  struct Run {
+    OriginRange range;                      ///< What the run covers.
+    std::uint32_t events = 0;               ///< Events in it.
+    std::vector<std::uint64_t> sequences;   ///< Empty: dense from range.begin.
+    std::uint64_t sequence(std::uint32_t i) const {
+      return sequences.empty() ? range.begin + i : sequences[i];
+    }
+  };
+  static Provenance from_runs(std::vector<Run> runs, std::uint32_t count);
+  std::vector<Run> runs_of_view() const;
+
+  std::shared_ptr<const std::vector<Run>> rep_;
+  std::uint32_t first_ = 0;
+  std::uint32_t count_ = 0;
+  std::uint32_t total_ = 0;
+};
+
+}  // namespace sluice

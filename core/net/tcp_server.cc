@@ -1,0 +1,343 @@
+#include "core/net/tcp_server.h"
+
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "core/base/log.h"
+#include "core/net/asio.h"
+
+namespace sluice {
+namespace {
+
+using boost::system::error_code;
+
+constexpr int backlog = 1024;
+// While no connection can be accepted (no descriptors left) the listener rests this long.
+constexpr milliseconds accept_pause{100};
+// A peer that was told goodbye and does not hang up.
+constexpr std::chrono::seconds linger_max{5};
+constexpr int accepts_a_round_max = 256;
+
+std::string describe(const error_code& error) {
+  return error.message() + " (" + std::to_string(error.value()) + ")";
+}
+
+class Server;
+
+/// Handlers of a closed socket still run once, so they hold the id and look the connection up.
+class Connection final : public TcpConnection {
+ public:
+  Connection(Server& server, tcp::socket socket, std::uint64_t id, std::string peer)
+      : server_(server), socket_(std::move(socket)), id_(id), peer_(std::move(peer)) {}
+
+  std::uint64_t id() const noexcept override { return id_; }
+  const std::string& peer() const noexcept override { return peer_; }
+  Result<std::size_t> read_some(std::span<char> into) override;
+  void send(std::string_view bytes) override;
+  void stop_reading() override { reading_ = false; }
+  void finish() override;
+
+  void flush();
+  void discard_input();
+
+ private:
+  friend class Server;
+  Server& server_;
+  tcp::socket socket_;
+  const std::uint64_t id_;
+  const std::string peer_;
+  std::string unsent_;
+  bool read_waits_ = false;
+  bool write_waits_ = false;
+  bool reading_ = true;
+  bool finishing_ = false;
+  std::optional<asio::steady_timer> linger_;  ///< Runs while finishing.
+  bool broken_ = false;  ///< Removed at the end of the round.
+};
+
+class Server final : public TcpServer {
+ public:
+  Server(Options options, Handler handler)
+      : options_(std::move(options)),
+        handler_(std::move(handler)),
+        acceptor_(io_),
+        accept_timer_(io_) {}
+  ~Server() override {
+    handler_ = {};
+    close();
+  }
+
+  Status open() override;
+  std::uint16_t port() const noexcept override { return port_; }
+  void run_round(milliseconds wait_max) override;
+  void drop(TcpConnection& connection) override {
+    remove_later(static_cast<Connection&>(connection));
+  }
+  void post(std::function<void()> task) override { asio::post(io_, std::move(task)); }
+  Connection* find(std::uint64_t id) noexcept override {
+    const auto found = connections_.find(id);
+    return found == connections_.end() || found->second->broken_ ? nullptr : found->second.get();
+  }
+  std::size_t connections() const noexcept override { return connections_.size(); }
+  void close() override;
+
+  void wait_readable(Connection& connection);
+  void wait_writable(Connection& connection);
+  void remove_later(Connection& connection);
+
+ private:
+  Status listen_at(const tcp::endpoint& endpoint);
+  void wait_accept();
+  void accept_all();
+  void add(tcp::socket socket, const tcp::endpoint& peer);
+  void remove_broken();
+
+  const Options options_;
+  Handler handler_;
+  asio::io_context io_{1};
+  tcp::acceptor acceptor_;
+  asio::steady_timer accept_timer_;
+  std::uint16_t port_ = 0;
+  std::uint64_t next_id_ = 1;
+  std::unordered_map<std::uint64_t, std::unique_ptr<Connection>> connections_;
+  std::vector<std::uint64_t> ready_;   ///< Reported by the system in this round.
+  std::vector<std::uint64_t> round_;   ///< Being served.
+  std::vector<std::uint64_t> broken_;
+  bool accept_failing_ = false;
+};
+
+// ---- Connection
+
+Result<std::size_t> Connection::read_some(std::span<char> into) {
+  error_code error;
+  const std::size_t bytes = socket_.read_some(asio::buffer(into.data(), into.size()), error);
+  if (!error) return bytes;
+  if (error == asio::error::would_block || error == asio::error::interrupted) return std::size_t{0};
+  if (error == asio::error::eof) return Closed("the peer has finished");
+  return Retry("connection from " + peer_ + ": " + describe(error));
+}
+
+void Connection::send(std::string_view bytes) {
+  if (broken_ || finishing_) return;
+  unsent_.append(bytes);
+  flush();
+}
+
+void Connection::flush() {
+  std::size_t sent_bytes = 0;
+  while (sent_bytes < unsent_.size()) {
+    error_code error;
+    sent_bytes += socket_.write_some(
+        asio::buffer(unsent_.data() + sent_bytes, unsent_.size() - sent_bytes), error);
+    if (error == asio::error::would_block) break;
+    if (error) {
+      server_.remove_later(*this);
+      return;
+    }
+  }
+  unsent_.erase(0, sent_bytes);
+  if (!unsent_.empty()) {
+    server_.wait_writable(*this);
+  } else if (finishing_) {
+    // Not close(): with unread input that would send a reset, which can overtake the last answer.
+    error_code ignored;
+    socket_.shutdown(tcp::socket::shutdown_send, ignored);
+    server_.wait_readable(*this);
+  }
+}
+
+void Connection::finish() {
+  if (finishing_ || broken_) return;
+  finishing_ = true;
+  reading_ = true;  // to notice that the peer hangs up
+  linger_.emplace(socket_.get_executor());
+  linger_->expires_after(linger_max);
+  linger_->async_wait([&server = server_, id = id_](error_code stopped) {
+    Connection* const found = stopped ? nullptr : server.find(id);
+    if (found != nullptr) server.remove_later(*found);
+  });
+  flush();
+}
+
+void Connection::discard_input() {
+  char waste[16 * 1024];
+  for (int i = 0; i < 16; ++i) {  // then the other connections have their turn
+    auto got = read_some(waste);
+    if (!got.ok()) return server_.remove_later(*this);
+    if (*got == 0) return;
+  }
+}
+
+// ---- Server
+
+Status Server::open() {
+  error_code error;
+  tcp::resolver resolver(io_);
+  const std::string host = options_.host.empty() ? "0.0.0.0" : options_.host;
+  const auto found = resolver.resolve(host, std::to_string(options_.port),
+                                      tcp::resolver::passive | tcp::resolver::numeric_service, error);
+  if (error || found.empty()) {
+    return Retry("cannot listen on " + host + ": no such address: " + describe(error));
+  }
+  // "localhost" may be ::1 first; clients of the tutorials connect to either, IPv4 is what Java's
+  // agents bound. Prefer it.
+  tcp::endpoint endpoint = found.begin()->endpoint();
+  for (const auto& entry : found) {
+    if (entry.endpoint().address().is_v4()) {
+      endpoint = entry.endpoint();
+      break;
+    }
+  }
+  if (Status status = listen_at(endpoint); !status.ok()) {
+    error_code ignored;
+    acceptor_.close(ignored);
+    return status;
+  }
+  port_ = acceptor_.local_endpoint(error).port();
+  wait_accept();
+  return {};
+}
+
+Status Server::listen_at(const tcp::endpoint& endpoint) {
+  const auto failed = [&](const error_code& error) {
+    return Retry("cannot listen on " + endpoint.address().to_string() + ":" +
+                 std::to_string(endpoint.port()) + ": " + describe(error));
+  };
+  error_code error;
+  if (acceptor_.open(endpoint.protocol(), error)) return failed(error);
+  if (acceptor_.set_option(tcp::acceptor::reuse_address(true), error)) return failed(error);
+  if (acceptor_.bind(endpoint, error)) return failed(error);
+  if (acceptor_.listen(backlog, error)) return failed(error);
+  if (acceptor_.non_blocking(true, error)) return failed(error);
+  return {};
+}
+
+void Server::wait_accept() {
+  if (!acceptor_.is_open()) return;
+  acceptor_.async_wait(tcp::acceptor::wait_read, [this](error_code error) {
+    if (!error) accept_all();
+  });
+}
+
+void Server::accept_all() {
+  for (int i = 0; i < accepts_a_round_max; ++i) {
+    error_code error;
+    tcp::endpoint peer;
+    tcp::socket socket(io_);
+    acceptor_.accept(socket, peer, error);
+    if (error == asio::error::would_block) break;
+    if (error == asio::error::connection_aborted || error == asio::error::interrupted) continue;
+    if (error) {
+      if (!accept_failing_) {
+        log::error("{}: cannot accept a connection: {}; {} are open; new ones wait until some close",
+                   options_.name, describe(error), connections_.size());
+      }
+      accept_failing_ = true;
+      accept_timer_.expires_after(accept_pause);
+      accept_timer_.async_wait([this](error_code stopped) {
+        if (!stopped) wait_accept();
+      });
+      return;
+    }
+    accept_failing_ = false;
+    add(std::move(socket), peer);
+  }
+  wait_accept();
+}
+
+void Server::add(tcp::socket socket, const tcp::endpoint& peer) {
+  error_code error;
+  socket.non_blocking(true, error);
+  if (error) return;
+  socket.set_option(tcp::no_delay(true), error);
+  const std::uint64_t id = next_id_++;
+  auto connection = std::make_unique<Connection>(
+      *this, std::move(socket), id, peer.address().to_string() + ":" + std::to_string(peer.port()));
+  Connection& added = *connection;
+  connections_.emplace(id, std::move(connection));
+  if (handler_.on_open) handler_.on_open(added);
+  wait_readable(added);
+}
+
+void Server::wait_readable(Connection& connection) {
+  if (connection.read_waits_ || connection.broken_ || !connection.reading_) return;
+  if (connection.unsent_.size() > options_.unsent_bytes_max) return;  // until wait_writable's end
+  connection.read_waits_ = true;
+  connection.socket_.async_wait(tcp::socket::wait_read, [this, id = connection.id_](error_code error) {
+    Connection* const found = error ? nullptr : find(id);
+    if (found == nullptr) return;
+    found->read_waits_ = false;
+    ready_.push_back(id);
+  });
+}
+
+void Server::wait_writable(Connection& connection) {
+  if (connection.write_waits_ || connection.broken_) return;
+  connection.write_waits_ = true;
+  connection.socket_.async_wait(tcp::socket::wait_write, [this, id = connection.id_](error_code error) {
+    Connection* const found = error ? nullptr : find(id);
+    if (found == nullptr) return;
+    found->write_waits_ = false;
+    found->flush();
+    wait_readable(*found);
+  });
+}
+
+void Server::run_round(milliseconds wait_max) {
+  // One wait for the first event, then everything else that is ready; connections are served behind
+  // that, so that a round ends however fast they send.
+  io_.restart();
+  if (io_.run_one_for(wait_max) > 0) io_.poll();
+  round_.swap(ready_);
+  for (const std::uint64_t id : round_) {
+    Connection* const connection = find(id);
+    if (connection == nullptr) continue;
+    if (connection->finishing_) {
+      connection->discard_input();
+    } else if (handler_.on_readable) {
+      handler_.on_readable(*connection);
+    }
+    wait_readable(*connection);
+  }
+  round_.clear();
+  remove_broken();
+}
+
+void Server::remove_later(Connection& connection) {
+  if (connection.broken_) return;
+  connection.broken_ = true;
+  broken_.push_back(connection.id_);
+}
+
+void Server::remove_broken() {
+  for (std::size_t i = 0; i < broken_.size(); ++i) {  // on_close() may break others
+    const auto found = connections_.find(broken_[i]);
+    if (found == connections_.end()) continue;
+    const std::unique_ptr<Connection> connection = std::move(found->second);
+    connections_.erase(found);
+    if (handler_.on_close) handler_.on_close(*connection);
+  }
+  broken_.clear();
+}
+
+void Server::close() {
+  error_code ignored;
+  acceptor_.close(ignored);
+  accept_timer_.cancel();
+  for (auto& [id, connection] : connections_) {
+    if (!connection->unsent_.empty()) connection->flush();
+    remove_later(*connection);
+  }
+  remove_broken();
+  io_.restart();
+  io_.poll();  // aborted waits are handed out and forgotten
+}
+
+}  // namespace
+
+std::unique_ptr<TcpServer> TcpServer::make(Options options, Handler handler) {
+  return std::make_unique<Server>(std::move(options), std::move(handler));
+}
+
+}  // namespace sluice

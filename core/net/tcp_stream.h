@@ -1,0 +1,51 @@
+// One outgoing connection, used by one thread that may block on it.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <stop_token>
+#include <string>
+
+#include "core/base/clock.h"
+#include "core/base/status.h"
+
+namespace sluice {
+
+/// A connected TCP socket. Every wait ends with its deadline or with stop. Movable, one thread.
+class TcpStream {
+ public:
+  struct Target {
+    std::string host;
+    std::uint16_t port = 0;
+    /// "host:port" for messages.
+    std::string text() const { return host + ":" + std::to_string(port); }
+  };
+
+  /// Tries every address of the host. Errors: Retry (with each address's reason), Closed (stop).
+  static Result<TcpStream> connect(const Target& target, Deadline deadline,
+                                   const std::stop_token& stop);
+
+  TcpStream(TcpStream&&) noexcept;
+  TcpStream& operator=(TcpStream&&) noexcept;
+  ~TcpStream();  ///< Closes.
+
+  /// Writes all of it. Errors: Retry (broken or too slow; how much arrived is not known), Closed.
+  Status write_all(std::span<const iovec> pieces, Deadline deadline, const std::stop_token& stop);
+  /// Waits for bytes. 0 bytes: the deadline passed. Errors: Closed (the peer finished, or stop),
+  /// Retry (broken).
+  Result<std::size_t> read_some(std::span<char> into, Deadline deadline,
+                                const std::stop_token& stop);
+  /// True when the peer has closed or reset the connection; what is written now would be lost.
+  /// A system call, no wait. Bytes that the peer sends are thrown away.
+  bool peer_is_gone() noexcept;
+
+ private:
+  class Impl;
+  explicit TcpStream(std::unique_ptr<Impl> impl) noexcept;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace sluice

@@ -1,0 +1,89 @@
+// Where events leave the agent.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <vector>
+
+#include "channels/commit.h"
+#include "core/base/clock.h"
+#include "core/base/file.h"
+#include "core/base/status.h"
+#include "core/config/settings.h"
+#include "core/metrics/counters.h"
+
+namespace sluice {
+
+/// What became of one batch.
+struct Delivery {
+  /// Ok: all of it arrived, but for `rejected`. Retry: offer the rest again. Fatal: stop the agent.
+  Status status;
+  /// With an error: so many events at the front arrived all the same.
+  std::uint32_t arrived = 0;
+  /// Events (ascending, with Ok) that can never be delivered, and why.
+  std::vector<std::uint32_t> rejected = {};
+  std::string rejected_because = {};
+  /// Become true in the same commit as the take.
+  std::vector<Note> notes = {};
+};
+
+/// Who hears of deliveries. Implemented by SinkRunner.
+class DeliveryListener {
+ public:
+  virtual ~DeliveryListener() = default;
+  virtual void delivered(std::uint32_t slot, Delivery delivery) = 0;
+};
+
+/// Ends one deliver(); called exactly once, from any thread, maybe before deliver() returns.
+class DeliveryDone {
+ public:
+  DeliveryDone(DeliveryListener& listener, std::uint32_t slot) noexcept
+      : listener_(&listener), slot_(slot) {}
+  void operator()(Delivery delivery) const { listener_->delivered(slot_, std::move(delivery)); }
+
+ private:
+  DeliveryListener* listener_;
+  std::uint32_t slot_;
+};
+
+/// What a sink is given. Everything outlives it.
+struct SinkContext {
+  SinkCounters& counters;
+  FileSystem& files;
+  const Clock& clock;
+};
+
+/// Delivers batches. One thread (its runner's) calls everything; the runner owns the transaction.
+class Sink {
+ public:
+  virtual ~Sink() = default;
+
+  /// Makes ready. Errors: Retry (no connection, no directory: the runner tries again), Invalid.
+  /// `stop` ends long waits.
+  virtual Status open(const std::stop_token& stop) = 0;
+
+  /// Delivers the whole batch and calls `done`, now or later. The batch lives until then.
+  virtual void deliver(const Batch& batch, std::stop_token stop, DeliveryDone done) = 0;
+
+  /// Called between deliveries and at least about once a second: time to roll a file.
+  virtual void tend() {}
+
+  /// Flushes and lets go. Nothing is outstanding when it is called.
+  virtual void close() = 0;
+
+  virtual TakeLimit take_limit() const = 0;
+  /// How many deliveries may be outstanding at once.
+  virtual std::uint32_t in_flight_max() const { return 1; }
+};
+
+/// A type of sink: its tables and how to make one.
+struct SinkType {
+  const ComponentInfo* info;
+  std::unique_ptr<Sink> (*make)(const Settings& settings, SinkContext context);
+};
+
+/// Sinks that write byte streams have no unit that a batch size would cut; they take at least so much.
+constexpr std::uint64_t stream_bytes_at_least = 256 * 1024;
+
+}  // namespace sluice

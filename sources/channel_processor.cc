@@ -1,0 +1,179 @@
+#include "sources/channel_processor.h"
+
+#include <algorithm>
+#include <limits>
+#include <optional>
+
+#include "core/base/assert.h"
+#include "core/base/wait.h"
+
+namespace sluice {
+namespace {
+
+struct Flowing {
+  std::uint64_t events;
+  std::uint64_t bytes;
+};
+
+}  // namespace
+
+ChannelProcessor::ChannelProcessor(Options options, SourceCounters& counters)
+    : options_(std::move(options)), counters_(counters) {
+  SLUICE_ASSERT(!options_.required.empty() || !options_.optional.empty(),
+                "a source without channels was wired");
+  std::uint64_t events = std::numeric_limits<std::uint32_t>::max();
+  for (const Channel* channel : options_.required) {
+    events = std::min(events, channel->capacity_events());
+  }
+  batch_events_max_ = static_cast<std::uint32_t>(events);
+}
+
+ChannelProcessor::~ChannelProcessor() {
+  std::unique_lock lock(mutex_);
+  landed_.wait(lock, [this] { return in_flight_commits_ == 0; });
+  for (Refused& refused : refused_) {
+    if (refused.done) refused.done(Closed("the agent is stopping"));
+  }
+}
+
+Batch ChannelProcessor::intercept(Batch batch) {
+  for (const auto& interceptor : options_.interceptors) {
+    if (batch.empty()) break;
+    const std::uint32_t events = batch.size();
+    const std::uint64_t bytes = batch.body_bytes();
+    batch = interceptor->intercept(std::move(batch));
+    SLUICE_ASSERT(batch.size() <= events, "interceptors do not make events");
+    if (batch.size() == events) continue;
+    counters_.filtered.add(events - batch.size(), bytes - batch.body_bytes());
+    batch.receipt().settle(events - batch.size());
+  }
+  return batch;
+}
+
+Status ChannelProcessor::reserve_all(const Batch& batch, std::stop_token stop, Commit& commit) {
+  for (Channel* channel : options_.required) {
+    const Deadline deadline = options_.on_full == OnFull::Wait
+                                  ? Deadline::never()
+                                  : Deadline::in(channel->keep_alive());
+    auto room = channel->reserve(batch, deadline, stop);
+    if (!room.ok()) return room.status();
+    commit.put(*std::move(room));
+  }
+  for (Channel* channel : options_.optional) {
+    auto room = channel->reserve(batch.with_receipt({}), Deadline::in(milliseconds(0)), stop);
+    if (room.ok()) {
+      commit.put(*std::move(room));
+    } else {
+      counters_.refused.add(batch.size(), batch.body_bytes());
+    }
+  }
+  return {};
+}
+
+Status ChannelProcessor::process(Batch batch, std::stop_token stop, Commit::Done done) {
+  if (options_.committer != nullptr) retry_refused(stop);
+  const Flowing made{batch.size(), batch.body_bytes()};
+  batch = intercept(std::move(batch));
+  if (batch.empty()) {
+    counters_.made.add(made.events, made.bytes);
+    if (done) done({});
+    return {};
+  }
+  if (options_.required.size() > 1) {
+    batch.receipt().expect_more(std::uint64_t{batch.size()} * (options_.required.size() - 1));
+  }
+  Commit commit(options_.committer);
+  if (Status status = reserve_all(batch, stop, commit); !status.ok()) {
+    counters_.channel_failures.add();
+    return status;
+  }
+  counters_.made.add(made.events, made.bytes);
+  const std::uint64_t copies = options_.required.size() + options_.optional.size() - 1;
+  if (copies > 0) counters_.copied.add(batch.size() * copies, batch.body_bytes() * copies);
+  submit(std::move(commit), std::move(batch), std::move(done), stop);
+  return {};
+}
+
+void ChannelProcessor::submit(Commit commit, Batch batch, Commit::Done done,
+                              const std::stop_token& stop) {
+  const std::uint64_t copies = commit.puts().size();
+  const std::uint64_t bytes = batch.body_bytes();
+  if (options_.committer == nullptr) {
+    counters_.put.add(batch.size() * copies, bytes * copies);
+    counters_.batches.add();
+    std::move(commit).submit(std::move(done));
+    return;
+  }
+  {
+    std::unique_lock lock(mutex_);
+    wait_until(landed_, lock, Deadline::never(), stop, [&] {
+      return in_flight_commits_ == 0 || in_flight_bytes_ + bytes <= options_.in_flight_bytes_max;
+    });
+    in_flight_bytes_ += bytes;
+    ++in_flight_commits_;
+  }
+  std::move(commit).submit([this, batch = std::move(batch), copies,
+                            done = std::move(done)](Status status) mutable {
+    landed(std::move(status), std::move(batch), copies, std::move(done));
+  });
+}
+
+void ChannelProcessor::landed(Status status, Batch batch, std::uint64_t copies, Commit::Done done) {
+  const std::uint64_t bytes = batch.body_bytes();
+  const bool again = status.code() == Code::Retry && options_.on_full == OnFull::Wait;
+  if (status.ok()) {
+    counters_.put.add(batch.size() * copies, bytes * copies);
+    counters_.batches.add();
+  } else {
+    counters_.channel_failures.add();
+  }
+  if (!again && done) done(std::move(status));
+  const std::lock_guard lock(mutex_);
+  if (again) refused_.push_back({std::move(batch), std::move(done)});
+  in_flight_bytes_ -= bytes;
+  --in_flight_commits_;
+  landed_.notify_all();
+}
+
+void ChannelProcessor::retry_refused(const std::stop_token& stop) {
+  std::deque<Refused> again;
+  {
+    std::unique_lock lock(mutex_);
+    if (refused_.empty()) return;
+    // Those submitted behind the refused one come back too; in order they can go only together.
+    wait_until(landed_, lock, Deadline::never(), stop, [&] { return in_flight_commits_ == 0; });
+    again.swap(refused_);
+  }
+  for (Refused& refused : again) {
+    Commit commit(options_.committer);
+    if (Status status = reserve_all(refused.batch, stop, commit); !status.ok()) {
+      if (refused.done) refused.done(std::move(status));
+      continue;
+    }
+    submit(std::move(commit), std::move(refused.batch), std::move(refused.done), stop);
+  }
+}
+
+Status ChannelProcessor::process_and_wait(Batch batch, std::stop_token stop) {
+  struct Outcome {
+    std::mutex mutex;
+    std::condition_variable ready;
+    std::optional<Status> status;
+  } outcome;
+  Status submitted = process(std::move(batch), stop, [&outcome](Status status) {
+    const std::lock_guard lock(outcome.mutex);
+    outcome.status = std::move(status);
+    outcome.ready.notify_one();
+  });
+  if (!submitted.ok()) return submitted;
+  constexpr milliseconds refusal_pause{100};
+  std::unique_lock lock(outcome.mutex);
+  while (!outcome.ready.wait_for(lock, refusal_pause, [&] { return outcome.status.has_value(); })) {
+    lock.unlock();
+    retry_refused(stop);
+    lock.lock();
+  }
+  return std::move(*outcome.status);
+}
+
+}  // namespace sluice

@@ -1,0 +1,83 @@
+// Between a source and its channels: interceptors, selector, room, commit.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "channels/commit.h"
+#include "core/metrics/counters.h"
+#include "interceptors/interceptor.h"
+
+namespace sluice {
+
+/// What a source does when a required channel has no room.
+enum class OnFull : unsigned char {
+  Wait,    ///< Until there is room: backpressure reaches whoever sends.
+  Reject,  ///< After the channel's keep-alive the batch is refused, as Flume does.
+};
+
+/// Carries batches of one source into its channels. Used by the source's thread only.
+///
+/// The selector is replicating: every required channel gets every event, or none does; an optional
+/// channel that has no room is passed over, and that is counted.
+class ChannelProcessor {
+ public:
+  struct Options {
+    std::string source_name;
+    std::vector<Channel*> required;
+    std::vector<Channel*> optional;
+    std::vector<std::unique_ptr<Interceptor>> interceptors;
+    OnFull on_full = OnFull::Wait;
+    Committer* committer = nullptr;             ///< None: all channels are in memory.
+    std::uint64_t in_flight_bytes_max = 8 << 20;  ///< Of bodies, submitted and not complete.
+  };
+  ChannelProcessor(Options options, SourceCounters& counters);
+  /// Waits for every commit in flight.
+  ~ChannelProcessor();
+
+  /// Puts a batch on its way; `done` hears the outcome, on any thread, maybe before this returns.
+  ///
+  /// Ok: submitted, `done` will be called (Ok: in every required channel, durably where they are).
+  /// Errors, without a call of `done`: Retry (no room; only with OnFull::Reject), Closed (stop).
+  /// With OnFull::Wait a commit that is refused for now (a full disk) is kept and submitted again, in
+  /// order, so `done` never hears Retry.
+  Status process(Batch batch, std::stop_token stop, Commit::Done done);
+
+  /// Submits again what was refused for now. process() does it too; a source that has nothing to
+  /// process calls this about once a second.
+  void retry_refused(const std::stop_token& stop);
+
+  /// process() and wait for the outcome.
+  Status process_and_wait(Batch batch, std::stop_token stop);
+
+  /// A source that cuts its own batches seals at most so many events: more would never fit.
+  std::uint32_t batch_events_max() const noexcept { return batch_events_max_; }
+
+ private:
+  Batch intercept(Batch batch);
+  Status reserve_all(const Batch& batch, std::stop_token stop, Commit& commit);
+  void submit(Commit commit, Batch batch, Commit::Done done, const std::stop_token& stop);
+  void landed(Status status, Batch batch, std::uint64_t copies, Commit::Done done);
+  /// A commit that is to be made again.
+  struct Refused {
+    Batch batch;
+    Commit::Done done;
+  };
+
+  Options options_;
+  SourceCounters& counters_;
+  std::uint32_t batch_events_max_;
+
+  std::mutex mutex_;
+  std::condition_variable landed_;
+  std::uint64_t in_flight_bytes_ = 0;   // guarded by mutex_
+  std::uint64_t in_flight_commits_ = 0;  // guarded by mutex_
+  std::deque<Refused> refused_;          // guarded by mutex_
+};
+
+}  // namespace sluice
