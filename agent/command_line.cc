@@ -146,7 +146,7 @@ class Parser {
       line_.conf_files.push_back(argument);
     } else {
       const std::string why = blank ? ": a line ends in a backslash with a blank behind it" : "";
-      line_.warnings.push_back("'" + printable(argument) + "' on the command line is ignored" + why);
+      line_.warnings.push_back(in_quotes(argument) + " on the command line is ignored" + why);
     }
     return {};
   }
@@ -200,7 +200,7 @@ class Parser {
   Status poll_interval(const std::string& text) {
     Result<std::int64_t> seconds = parse_integer(text);
     if (!seconds.ok() || *seconds < 0) {
-      return Invalid("Error: --poll-interval: " + quoted(text) + " is not a number of seconds");
+      return Invalid("Error: --poll-interval: " + in_quotes(text) + " is not a number of seconds");
     }
     if (*seconds > 0) line_.poll_interval = std::chrono::seconds(*seconds);
     return {};

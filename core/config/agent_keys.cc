@@ -99,7 +99,7 @@ class Collector {
       seen.clear();
       for (const Word& word : words) {
         if (!seen.insert(word.text).second) {
-          reader_.warning(word.where, quoted(word.text) + " is listed twice in " +
+          reader_.warning(word.where, in_quotes(word.text) + " is listed twice in " +
                                           std::string(kind.list_name));
           continue;
         }
@@ -124,7 +124,7 @@ class Collector {
     const std::string_view nearest = reader_.nearest(word.text, free);
     std::string hint = nearest.empty() ? "" : "did you mean '" + printable(nearest) + "'?";
     if (word.text.find(',') != std::string::npos) {
-      hint = "names in a list are separated by blanks; Flume takes " + quoted(word.text) +
+      hint = "names in a list are separated by blanks; Flume takes " + in_quotes(word.text) +
              " for one name";
     }
     reader_.error(word.where, missing.label + " is listed, but nothing is configured for it", hint);

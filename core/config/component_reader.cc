@@ -124,16 +124,16 @@ const ComponentInfo* ComponentReader::type_of(const RawComponent& raw, std::stri
   const Position& where = type->entry->value_at;
   const ComponentInfo* info = find_type(types, name);
   if (info == nullptr) {
-    error(where, "unknown " + std::string(kind) + " type " + quoted(name) + " of " + raw.label,
+    error(where, "unknown " + std::string(kind) + " type " + in_quotes(name) + " of " + raw.label,
           type_hint(name, types));
-    reasons.push_back({"its type " + quoted(name) + " is not known", where});
+    reasons.push_back({"its type " + in_quotes(name) + " is not known", where});
     return nullptr;
   }
   if (!info->built) {
-    error(where, std::string(kind) + " type " + quoted(name) + " of " + raw.label +
+    error(where, std::string(kind) + " type " + in_quotes(name) + " of " + raw.label +
                      " is known from Flume, but not built yet",
           std::string(info->meaning));
-    reasons.push_back({"its type " + quoted(name) + " is not built yet", where, true});
+    reasons.push_back({"its type " + in_quotes(name) + " is not built yet", where, true});
     return nullptr;
   }
   return info;
@@ -166,7 +166,7 @@ void ComponentReader::read_key(const RawComponent& raw, const RawKey& key,
   const Entry& entry = *key.entry;
   const Position key_at = key_part_at(entry, key.offset);
   if (entry.value.empty()) {
-    warning(key_at, "Configuration property ignored: " + quoted(entry.key) + " has no value");
+    warning(key_at, "Configuration property ignored: " + in_quotes(entry.key) + " has no value");
     return;
   }
   const Key* known = find_key(info, key.name);
@@ -230,7 +230,7 @@ void ComponentReader::unknown_key(const RawComponent& raw, const RawKey& key,
     }
   }
   warning(key_part_at(*key.entry, key.offset),
-          "unknown key " + quoted(key.name) + " of " + raw.label + " (" + type_name(info) +
+          "unknown key " + in_quotes(key.name) + " of " + raw.label + " (" + type_name(info) +
               "); it is ignored",
           hint);
 }

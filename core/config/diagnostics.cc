@@ -109,6 +109,6 @@ std::string printable(std::string_view text, std::size_t length_max) {
   return result;
 }
 
-std::string quoted(std::string_view text) { return "'" + printable(text, 120) + "'"; }
+std::string in_quotes(std::string_view text) { return "'" + printable(text, 120) + "'"; }
 
 }  // namespace sluice

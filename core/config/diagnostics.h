@@ -42,6 +42,6 @@ bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept;
 std::string printable(std::string_view text, std::size_t length_max = 200);
 
 /// "'text'", made printable.
-std::string quoted(std::string_view text);
+std::string in_quotes(std::string_view text);
 
 }  // namespace sluice

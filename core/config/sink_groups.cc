@@ -53,7 +53,7 @@ class Groups {
       case Processor::Failover: return failover(group, sinks, where);
       case Processor::Unknown:
         reader_.error(where,
-                      "unknown processor type " + quoted(type->entry->value) + " of " + group.label,
+                      "unknown processor type " + in_quotes(type->entry->value) + " of " + group.label,
                       "known: default, load_balance, failover; its sinks are left out");
         for (const std::string& name : sinks) {
           drop(name, {"its " + group.label + " has an unknown processor", where});
@@ -79,7 +79,7 @@ class Groups {
       } else if (is_planned(word.text)) {
         result.push_back(word.text);
       } else if (!is_left_out(word.text)) {
-        reader_.warning(word.where, "there is no sink " + quoted(word.text) + " for " + group.label,
+        reader_.warning(word.where, "there is no sink " + in_quotes(word.text) + " for " + group.label,
                         "the group goes on without it");
       }
     }

@@ -28,15 +28,15 @@ std::vector<std::string> read_selector(const RawComponent& raw, std::vector<std:
     const Position& where = type->entry->value_at;
     if (is("multiplexing", "MultiplexingChannelSelector") ||
         is("load_balancing", "LoadBalancingChannelSelector")) {
-      reader.error(where, "selector type " + quoted(name) + " of " + raw.label +
+      reader.error(where, "selector type " + in_quotes(name) + " of " + raw.label +
                                " is known from Flume, but not built yet");
-      reasons.push_back({"its selector " + quoted(name) + " is not built yet", where, true});
+      reasons.push_back({"its selector " + in_quotes(name) + " is not built yet", where, true});
       return optional;
     }
     if (!is("replicating", "ReplicatingChannelSelector")) {
-      reader.error(where, "unknown selector type " + quoted(name) + " of " + raw.label,
+      reader.error(where, "unknown selector type " + in_quotes(name) + " of " + raw.label,
                     "known: replicating (default), multiplexing, load_balancing");
-      reasons.push_back({"its selector " + quoted(name) + " is not known", where});
+      reasons.push_back({"its selector " + in_quotes(name) + " is not known", where});
       return optional;
     }
   }
@@ -45,7 +45,7 @@ std::vector<std::string> read_selector(const RawComponent& raw, std::vector<std:
   for (const Word& word : split_words(*key->entry)) {
     const auto found = std::find(channels.begin(), channels.end(), word.text);
     if (found == channels.end()) {
-      reader.warning(word.where, quoted(word.text) + " is not a channel of " + raw.label +
+      reader.warning(word.where, in_quotes(word.text) + " is not a channel of " + raw.label +
                                       ", so it cannot be an optional one");
       continue;
     }

@@ -156,8 +156,8 @@ class Planner {
     const std::string_view nearest = reader_.nearest(name, channel_names_);
     std::string hint = channels_hint_;
     if (!nearest.empty()) hint = "did you mean '" + printable(nearest) + "'?";
-    reader_.error(where, "there is no channel " + quoted(name) + " for " + raw.label, hint);
-    return Reason{"there is no channel " + quoted(name), where};
+    reader_.error(where, "there is no channel " + in_quotes(name) + " for " + raw.label, hint);
+    return Reason{"there is no channel " + in_quotes(name), where};
   }
 
   // --- sources
@@ -247,10 +247,10 @@ class Planner {
     const Position& where = key->entry->value_at;
     if (split_words(*key->entry).size() > 1) {
       const bool comment = name.find('#') != std::string::npos;
-      reader_.error(where, "a sink reads exactly one channel, not " + quoted(name),
+      reader_.error(where, "a sink reads exactly one channel, not " + in_quotes(name),
                     comment ? "a comment behind a value is part of the value, it needs its own line"
                             : "several sinks may read one channel, but not the other way round");
-      reasons.push_back({quoted(name) + " is not one channel", where});
+      reasons.push_back({in_quotes(name) + " is not one channel", where});
       return {};
     }
     if (auto problem = channel_problem(raw, name, where)) reasons.push_back(*std::move(problem));

@@ -72,9 +72,9 @@ std::vector<Entry> merge(std::vector<Entry> all, std::vector<Diagnostic>& diagno
     const Entry& earlier = all[found->second];
     if (earlier.value != all[i].value && earlier.key_at.file == all[i].key_at.file) {
       diagnostics.push_back({Severity::Warning, all[i].key_at,
-                             quoted(all[i].key) + " is set twice; this later value wins",
+                             in_quotes(all[i].key) + " is set twice; this later value wins",
                              "line " + std::to_string(earlier.key_at.line) + " set it to " +
-                                 quoted(earlier.value)});
+                                 in_quotes(earlier.value)});
     }
     kept[found->second] = false;
     found->second = i;

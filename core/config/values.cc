@@ -34,7 +34,7 @@ struct Split {
 
 /// Why a text that should begin with a number does not do: often a comment was put behind it.
 Status not_a(std::string_view what, std::string_view text) {
-  std::string message = quoted(text) + " is not " + std::string(what);
+  std::string message = in_quotes(text) + " is not " + std::string(what);
   if (text.find('#') != std::string_view::npos) {
     message += "; a comment behind a value is part of the value, it needs a line of its own";
   } else if (text.find("${") != std::string_view::npos) {
@@ -54,7 +54,7 @@ Result<Split> split_number(std::string_view text, std::string_view what) {
   const char* const end = rest.data() + rest.size();
   const auto [stop, error] = std::from_chars(rest.data(), end, result.number);
   if (error == std::errc::result_out_of_range) {
-    return Invalid(quoted(whole) + " is too large a number");
+    return Invalid(in_quotes(whole) + " is too large a number");
   }
   if (error != std::errc()) return not_a(what, whole);
   result.suffix = trim(std::string_view(stop, static_cast<std::size_t>(end - stop)));
@@ -64,17 +64,17 @@ Result<Split> split_number(std::string_view text, std::string_view what) {
 /// number * factor, or nothing when it does not fit in 63 bits.
 Result<std::int64_t> scaled(const Split& split, std::uint64_t factor, std::string_view text) {
   constexpr auto kMax = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
-  if (split.number > kMax / factor) return Invalid(quoted(text) + " is too large a number");
+  if (split.number > kMax / factor) return Invalid(in_quotes(text) + " is too large a number");
   auto value = static_cast<std::int64_t>(split.number * factor);
   return split.negative ? -value : value;
 }
 
 Status check_bounds(const Key& key, std::int64_t value, std::string_view text) {
   if (value < key.min) {
-    return Invalid(quoted(text) + " is below the smallest value, " + std::to_string(key.min));
+    return Invalid(in_quotes(text) + " is below the smallest value, " + std::to_string(key.min));
   }
   if (value > key.max) {
-    return Invalid(quoted(text) + " is above the largest value, " + std::to_string(key.max));
+    return Invalid(in_quotes(text) + " is above the largest value, " + std::to_string(key.max));
   }
   return {};
 }
