@@ -5,12 +5,13 @@
 #include <unistd.h>
 
 #include <array>
-#include <catch2/catch.hpp>
 #include <chrono>
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
 #include <string>
+
+#include "tests/catch.h"
 
 namespace sluice {
 namespace {
