@@ -128,6 +128,10 @@ class Channel {
   /// one is never held back for more.
   virtual Taken take(const TakeLimit& limit, std::stop_token stop) = 0;
 
+  /// Throws away what a channel cannot keep beyond the process and counts it as lost; returns how many
+  /// events that are. REQUIRES: closed, no takers.
+  virtual std::uint64_t abandon() = 0;
+
   /// Closed, and nothing is left inside or in the hands of a taker.
   virtual bool drained() const = 0;
 

@@ -61,10 +61,24 @@ MemoryChannel::MemoryChannel(Options options, SlabPool& pool)
   SLUICE_ASSERT(options_.capacity_events > 0, "a channel without capacity was accepted");
 }
 
-MemoryChannel::~MemoryChannel() {
+MemoryChannel::~MemoryChannel() { abandon(); }
+
+std::uint64_t MemoryChannel::abandon() {
+  const std::lock_guard lock(mutex_);
+  std::uint64_t lost = 0;
+  while (!nothing_waits()) {
+    const Taken::Piece piece = pop_front(UINT32_MAX);
+    const std::uint64_t events = piece.batch.size();
+    const std::uint64_t bytes = piece.batch.body_bytes();
+    counters_.in_flight.events.sub(events);
+    counters_.in_flight.bytes.sub(bytes);
+    counters_.lost.add(events, bytes);
+    taken_events_ -= events;
+    give_room(piece.batch);
+    lost += events;
+  }
   compactor_.reset();
-  for (const Taken::Piece& piece : queue_) give_room(piece.batch);
-  for (const Taken::Piece& piece : returned_) give_room(piece.batch);
+  return lost;
 }
 
 Status MemoryChannel::open() {

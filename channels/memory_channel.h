@@ -41,6 +41,7 @@ class MemoryChannel final : public Channel {
   Result<Reservation> reserve(const Batch& batch, Deadline deadline,
                               std::stop_token stop) override;
   Taken take(const TakeLimit& limit, std::stop_token stop) override;
+  std::uint64_t abandon() override;
   bool drained() const override;
   std::uint64_t size_events() const noexcept override;
   std::uint64_t capacity_events() const noexcept override { return options_.capacity_events; }

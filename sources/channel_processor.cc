@@ -51,6 +51,7 @@ Batch ChannelProcessor::intercept(Batch batch) {
 }
 
 Status ChannelProcessor::reserve_all(const Batch& batch, std::stop_token stop, Commit& commit) {
+  if (options_.abandon.stop_possible()) stop = options_.abandon;
   for (Channel* channel : options_.required) {
     const Deadline deadline = options_.on_full == OnFull::Wait
                                   ? Deadline::never()

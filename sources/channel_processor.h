@@ -33,6 +33,9 @@ class ChannelProcessor {
     std::vector<Channel*> optional;
     std::vector<std::unique_ptr<Interceptor>> interceptors;
     OnFull on_full = OnFull::Wait;
+    /// Ends waits for room instead of the source's stop, when given: a source that stops reading may
+    /// still put what it holds.
+    std::stop_token abandon = {};
     Committer* committer = nullptr;             ///< None: all channels are in memory.
     std::uint64_t in_flight_bytes_max = 8 << 20;  ///< Of bodies, submitted and not complete.
   };

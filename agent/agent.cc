@@ -1,0 +1,254 @@
+#include "agent/agent.h"
+
+#include <algorithm>
+
+#include "agent/flume_types.h"
+#include "channels/catalog.h"
+#include "core/base/assert.h"
+#include "core/base/log.h"
+#include "core/base/wait.h"
+#include "interceptors/catalog.h"
+#include "sinks/catalog.h"
+#include "sources/catalog.h"
+
+namespace sluice {
+namespace {
+
+template <typename Type>
+const Type& type_of(const Settings& settings, std::span<const Type* const> types) {
+  const auto found = std::find_if(types.begin(), types.end(),
+                                  [&](const Type* type) { return type->info == &settings.info(); });
+  SLUICE_ASSERT(found != types.end(), "the plan names a type that is not in the catalogue");
+  return **found;
+}
+
+std::string type_name(const Settings& settings) {
+  const ComponentInfo& info = settings.info();
+  return std::string(info.alias.empty() ? info.class_name : info.alias);
+}
+
+/// Sources that let the user choose have a key for it.
+OnFull on_full(const Settings& settings) {
+  for (const Key& key : settings.info().keys) {
+    if (key.name == "onFull") {
+      return settings.text("onFull") == "reject" ? OnFull::Reject : OnFull::Wait;
+    }
+  }
+  return OnFull::Wait;
+}
+
+}  // namespace
+
+Agent::Agent(const Plan& plan, Options options) : options_(options) {
+  add_channels(plan);
+  add_sinks(plan);
+  add_sources(plan);
+}
+
+Agent::~Agent() {
+  hurry();
+  stop();
+}
+
+Channel* Agent::find_channel(std::string_view name) const noexcept {
+  const auto found = std::find_if(channels_.begin(), channels_.end(),
+                                  [&](const auto& channel) { return channel->name() == name; });
+  SLUICE_ASSERT(found != channels_.end(), "the plan refers to a channel that it does not hold");
+  return found->get();
+}
+
+void Agent::add_channels(const Plan& plan) {
+  const std::uint64_t share =
+      options_.memory_limit_bytes / std::max<std::size_t>(1, plan.channels.size());
+  for (const ChannelPlan& planned : plan.channels) {
+    const ChannelType& type = type_of(planned.settings, channel_types());
+    channels_.push_back(type.make(planned.settings, {pool_, share}));
+    const Channel& channel = *channels_.back();
+    metrics_.add(ChannelMetrics{channel.name(), type_name(planned.settings), &channel.counters(),
+                                channel.capacity_events()});
+    metrics_.add(&channel.account());
+  }
+}
+
+void Agent::add_sinks(const Plan& plan) {
+  for (const SinkPlan& planned : plan.sinks) {
+    SinkRunner::Options runner;
+    runner.name = planned.settings.component();
+    SinkUnit::Parts parts{planned.settings, &type_of(planned.settings, sink_types()),
+                          find_channel(planned.channel), std::move(runner)};
+    sinks_.push_back(
+        std::make_unique<SinkUnit>(std::move(parts), *options_.files, *options_.clock, unit_events()));
+    metrics_.add(SinkMetrics{planned.settings.name(), type_name(planned.settings), planned.channel,
+                             &sinks_.back()->counters()});
+  }
+}
+
+void Agent::add_sources(const Plan& plan) {
+  for (const SourcePlan& planned : plan.sources) {
+    const SourceType& type = type_of(planned.settings, source_types());
+    ChannelProcessor::Options processor;
+    processor.source_name = planned.settings.component();
+    processor.abandon = abandon_.get_token();
+    processor.on_full = on_full(planned.settings);
+    for (const std::string& name : planned.channels) {
+      processor.required.push_back(find_channel(name));
+    }
+    for (const std::string& name : planned.optional_channels) {
+      processor.optional.push_back(find_channel(name));
+    }
+    for (const InterceptorPlan& interceptor : planned.interceptors) {
+      const InterceptorType& made = type_of(interceptor.settings, interceptor_types());
+      processor.interceptors.push_back(made.make(interceptor.settings, *options_.clock));
+    }
+    SourceUnit::Parts parts{planned.settings, &type, std::move(processor)};
+    sources_.push_back(
+        std::make_unique<SourceUnit>(std::move(parts), pool_, *options_.clock, unit_events()));
+    metrics_.add(SourceMetrics{planned.settings.name(), type_name(planned.settings),
+                               &sources_.back()->counters()});
+    metrics_.add(&sources_.back()->account());
+  }
+}
+
+Catalog built_catalog() {
+  // The tables live as long as the program; the lists are put together once.
+  struct Lists {
+    std::vector<const ComponentInfo*> sources, channels, sinks, interceptors;
+  };
+  static const Lists lists = [] {
+    Lists all;
+    for (const auto* type : source_types()) all.sources.push_back(type->info);
+    for (const auto* type : channel_types()) all.channels.push_back(type->info);
+    for (const auto* type : sink_types()) all.sinks.push_back(type->info);
+    for (const auto* type : interceptor_types()) all.interceptors.push_back(type->info);
+    const Catalog others = flume_types_not_built();
+    all.sources.insert(all.sources.end(), others.sources.begin(), others.sources.end());
+    all.channels.insert(all.channels.end(), others.channels.begin(), others.channels.end());
+    all.sinks.insert(all.sinks.end(), others.sinks.begin(), others.sinks.end());
+    all.interceptors.insert(all.interceptors.end(), others.interceptors.begin(),
+                            others.interceptors.end());
+    return all;
+  }();
+  return {lists.sources, lists.channels, lists.sinks, lists.interceptors};
+}
+
+UnitEvents Agent::unit_events() {
+  return {.changed = [this] { wake(); },
+          .fatal = [this](const Status& status) {
+            log::error("a promise of our own is broken: {}; the agent stops", status.message());
+            {
+              const std::lock_guard lock(mutex_);
+              if (!fatal_) fatal_ = status;
+            }
+            wake();
+          }};
+}
+
+std::uint64_t Agent::memory_limit_bytes() const noexcept {
+  std::uint64_t sum = 0;
+  for (const MemoryAccount* account : metrics_.accounts()) sum += account->limit_bytes();
+  return sum;
+}
+
+Status Agent::start() {
+  for (const auto& channel : channels_) {
+    if (Status status = channel->open(); !status.ok()) {
+      return status.with_context("channel " + channel->name());
+    }
+  }
+  for (const auto& sink : sinks_) sink->start();
+  for (const auto& source : sources_) source->start();
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] {
+    const auto tried = [](const auto& unit) { return unit->state() != UnitState::New; };
+    return fatal_.has_value() || (std::all_of(sinks_.begin(), sinks_.end(), tried) &&
+                                  std::all_of(sources_.begin(), sources_.end(), tried));
+  });
+  return fatal_.value_or(Status());
+}
+
+void Agent::wake() {
+  {
+    const std::lock_guard lock(mutex_);
+    ++changes_;
+  }
+  changed_.notify_all();
+}
+
+bool Agent::wait(Deadline deadline, bool until_finished) {
+  std::unique_lock lock(mutex_);
+  const std::uint64_t before = changes_;
+  const auto over = [&] {
+    const bool finished =
+        until_finished && std::all_of(sources_.begin(), sources_.end(), [](const auto& source) {
+          return source->state() == UnitState::Finished || source->state() == UnitState::Failed;
+        });
+    return fatal_.has_value() || finished;
+  };
+  wait_until(changed_, lock, deadline, {}, [&] { return over() || changes_ != before; });
+  return over();
+}
+
+void Agent::hurry() {
+  {
+    const std::lock_guard lock(mutex_);
+    hurry_ = true;
+  }
+  abandon_.request_stop();
+  for (const auto& sink : sinks_) sink->request_stop();
+  changed_.notify_all();
+}
+
+void Agent::stop(bool without_bound) {
+  const Deadline deadline = without_bound ? Deadline::never() : Deadline::in(options_.drain_max);
+  // The watch ends the drain at its deadline, whoever is being waited for.
+  std::jthread watch([this, deadline](std::stop_token done) {
+    std::unique_lock lock(mutex_);
+    wait_until(changed_, lock, deadline, done, [this] { return hurry_; });
+    lock.unlock();
+    if (!done.stop_requested()) hurry();
+  });
+  for (const auto& source : sources_) source->request_stop();
+  for (const auto& source : sources_) source->join();
+  for (const auto& channel : channels_) channel->close();
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] {
+    return hurry_ || std::all_of(sinks_.begin(), sinks_.end(), [](const auto& sink) {
+             return sink->state() == UnitState::Finished || sink->state() == UnitState::Failed;
+           });
+  });
+  lock.unlock();
+  for (const auto& sink : sinks_) sink->join();
+  watch.request_stop();
+  watch.join();
+  report_lost();
+}
+
+void Agent::report_lost() {
+  for (const auto& channel : channels_) {
+    if (const std::uint64_t lost = channel->abandon(); lost > 0) {
+      log::error("channel {}: {} events were still in memory and are lost; its sinks did not take "
+                 "them in time", channel->name(), lost);
+    }
+  }
+}
+
+Status Agent::fatal() const {
+  const std::lock_guard lock(mutex_);
+  return fatal_.value_or(Status());
+}
+
+std::vector<Agent::ComponentState> Agent::states() const {
+  std::vector<ComponentState> states;
+  for (const auto& source : sources_) {
+    states.push_back({source->settings().component(), source->state()});
+  }
+  for (const auto& channel : channels_) {
+    states.push_back({"channel " + channel->name(), UnitState::Running});
+  }
+  for (const auto& sink : sinks_) {
+    states.push_back({sink->settings().component(), sink->state()});
+  }
+  return states;
+}
+
+}  // namespace sluice

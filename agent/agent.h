@@ -1,0 +1,90 @@
+// A running agent: channels, sinks and sources, started, supervised and stopped in order.
+#pragma once
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "agent/units.h"
+#include "channels/channel.h"
+#include "core/config/topology.h"
+#include "core/metrics/registry.h"
+
+namespace sluice {
+
+/// Every component type that is built, with the tables that describe them.
+Catalog built_catalog();
+
+/// Runs a Plan. start() and stop() are called by one thread; the rest is thread-safe.
+class Agent {
+ public:
+  struct Options {
+    /// Budget of the memory channels whose byteCapacity is not set, together.
+    std::uint64_t memory_limit_bytes = 64 << 20;
+    /// How long stop() lets sinks empty their channels.
+    milliseconds drain_max{5000};
+    FileSystem* files = &FileSystem::real();
+    const Clock* clock = &Clock::system();
+  };
+
+  /// Makes every component of the plan. REQUIRES: the plan was made with built_catalog().
+  Agent(const Plan& plan, Options options);
+  ~Agent();
+
+  /// Channels, then sinks, then sources. Returns once every component has tried to start; those that
+  /// could not are tried again. Errors: Fatal.
+  Status start();
+
+  /// Waits for whichever comes first: the deadline (false), the end of all sources (when
+  /// `until_finished`), or a fatal error.
+  bool wait(Deadline deadline, bool until_finished);
+  /// Wakes wait().
+  void wake();
+
+  /// Sources stop reading and put what they hold, sinks empty the channels, all within drain_max (or
+  /// without a bound: for finite inputs). What is left in memory then is counted as lost and said.
+  void stop(bool without_bound = false);
+  /// Ends a stop() at once. From any thread.
+  void hurry();
+
+  /// The fatal error that ended the agent, if one did.
+  Status fatal() const;
+
+  const MetricsRegistry& metrics() const noexcept { return metrics_; }
+  /// Sum of the limits of all memory accounts.
+  std::uint64_t memory_limit_bytes() const noexcept;
+
+  struct ComponentState {
+    std::string component;  ///< "source r1"
+    UnitState state;
+  };
+  std::vector<ComponentState> states() const;
+
+ private:
+  void add_channels(const Plan& plan);
+  void add_sinks(const Plan& plan);
+  void add_sources(const Plan& plan);
+  Channel* find_channel(std::string_view name) const noexcept;
+  UnitEvents unit_events();
+  void report_lost();
+
+  const Options options_;
+  SlabPool pool_;
+  MetricsRegistry metrics_;
+  std::stop_source abandon_;  ///< Set when what sources hold cannot be waited for any more.
+  std::vector<std::unique_ptr<Channel>> channels_;
+  std::vector<std::unique_ptr<SinkUnit>> sinks_;
+  std::vector<std::unique_ptr<SourceUnit>> sources_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::uint64_t changes_ = 0;      // guarded by mutex_
+  bool hurry_ = false;             // guarded by mutex_
+  std::optional<Status> fatal_;    // guarded by mutex_
+};
+
+}  // namespace sluice

@@ -1,0 +1,156 @@
+#include "agent/run_agent.h"
+
+#include <atomic>
+#include <csignal>
+
+#include "agent/check.h"
+#include "agent/systemd_notify.h"
+#include "core/base/log.h"
+#include "core/base/signals.h"
+
+namespace sluice {
+namespace {
+
+constexpr int exit_failed = 1;
+
+void log_diagnostics(const std::vector<Diagnostic>& diagnostics) {
+  for (const Diagnostic& d : diagnostics) {
+    const std::string place = to_string(d.where);
+    const std::string text = (place.empty() ? "" : place + ": ") + d.message +
+                             (d.hint.empty() ? "" : " (" + d.hint + ")");
+    switch (d.severity) {
+      case Severity::Note: log::debug("{}", text); break;
+      case Severity::Warning: log::warn("{}", text); break;
+      case Severity::Error: log::error("{}", text); break;
+    }
+  }
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string out;
+  for (const std::string& word : words) out += (out.empty() ? "" : " ") + word;
+  return out;
+}
+
+void log_plan(const Plan& plan) {
+  for (const SourcePlan& s : plan.sources) {
+    log::info("agent {}: source {} ({}) -> {}", plan.agent, s.settings.name(),
+              s.settings.info().alias, joined(s.channels) +
+              (s.optional_channels.empty() ? "" : ", optional: " + joined(s.optional_channels)));
+  }
+  for (const SinkPlan& k : plan.sinks) {
+    log::info("agent {}: {} -> sink {} ({})", plan.agent, k.channel, k.settings.name(),
+              k.settings.info().alias);
+  }
+  for (const LeftOut& out : plan.left_out) {
+    log::error("agent {}: {} is left out: {}", plan.agent, out.component, out.because);
+  }
+}
+
+/// Loads and plans; nothing when there is nothing to run.
+std::optional<Plan> load_plan(const CommandLine& line) {
+  const Loaded loaded = load_files(line.load_options());
+  log_diagnostics(loaded.diagnostics);
+  if (!loaded.readable) return std::nullopt;
+  Plan plan = make_plan(loaded.tree, line.agent, built_catalog());
+  log_diagnostics(plan.diagnostics);
+  log_plan(plan);
+  if (plan.verdict == Verdict::NothingToRun || plan.verdict == Verdict::NotBuiltYet) {
+    log::error("agent {}: nothing can run ({}); sluice check --conf-file {} explains every problem",
+               line.agent, to_string(plan.verdict), joined(line.conf_files));
+    return std::nullopt;
+  }
+  if (line.strict && !plan.left_out.empty()) {
+    log::error("agent {}: --strict: {} component(s) would be left out, so nothing is started",
+               line.agent, plan.left_out.size());
+    return std::nullopt;
+  }
+  return plan;
+}
+
+Agent::Options agent_options(const CommandLine& line) {
+  Agent::Options options;
+  const auto number = [&](std::string_view key, std::uint64_t otherwise) {
+    const std::string text = line.property(key);
+    return text.empty() ? otherwise : std::strtoull(text.c_str(), nullptr, 10);
+  };
+  options.memory_limit_bytes = number("sluice.memory.limit", options.memory_limit_bytes);
+  options.drain_max = milliseconds(number("sluice.drain.ms", 5000));
+  return options;
+}
+
+/// Everything between start and stop.
+class Running {
+ public:
+  Running(const CommandLine& line, const Plan& plan)
+      : line_(line),
+        notify_(SystemdNotify::take_from_environment()),
+        agent_(plan, agent_options(line)),
+        signals_({SIGTERM, SIGINT, SIGHUP}, [this](int signal) { on_signal(signal); }) {}
+
+  int run() {
+    if (Status status = agent_.start(); !status.ok()) {
+      log::error("the agent cannot start: {}", status.message());
+      return exit_failed;
+    }
+    log::info("agent {} is running; memory accounts sum up to {} MiB", line_.agent,
+              agent_.memory_limit_bytes() >> 20);
+    tell([this] { return notify_.ready(); });
+    const milliseconds beat = notify_.watchdog_interval().value_or(milliseconds(1000));
+    bool over = false;
+    while (!over && !stop_) {
+      over = agent_.wait(Deadline::in(beat), line_.once);
+      tell([this] { return notify_.ping(); });
+    }
+    tell([this] { return notify_.stopping(); });
+    const bool drain_all = line_.once && !stop_;
+    log::info("agent {} is stopping{}", line_.agent,
+              drain_all ? ": its sources are at their end" : "");
+    agent_.stop(drain_all);
+    log::info("agent {} has stopped", line_.agent);
+    return agent_.fatal().ok() ? 0 : exit_failed;
+  }
+
+ private:
+  void on_signal(int signal) {
+    if (signal == SIGHUP) return log::reopen();
+    if (stop_.exchange(true)) {
+      log::warn("asked to stop once more: what is not delivered by now is given up");
+      agent_.hurry();
+    }
+    agent_.wake();
+  }
+
+  template <typename Call>
+  void tell(Call call) {
+    if (const Status status = call(); !status.ok() && !notify_failed_) {
+      notify_failed_ = true;
+      log::warn("systemd cannot be told: {}", status.message());
+    }
+  }
+
+  const CommandLine& line_;
+  SystemdNotify notify_;
+  std::atomic<bool> stop_{false};
+  bool notify_failed_ = false;
+  Agent agent_;
+  SignalWatch signals_;  ///< Made behind the agent, which it calls, and before the first thread.
+};
+
+}  // namespace
+
+int run_agent(const CommandLine& line) {
+  if (Status status = log::configure(line.log_options()); !status.ok()) {
+    log::error("{}", status.message());
+    return exit_failed;
+  }
+  for (const std::string& warning : line.warnings) log::warn("{}", warning);
+  const std::optional<Plan> plan = load_plan(line);
+  if (!plan) return exit_failed;
+  Running running(line, *plan);
+  const int status = running.run();
+  log::flush();
+  return status;
+}
+
+}  // namespace sluice

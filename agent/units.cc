@@ -1,0 +1,145 @@
+#include "agent/units.h"
+
+#include <condition_variable>
+#include <mutex>
+
+#include "core/base/backoff.h"
+#include "core/base/log.h"
+#include "core/base/thread.h"
+#include "core/base/wait.h"
+
+namespace sluice {
+namespace {
+
+constexpr milliseconds restart_first{250};
+// Flume tries every 3 s.
+constexpr milliseconds restart_most{3000};
+
+std::uint64_t window_limit(const SourceType& type, const Settings& settings) {
+  return type.window_bytes ? type.window_bytes(settings) : window_bytes_default;
+}
+
+void pause(milliseconds time, const std::stop_token& stop) {
+  std::mutex mutex;
+  std::condition_variable never;
+  std::unique_lock lock(mutex);
+  wait_until(never, lock, Deadline::in(time), stop, [] { return false; });
+}
+
+}  // namespace
+
+std::string_view to_string(UnitState state) noexcept {
+  switch (state) {
+    case UnitState::New: return "starting";
+    case UnitState::Running: return "running";
+    case UnitState::Retrying: return "retrying";
+    case UnitState::Finished: return "finished";
+    case UnitState::Failed: return "failed";
+  }
+  return "?";
+}
+
+// ---- SourceUnit
+
+SourceUnit::SourceUnit(Parts parts, SlabPool& pool, const Clock& clock, UnitEvents events)
+    : settings_(std::move(parts.settings)),
+      events_(std::move(events)),
+      window_(settings_.component(), window_limit(*parts.type, settings_)),
+      processor_(std::move(parts.processor), counters_),
+      source_(parts.type->make(settings_, {processor_, counters_, pool, window_, clock})) {}
+
+SourceUnit::~SourceUnit() { join(); }
+
+void SourceUnit::start() {
+  thread_ = std::jthread([this](std::stop_token stop) { supervise(std::move(stop)); });
+}
+
+void SourceUnit::join() {
+  thread_.request_stop();
+  if (thread_.joinable()) thread_.join();
+}
+
+void SourceUnit::enter(UnitState state) {
+  state_.store(state, std::memory_order_release);
+  events_.changed();
+}
+
+void SourceUnit::supervise(std::stop_token stop) {
+  name_this_thread(settings_.name());
+  Backoff backoff(restart_first, restart_most);
+  std::uint64_t failures = 0;
+  while (!stop.stop_requested()) {
+    const Status status = run_once(stop);
+    if (status.ok()) return enter(UnitState::Finished);
+    if (status.code() == Code::Fatal) return events_.fatal(status);
+    if (status.code() != Code::Retry) {
+      log::error("{}: cannot run: {}; the rest of the agent goes on without it",
+                 settings_.component(), status.message());
+      return enter(UnitState::Failed);
+    }
+    // Said at once, then rarely: a port may stay taken for days.
+    if (failures == 0 || (failures & (failures - 1)) == 0) {
+      log::error("{}: {}; it is tried again while the rest runs (failure {})",
+                 settings_.component(), status.message(), failures + 1);
+    }
+    ++failures;
+    enter(UnitState::Retrying);
+    pause(backoff.next(), stop);
+  }
+  enter(UnitState::Finished);
+}
+
+Status SourceUnit::run_once(const std::stop_token& stop) {
+  if (Status status = source_->open(); !status.ok()) {
+    source_->close();
+    return status;
+  }
+  counters_.start_ms.set(static_cast<std::uint64_t>(Clock::system().wall_ms()));
+  enter(UnitState::Running);
+  Status status = source_->run(stop);
+  source_->close();
+  counters_.stop_ms.set(static_cast<std::uint64_t>(Clock::system().wall_ms()));
+  return status;
+}
+
+// ---- SinkUnit
+
+SinkUnit::SinkUnit(Parts parts, FileSystem& files, const Clock& clock, UnitEvents events)
+    : settings_(std::move(parts.settings)),
+      events_(std::move(events)),
+      channel_(parts.channel),
+      sink_(parts.type->make(settings_, {counters_, files, clock})),
+      runner_(std::move(parts.runner), *channel_, *sink_, counters_) {}
+
+SinkUnit::~SinkUnit() { join(); }
+
+void SinkUnit::start() {
+  thread_ = std::jthread([this](std::stop_token stop) {
+    name_this_thread(settings_.name());
+    enter(UnitState::Running);
+    const Status status = runner_.run(std::move(stop));
+    if (status.code() == Code::Fatal) return events_.fatal(status);
+    if (!status.ok()) {
+      log::error("{}: cannot run: {}; the rest of the agent goes on without it",
+                 settings_.component(), status.message());
+    }
+    enter(status.ok() ? UnitState::Finished : UnitState::Failed);
+  });
+}
+
+void SinkUnit::join() {
+  thread_.request_stop();
+  if (thread_.joinable()) thread_.join();
+}
+
+void SinkUnit::enter(UnitState state) {
+  state_.store(state, std::memory_order_release);
+  events_.changed();
+}
+
+UnitState SinkUnit::state() const noexcept {
+  const UnitState state = state_.load(std::memory_order_acquire);
+  return state == UnitState::Running && !runner_.healthy() ? UnitState::Retrying : state;
+}
+
+}  // namespace sluice

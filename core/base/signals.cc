@@ -1,0 +1,44 @@
+#include "core/base/signals.h"
+
+#include <pthread.h>
+
+#include <csignal>
+
+#include "core/base/thread.h"
+
+namespace sluice {
+namespace {
+
+constexpr int end_of_watch = SIGUSR2;
+
+sigset_t set_of(const std::vector<int>& signals) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, end_of_watch);
+  for (const int signal : signals) sigaddset(&set, signal);
+  return set;
+}
+
+}  // namespace
+
+SignalWatch::SignalWatch(std::vector<int> signals, std::function<void(int)> handler) {
+  const sigset_t set = set_of(signals);
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);  // a peer that hangs up is an error of the write, not of the process
+  thread_ = std::thread([set, handler = std::move(handler)] {
+    name_this_thread("signals");
+    for (;;) {
+      int signal = 0;
+      if (sigwait(&set, &signal) != 0) continue;
+      if (signal == end_of_watch) return;
+      handler(signal);
+    }
+  });
+}
+
+SignalWatch::~SignalWatch() {
+  pthread_kill(thread_.native_handle(), end_of_watch);
+  thread_.join();
+}
+
+}  // namespace sluice
