@@ -1,0 +1,180 @@
+#include "agent/command_line.h"
+
+#include <string>
+#include <vector>
+
+#include "tests/catch.h"
+
+using namespace sluice;
+
+namespace {
+
+CommandLine parsed(const std::vector<std::string>& arguments) {
+  Result<CommandLine> line = parse_command_line(arguments);
+  if (!line.ok()) FAIL(line.status().message());
+  return std::move(line).value();
+}
+
+std::string refused(const std::vector<std::string>& arguments) {
+  const Result<CommandLine> line = parse_command_line(arguments);
+  REQUIRE_FALSE(line.ok());
+  CHECK(line.code() == Code::Invalid);
+  return line.status().message();
+}
+
+}  // namespace
+
+TEST_CASE("The tutorial's command line works as it is written") {
+  const CommandLine line = parsed({"agent", "--name", "a1", "--conf", "conf", "--conf-file",
+                                   "example.conf", "-Dflume.root.logger=INFO,console"});
+  CHECK(line.verb == Verb::Agent);
+  CHECK(line.agent == "a1");
+  CHECK(line.conf_dir == "conf");
+  CHECK(line.conf_files == std::vector<std::string>{"example.conf"});
+  CHECK(line.warnings.empty());
+  CHECK(line.log_options().console);
+  CHECK(line.log_options().level == log::Level::Info);
+}
+
+TEST_CASE("Short flags, = and any order do as well") {
+  const CommandLine line = parsed({"agent", "-Dx=y", "-f", "a.conf", "-n", "a1", "-c", "conf",
+                                   "--conf-file=b.conf", "-Dempty", "-Dk=v=w"});
+  CHECK(line.agent == "a1");
+  CHECK(line.conf_files == std::vector<std::string>{"a.conf", "b.conf"});
+  CHECK(line.property("x") == "y");
+  CHECK(line.property("k") == "v=w");
+  CHECK(line.properties.count("empty") == 1);
+  CHECK(line.property("none") == "");
+}
+
+TEST_CASE("What only Java needs is taken with a warning") {
+  const CommandLine line = parsed({"agent",
+                                   "-n",
+                                   "a1",
+                                   "-f",
+                                   "x",
+                                   "-Xmx512m",
+                                   "-XX:+UseG1GC",
+                                   "-javaagent:x.jar",
+                                   "-C",
+                                   "lib",
+                                   "--plugins-path",
+                                   "p",
+                                   "-prov",
+                                   "P",
+                                   "-user",
+                                   "u",
+                                   "-pwd",
+                                   "w",
+                                   "-a",
+                                   "A",
+                                   "-b",
+                                   "dir"});
+  CHECK(line.warnings.size() == 10);
+  CHECK(line.warnings.at(0) ==
+        "-Xmx512m has no meaning here: it is for a Java machine, and there is none here");
+  CHECK(parsed({"node", "-n", "a", "-f", "x"}).warnings.at(0) ==
+        "Warning: The \"node\" command is deprecated. Please use \"agent\" instead.");
+}
+
+TEST_CASE("What a shell leaves of a tutorial's comments is a warning") {
+  const CommandLine line = parsed({"agent", "--name", "a1", " #", "agent", "name", "-f", "x", " "});
+  CHECK(line.agent == "a1");
+  CHECK(line.warnings.size() == 4);
+  CHECK(line.warnings.at(1) == "'agent' on the command line is ignored");
+  CHECK(line.warnings.at(3).find("ends in a backslash") != std::string::npos);
+}
+
+TEST_CASE("Our own flags") {
+  const CommandLine line = parsed({"agent", "-n", "a1", "-f", "x", "--once", "--strict", "-d",
+                                   "--ignore-flume-log", "--no-reload-conf", "-i", "5"});
+  CHECK(line.once);
+  CHECK(line.strict);
+  CHECK(line.dry_run);
+  CHECK(line.ignore_flume_log);
+  CHECK(line.no_reload);
+  CHECK(line.poll_interval == std::chrono::seconds(5));
+  CHECK_FALSE(parsed({"agent", "-n", "a1", "-f", "x", "-i", "0"}).poll_interval.has_value());
+}
+
+TEST_CASE("check needs no agent, and takes a bare file name") {
+  const CommandLine line = parsed({"check", "--json", "x.conf"});
+  CHECK(line.verb == Verb::Check);
+  CHECK(line.json);
+  CHECK(line.agent == "");
+  CHECK(line.conf_files == std::vector<std::string>{"x.conf"});
+}
+
+TEST_CASE("help and version in every spelling") {
+  for (const char* word : {"help", "--help", "-h"}) CHECK(parsed({word}).verb == Verb::Help);
+  for (const char* word : {"version", "--version"}) CHECK(parsed({word}).verb == Verb::Version);
+  CHECK(parsed({"agent", "-h"}).verb == Verb::Help);
+  CHECK(usage_text().find("--conf-file, -f") != std::string::npos);
+}
+
+TEST_CASE("Wrong usage is told in Flume's words") {
+  CHECK(refused({}).find("Error: Unknown or unspecified command ''") == 0);
+  CHECK(refused({"agnet"}).find("Error: Unknown or unspecified command 'agnet'") == 0);
+  CHECK(refused({"agent", "-f", "x"}).find("Missing required option: n") == 0);
+  CHECK(refused({"agent", "-n", "a1"}).find("No configuiration was provided") == 0);
+  CHECK(refused({"agent", "-n"}) == "Error: Option -n requires an argument");
+  CHECK(refused({"agent", "--bogus"}) == "Unrecognized option: --bogus");
+  CHECK(refused({"agent", "--conffile", "x"}) ==
+        "Unrecognized option: --conffile (did you mean --conf-file?)");
+  CHECK(refused({"agent", "-n", "a", "-f", "x", "-i", "soon"}).find("--poll-interval") !=
+        std::string::npos);
+  CHECK(refused({"agent", "-D=x"}).find("-D needs a name") != std::string::npos);
+}
+
+TEST_CASE("What is not built yet is refused clearly") {
+  CHECK(refused({"avro-client", "-H", "h"}).find("not built yet") != std::string::npos);
+  CHECK(refused({"tool"}).find("not built yet") != std::string::npos);
+  CHECK(refused({"agent", "-n", "a", "-z", "h:2181"}).find("ZooKeeper") != std::string::npos);
+  CHECK(refused({"agent", "-n", "a", "-p", "/flume"}).find("ZooKeeper") != std::string::npos);
+  CHECK(refused({"agent", "-n", "a", "-u", "http://h/x"}).find("only file:") != std::string::npos);
+  CHECK(parsed({"agent", "-n", "a", "-u", "file:///etc/x.conf"}).conf_files.at(0) == "/etc/x.conf");
+  CHECK(parsed({"agent", "-n", "a", "-u", "file:x.conf"}).conf_files.at(0) == "x.conf");
+}
+
+TEST_CASE("A file that only exists beneath --conf is pointed out") {
+  CHECK(refused({"agent", "-n", "a", "-c", "tests", "-f", "catch.h"}) ==
+        "The specified configuration file does not exist: catch.h\n--conf does not select the "
+        "file; did you mean --conf-file tests/catch.h?");
+}
+
+TEST_CASE("The log follows flume.root.logger and flume.log.*") {
+  const auto options = [](const std::vector<std::string>& properties) {
+    std::vector<std::string> arguments = {"agent", "-n", "a", "-f", "x"};
+    arguments.insert(arguments.end(), properties.begin(), properties.end());
+    return parsed(arguments).log_options();
+  };
+  CHECK(options({}).console);
+  const log::Options file = options({"-Dflume.root.logger=debug,LOGFILE"});
+  CHECK(file.level == log::Level::Debug);
+  CHECK_FALSE(file.console);
+  CHECK(file.file_path == "./logs/flume.log");
+  CHECK(options({"-Dflume.log.dir=/l", "-Dflume.log.file=n"}).file_path == "/l/n");
+  CHECK_FALSE(options({"-Dflume.log.dir=/l"}).console);
+  CHECK(options({"-Dflume.log.dir=/l", "-Dflume.root.logger=WARN,console"}).console);
+  CHECK(options({"-Dflume.root.logger=OFF"}).level == log::Level::Off);
+}
+
+TEST_CASE("Monitoring is asked for by its type") {
+  CHECK_FALSE(parsed({"agent", "-n", "a", "-f", "x"}).monitoring().has_value());
+  const auto choice = parsed({"agent", "-n", "a", "-f", "x", "-Dflume.monitoring.type=http",
+                              "-Dflume.monitoring.port=3"})
+                          .monitoring();
+  REQUIRE(choice.has_value());
+  CHECK(choice->type == "http");
+  CHECK(choice->port == 3);
+}
+
+TEST_CASE("Substitution gets the properties and Flume's resolver from the command line") {
+  const LoadOptions options =
+      parsed({"agent", "-n", "a", "-f", "x", "-Dq=1",
+              "-DpropertiesImplementation=org.apache.flume.node.EnvVarResolverProperties"})
+          .load_options();
+  CHECK(options.sources.system_properties.at("q") == "1");
+  CHECK(options.sources.bare_environment);
+  CHECK(options.files == std::vector<std::string>{"x"});
+}
