@@ -114,9 +114,8 @@ std::vector<const Diagnostic*> sorted(const Report& report) {
     return std::tuple(found == order.end() ? 0 : found->second + 1, each->where.line,
                       each->where.column);
   };
-  std::stable_sort(all.begin(), all.end(), [&](const Diagnostic* a, const Diagnostic* b) {
-    return rank(a) < rank(b);
-  });
+  std::stable_sort(all.begin(), all.end(),
+                   [&](const Diagnostic* a, const Diagnostic* b) { return rank(a) < rank(b); });
   return all;
 }
 

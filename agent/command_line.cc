@@ -12,12 +12,24 @@
 namespace sluice {
 namespace {
 
-constexpr std::string_view kEnvironmentResolver =
-    "org.apache.flume.node.EnvVarResolverProperties";
+constexpr std::string_view kEnvironmentResolver = "org.apache.flume.node.EnvVarResolverProperties";
 
 enum class Meaning : unsigned char {
-  Name, ConfFile, ConfUri, ConfDir, PollInterval, Once, Strict, Json, DryRun, NoReload,
-  IgnoreFlumeLog, Help, Version, ZooKeeper, NoMeaning,
+  Name,
+  ConfFile,
+  ConfUri,
+  ConfDir,
+  PollInterval,
+  Once,
+  Strict,
+  Json,
+  DryRun,
+  NoReload,
+  IgnoreFlumeLog,
+  Help,
+  Version,
+  ZooKeeper,
+  NoMeaning,
 };
 
 struct Flag {
@@ -82,8 +94,12 @@ class Parser {
  private:
   Status read_verb() {
     static constexpr std::array<std::pair<std::string_view, Verb>, 7> kVerbs = {
-        {{"agent", Verb::Agent}, {"node", Verb::Agent}, {"check", Verb::Check},
-         {"version", Verb::Version}, {"--version", Verb::Version}, {"help", Verb::Help},
+        {{"agent", Verb::Agent},
+         {"node", Verb::Agent},
+         {"check", Verb::Check},
+         {"version", Verb::Version},
+         {"--version", Verb::Version},
+         {"help", Verb::Help},
          {"--help", Verb::Help}}};
     const std::string word = arguments_.empty() ? "" : arguments_.front();
     if (word == "avro-client" || word == "tool") {
@@ -245,9 +261,14 @@ class Parser {
 
 std::optional<log::Level> level_of(std::string_view word) {
   static constexpr std::array<std::pair<std::string_view, log::Level>, 8> kLevels = {
-      {{"ALL", log::Level::Trace}, {"TRACE", log::Level::Trace}, {"DEBUG", log::Level::Debug},
-       {"INFO", log::Level::Info}, {"WARN", log::Level::Warn}, {"ERROR", log::Level::Error},
-       {"FATAL", log::Level::Error}, {"OFF", log::Level::Off}}};
+      {{"ALL", log::Level::Trace},
+       {"TRACE", log::Level::Trace},
+       {"DEBUG", log::Level::Debug},
+       {"INFO", log::Level::Info},
+       {"WARN", log::Level::Warn},
+       {"ERROR", log::Level::Error},
+       {"FATAL", log::Level::Error},
+       {"OFF", log::Level::Off}}};
   for (const auto& [name, level] : kLevels) {
     if (equal_ignoring_case(name, word)) return level;
   }
@@ -265,8 +286,8 @@ log::Options CommandLine::log_options() const {
   log::Options options;
   std::string words = property("flume.root.logger");
   std::replace(words.begin(), words.end(), ',', ' ');
-  const bool file_named = properties.count("flume.log.dir") > 0 ||
-                          properties.count("flume.log.file") > 0;
+  const bool file_named =
+      properties.count("flume.log.dir") > 0 || properties.count("flume.log.file") > 0;
   bool console = false;
   bool file = false;
   for (const std::string& word : parse_list(words)) {
@@ -277,8 +298,9 @@ log::Options CommandLine::log_options() const {
   options.console = console || !(file || file_named);
   const std::string dir = property("flume.log.dir");
   const std::string name = property("flume.log.file");
-  options.file_path = (std::filesystem::path(dir.empty() ? "./logs" : dir) /
-                       (name.empty() ? "flume.log" : name)).string();
+  options.file_path =
+      (std::filesystem::path(dir.empty() ? "./logs" : dir) / (name.empty() ? "flume.log" : name))
+          .string();
   return options;
 }
 

@@ -53,22 +53,20 @@ class Collector {
     const std::string_view behind = rest.substr(dot + 1);
     const std::size_t second = behind.find('.');
     if (second == std::string_view::npos || second == 0 || second + 1 == behind.size()) {
-      reader_.warning(key_part_at(entry, at),
-                      "Invalid property specified: " + printable(rest),
+      reader_.warning(key_part_at(entry, at), "Invalid property specified: " + printable(rest),
                       "a key of a component reads " + std::string(agent_) + "." +
                           std::string(head) + ".<name>.<key>");
       return;
     }
     const std::string name(behind.substr(0, second));
-    RawComponent& component =
-        components[static_cast<std::size_t>(kind - kinds.begin())][name];
+    RawComponent& component = components[static_cast<std::size_t>(kind - kinds.begin())][name];
     if (component.keys.empty()) {
       component.name = name;
       component.label = std::string((*kind)->singular) + " " + printable(name);
       component.where = entry.key_at;
     }
-    component.keys.push_back({std::string(behind.substr(second + 1)), &entry,
-                              at + dot + 1 + second + 1, order});
+    component.keys.push_back(
+        {std::string(behind.substr(second + 1)), &entry, at + dot + 1 + second + 1, order});
   }
 
   /// A key directly under the agent that is none of the five lists.
@@ -135,9 +133,8 @@ class Collector {
     const std::string line = list_key(agent_, kind.list_name);
     reader_.warning(component.where,
                     component.label + " is configured, but not listed: it is not used",
-                    (kind.list == nullptr ? "there is no line '" : "the line '") +
-                        printable(line) + " = ...'" +
-                        (kind.list == nullptr ? "" : " probably forgets it"));
+                    (kind.list == nullptr ? "there is no line '" : "the line '") + printable(line) +
+                        " = ...'" + (kind.list == nullptr ? "" : " probably forgets it"));
   }
 
   const Tree& tree_;

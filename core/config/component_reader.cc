@@ -130,8 +130,9 @@ const ComponentInfo* ComponentReader::type_of(const RawComponent& raw, std::stri
     return nullptr;
   }
   if (!info->built) {
-    error(where, std::string(kind) + " type " + in_quotes(name) + " of " + raw.label +
-                     " is known from Flume, but not built yet",
+    error(where,
+          std::string(kind) + " type " + in_quotes(name) + " of " + raw.label +
+              " is known from Flume, but not built yet",
           std::string(info->meaning));
     reasons.push_back({"its type " + in_quotes(name) + " is not built yet", where, true});
     return nullptr;
@@ -203,26 +204,31 @@ void ComponentReader::read_key(const RawComponent& raw, const RawKey& key,
 void ComponentReader::unknown_key(const RawComponent& raw, const RawKey& key,
                                   const ComponentInfo& info,
                                   std::span<const std::string_view> common) {
+  // Of "prefix.anything" the prefix is what can be misspelt.
   std::vector<std::string_view> names;
-  for (const Key& each : info.keys) names.push_back(each.name);
-  names.insert(names.end(), common.begin(), common.end());
-  // For "prefix.anything" the prefix is what can be misspelt.
   std::vector<std::string_view> stems;
-  for (std::string_view name : names) {
-    if (name.ends_with(".*")) stems.push_back(name.substr(0, name.size() - 2));
-  }
+  const auto sort_in = [&](std::string_view name) {
+    if (name.ends_with(".*")) {
+      stems.push_back(name.substr(0, name.size() - 2));
+    } else {
+      names.push_back(name);
+    }
+  };
+  for (const Key& each : info.keys) sort_in(each.name);
+  std::for_each(common.begin(), common.end(), sort_in);
   std::string hint;
-  const std::string_view near_name = nearest(key.name, names);
   const std::size_t dot = key.name.find('.');
-  if (!near_name.empty()) {
-    const Key* near_key = find_key(info, near_name);
-    hint = "did you mean '" + std::string(near_name) + "'?";
-    if (near_key != nullptr) hint += " " + explain(*near_key);
-  } else if (dot != std::string::npos) {
+  if (dot != std::string::npos) {
     const std::string_view stem = nearest(std::string_view(key.name).substr(0, dot), stems);
     if (!stem.empty()) {
       hint = "did you mean '" + std::string(stem) + printable(key.name.substr(dot)) + "'?";
     }
+  }
+  const std::string_view near_name = hint.empty() ? nearest(key.name, names) : "";
+  if (!near_name.empty()) {
+    const Key* near_key = find_key(info, near_name);
+    hint = "did you mean '" + std::string(near_name) + "'?";
+    if (near_key != nullptr) hint += " " + explain(*near_key);
   }
   if (hint.empty()) {
     for (const Key& each : info.keys) {

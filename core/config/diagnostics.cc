@@ -80,9 +80,8 @@ std::string_view nearest_name(std::string_view word, const std::vector<std::stri
 }
 
 bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept {
-  return a.size() == b.size() &&
-         std::equal(a.begin(), a.end(), b.begin(),
-                    [](char x, char y) { return lower(x) == lower(y); });
+  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(),
+                                            [](char x, char y) { return lower(x) == lower(y); });
 }
 
 std::string printable(std::string_view text, std::size_t length_max) {
@@ -95,8 +94,8 @@ std::string printable(std::string_view text, std::size_t length_max) {
       break;
     }
     // C1 controls (U+0080..U+009F) steer terminals as well; in UTF-8 they are C2 80 .. C2 9F.
-    const bool c1 = byte == 0xC2 && i + 1 < text.size() &&
-                    static_cast<unsigned char>(text[i + 1]) < 0xA0;
+    const bool c1 =
+        byte == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0;
     if (byte < 0x20 || byte == 0x7F || c1) {
       const unsigned char shown = c1 ? static_cast<unsigned char>(text[++i]) : byte;
       result += "\\x";
@@ -109,6 +108,11 @@ std::string printable(std::string_view text, std::size_t length_max) {
   return result;
 }
 
-std::string in_quotes(std::string_view text) { return "'" + printable(text, 120) + "'"; }
+std::string in_quotes(std::string_view text) {
+  std::string result = printable(text, 120);
+  result.insert(result.begin(), '\'');
+  result += '\'';
+  return result;
+}
 
 }  // namespace sluice

@@ -106,8 +106,7 @@ std::vector<std::pair<std::string, std::string>> Settings::below(std::string_vie
   std::vector<std::pair<std::uint32_t, std::pair<std::string, std::string>>> ordered;
   for (auto each = values_.lower_bound(start);
        each != values_.end() && each->first.starts_with(start); ++each) {
-    ordered.push_back(
-        {each->second.order, {each->first.substr(start.size()), each->second.text}});
+    ordered.push_back({each->second.order, {each->first.substr(start.size()), each->second.text}});
   }
   std::sort(ordered.begin(), ordered.end());
   std::vector<std::pair<std::string, std::string>> result;

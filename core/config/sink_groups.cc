@@ -41,20 +41,23 @@ class Groups {
     switch (processor_of(type)) {
       case Processor::Default:
         if (type == nullptr && !sinks.empty()) {
-          reader_.note(where, group.label + " has no processor.type: its sinks run as if they were"
-                                            " in no group",
+          reader_.note(where,
+                       group.label +
+                           " has no processor.type: its sinks run as if they were"
+                           " in no group",
                        "Flume removes such a group, and its sinks never run");
         }
         return;
       case Processor::LoadBalance:
-        reader_.note(where, group.label + ": its sinks run side by side, each takes what the others"
-                                          " leave; processor.* keys have no effect yet");
+        reader_.note(where, group.label +
+                                ": its sinks run side by side, each takes what the others"
+                                " leave; processor.* keys have no effect yet");
         return;
       case Processor::Failover: return failover(group, sinks, where);
       case Processor::Unknown:
-        reader_.error(where,
-                      "unknown processor type " + in_quotes(type->entry->value) + " of " + group.label,
-                      "known: default, load_balance, failover; its sinks are left out");
+        reader_.error(
+            where, "unknown processor type " + in_quotes(type->entry->value) + " of " + group.label,
+            "known: default, load_balance, failover; its sinks are left out");
         for (const std::string& name : sinks) {
           drop(name, {"its " + group.label + " has an unknown processor", where});
         }
@@ -79,7 +82,8 @@ class Groups {
       } else if (is_planned(word.text)) {
         result.push_back(word.text);
       } else if (!is_left_out(word.text)) {
-        reader_.warning(word.where, "there is no sink " + in_quotes(word.text) + " for " + group.label,
+        reader_.warning(word.where,
+                        "there is no sink " + in_quotes(word.text) + " for " + group.label,
                         "the group goes on without it");
       }
     }
@@ -92,9 +96,9 @@ class Groups {
   }
 
   bool is_left_out(const std::string& name) const {
-    return std::any_of(
-        plan_.left_out.begin(), plan_.left_out.end(),
-        [&](const LeftOut& each) { return each.component == "sink " + printable(name); });
+    return std::any_of(plan_.left_out.begin(), plan_.left_out.end(), [&](const LeftOut& each) {
+      return each.component == "sink " + printable(name);
+    });
   }
 
   void failover(const RawComponent& group, const std::vector<std::string>& sinks,
@@ -109,15 +113,15 @@ class Groups {
         best_priority = priority;
       }
     }
-    reader_.warning(where, "processor type failover of " + group.label +
-                               " is not built yet: only sink " + printable(best) +
-                               ", which has the highest priority, runs",
+    reader_.warning(where,
+                    "processor type failover of " + group.label + " is not built yet: only sink " +
+                        printable(best) + ", which has the highest priority, runs",
                     "when it fails, its events wait in the channel until it works again");
     for (const std::string& name : sinks) {
       if (name == best) continue;
-      drop(name, {"failover is not built yet, and sink " + printable(best) +
-                      " has a higher priority",
-                  where, true});
+      drop(name,
+           {"failover is not built yet, and sink " + printable(best) + " has a higher priority",
+            where, true});
     }
   }
 

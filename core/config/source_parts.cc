@@ -17,7 +17,7 @@ constexpr std::string_view kSelectorPrefix = "org.apache.flume.channel.";
 }  // namespace
 
 std::vector<std::string> read_selector(const RawComponent& raw, std::vector<std::string>& channels,
-                                     ComponentReader& reader, std::vector<Reason>& reasons) {
+                                       ComponentReader& reader, std::vector<Reason>& reasons) {
   std::vector<std::string> optional;
   if (const RawKey* type = raw.find("selector.type")) {
     const std::string& name = type->entry->value;
@@ -29,13 +29,13 @@ std::vector<std::string> read_selector(const RawComponent& raw, std::vector<std:
     if (is("multiplexing", "MultiplexingChannelSelector") ||
         is("load_balancing", "LoadBalancingChannelSelector")) {
       reader.error(where, "selector type " + in_quotes(name) + " of " + raw.label +
-                               " is known from Flume, but not built yet");
+                              " is known from Flume, but not built yet");
       reasons.push_back({"its selector " + in_quotes(name) + " is not built yet", where, true});
       return optional;
     }
     if (!is("replicating", "ReplicatingChannelSelector")) {
       reader.error(where, "unknown selector type " + in_quotes(name) + " of " + raw.label,
-                    "known: replicating (default), multiplexing, load_balancing");
+                   "known: replicating (default), multiplexing, load_balancing");
       reasons.push_back({"its selector " + in_quotes(name) + " is not known", where});
       return optional;
     }
@@ -46,7 +46,7 @@ std::vector<std::string> read_selector(const RawComponent& raw, std::vector<std:
     const auto found = std::find(channels.begin(), channels.end(), word.text);
     if (found == channels.end()) {
       reader.warning(word.where, in_quotes(word.text) + " is not a channel of " + raw.label +
-                                      ", so it cannot be an optional one");
+                                     ", so it cannot be an optional one");
       continue;
     }
     channels.erase(found);
@@ -56,9 +56,9 @@ std::vector<std::string> read_selector(const RawComponent& raw, std::vector<std:
 }
 
 std::vector<InterceptorPlan> read_interceptors(const RawComponent& raw,
-                                             std::span<const ComponentInfo* const> types,
-                                             ComponentReader& reader,
-                                             std::vector<Reason>& reasons) {
+                                               std::span<const ComponentInfo* const> types,
+                                               ComponentReader& reader,
+                                               std::vector<Reason>& reasons) {
   std::vector<InterceptorPlan> result;
   std::set<std::string, std::less<>> listed;
   const RawKey* list = raw.find("interceptors");
@@ -87,9 +87,9 @@ std::vector<InterceptorPlan> read_interceptors(const RawComponent& raw,
     const std::string name = rest.substr(0, rest.find('.'));
     if (!listed.insert(name).second) continue;
     reader.warning(key_part_at(*key.entry, key.offset),
-                    "interceptor " + printable(name) + " of " + raw.label +
-                        " is configured, but not listed: it is not used",
-                    "add it to the list 'interceptors' of " + raw.label);
+                   "interceptor " + printable(name) + " of " + raw.label +
+                       " is configured, but not listed: it is not used",
+                   "add it to the list 'interceptors' of " + raw.label);
   }
   return result;
 }

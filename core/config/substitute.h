@@ -35,8 +35,8 @@ inline constexpr int kExpansionDepthMax = 32;
 ///
 /// ${env:X}, ${sys:x}, ${date:yyyy-MM-dd}, ${some.key} (another entry's value), ${x:-default};
 /// names may hold ${...} themselves; $${ is a literal ${. What environment and -D bring in is not
-/// looked at again. What cannot be resolved stays as it is, with a warning. Entries that others refer to
-/// are added to `referenced`, by index.
+/// looked at again. What cannot be resolved stays as it is, with a warning. Entries that others
+/// refer to are added to `referenced`, by index.
 void substitute(std::vector<Entry>& entries, const SubstitutionSources& sources,
                 std::vector<Diagnostic>& diagnostics, std::vector<std::size_t>& referenced);
 

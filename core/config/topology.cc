@@ -17,16 +17,16 @@ namespace {
 
 constexpr std::array<std::string_view, 1> kChannelKeys = {"type"};
 constexpr std::array<std::string_view, 2> kSinkKeys = {"type", "channel"};
-constexpr std::array<std::string_view, 7> kSourceKeys = {
-    "type",         "channels",   "selector.*",           "interceptors",
-    "interceptors.*", "backoffSleepIncrement", "maxBackoffSleep"};
+constexpr std::array<std::string_view, 7> kSourceKeys = {"type",           "channels",
+                                                         "selector.*",     "interceptors",
+                                                         "interceptors.*", "backoffSleepIncrement",
+                                                         "maxBackoffSleep"};
 
 bool has_key(const Settings& settings, std::string_view name) {
-  return std::any_of(settings.info().keys.begin(), settings.info().keys.end(),
-                     [&](const Key& key) {
-                       return key.name == name && key.type == KeyType::Integer &&
-                              (settings.has(name) || !key.default_value.empty());
-                     });
+  return std::any_of(settings.info().keys.begin(), settings.info().keys.end(), [&](const Key& key) {
+    return key.name == name && key.type == KeyType::Integer &&
+           (settings.has(name) || !key.default_value.empty());
+  });
 }
 
 class Planner {
@@ -64,9 +64,9 @@ class Planner {
       if (names.size() > 500) break;
       names += (names.empty() ? "" : ", ") + printable(name);
     }
-    reader_.error(where, "No configuration found for this host:" + printable(plan_.agent),
-                  names.empty() ? "no agent is configured in it"
-                                : "agents that are configured: " + names);
+    reader_.error(
+        where, "No configuration found for this host:" + printable(plan_.agent),
+        names.empty() ? "no agent is configured in it" : "agents that are configured: " + names);
   }
 
   void leave_out(const RawComponent& raw, const Reason& reason, std::optional<Severity> said = {}) {
@@ -131,12 +131,12 @@ class Planner {
     if (transaction <= capacity) return;
     const bool is_set = settings.has("transactionCapacity");
     const Position where = settings.where(is_set ? "transactionCapacity" : "capacity");
-    reader_.error(where,
-                  "Transaction Capacity of Memory Channel cannot be higher than the capacity: " +
-                      std::to_string(transaction) + " > " + std::to_string(capacity),
-                  is_set ? "raise capacity, or lower transactionCapacity"
-                         : "transactionCapacity is not set; its default is " +
-                               std::to_string(transaction));
+    reader_.error(
+        where,
+        "Transaction Capacity of Memory Channel cannot be higher than the capacity: " +
+            std::to_string(transaction) + " > " + std::to_string(capacity),
+        is_set ? "raise capacity, or lower transactionCapacity"
+               : "transactionCapacity is not set; its default is " + std::to_string(transaction));
     reasons.push_back({"its transactionCapacity is above its capacity", where});
   }
 
@@ -177,8 +177,8 @@ class Planner {
     if (!reasons.empty()) return leave_out(raw, reasons);
     plan_.left_out.insert(plan_.left_out.end(), ways.begin(), ways.end());
     for (const std::string& name : channels) check_batch_size(*settings, name);
-    plan_.sources.push_back({*std::move(settings), std::move(channels), std::move(optional),
-                             std::move(interceptors)});
+    plan_.sources.push_back(
+        {*std::move(settings), std::move(channels), std::move(optional), std::move(interceptors)});
   }
 
   /// Flume goes on with the channels that are there; each that is not is a way that is lost.
@@ -188,9 +188,8 @@ class Planner {
     const RawKey* key = raw.find("channels");
     if (key == nullptr) {
       const RawKey* singular = raw.find("channel");
-      const Position where = singular == nullptr
-                                 ? raw.where
-                                 : key_part_at(*singular->entry, singular->offset);
+      const Position where =
+          singular == nullptr ? raw.where : key_part_at(*singular->entry, singular->offset);
       reader_.error(where, "No Channels configured for " + printable(raw.name),
                     singular == nullptr ? "add '" + printable(plan_.agent) + ".sources." +
                                               printable(raw.name) + ".channels = <channel>'"
@@ -334,7 +333,7 @@ class Planner {
   std::vector<std::string_view> channel_names_;
   std::string channels_hint_;
   std::map<std::string, std::size_t, std::less<>> channel_index_;  // into plan_.channels
-  std::set<std::string, std::less<>> mentioned_;  // channels that a source or sink names
+  std::set<std::string, std::less<>> mentioned_;            // channels that a source or sink names
   std::map<std::string, bool, std::less<>> lost_channels_;  // name -> left out as not built
 };
 

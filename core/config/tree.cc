@@ -54,8 +54,8 @@ Document parse(const SourceText& source) {
            "write Java properties ('a1.sources = r1') or YAML"});
       return refused;
     case Language::Utf16:
-      refused.diagnostics.push_back({Severity::Error, source.at(0, 0),
-                                     "this file is UTF-16; save it as UTF-8", ""});
+      refused.diagnostics.push_back(
+          {Severity::Error, source.at(0, 0), "this file is UTF-16; save it as UTF-8", ""});
       return refused;
   }
   return refused;
@@ -86,12 +86,45 @@ std::vector<Entry> merge(std::vector<Entry> all, std::vector<Diagnostic>& diagno
   return result;
 }
 
+/// Keys that no agent can own: Flume ignores them with the same words.
+void tell_strays(Loaded& loaded) {
+  constexpr std::size_t kToldMax = 1000;
+  const std::vector<std::string> agents = loaded.tree.agents();
+  const std::set<std::string_view> known(agents.begin(), agents.end());
+  const std::vector<std::string_view> names(agents.begin(), agents.end());
+  std::set<std::string_view> told;
+  for (const Entry& entry : loaded.tree.entries()) {
+    const std::string_view key = entry.key;
+    const std::size_t dot = key.find('.');
+    const std::string_view agent = key.substr(0, dot);
+    if (loaded.tree.is_referenced(entry) || told.size() == kToldMax) continue;
+    if (dot != std::string_view::npos && known.count(agent) > 0) continue;
+    if (!told.insert(agent).second) continue;
+    if (key.starts_with("//")) {
+      loaded.diagnostics.push_back({Severity::Warning, entry.key_at,
+                                    "Configuration property ignored: " + in_quotes(key),
+                                    "a comment begins with # or !"});
+    } else if (dot == std::string_view::npos || dot == 0) {
+      loaded.diagnostics.push_back({Severity::Warning, entry.key_at,
+                                    "Configuration property ignored: " + in_quotes(key),
+                                    "a key begins with the name of an agent and a dot"});
+    } else {
+      const std::string_view nearest = nearest_name(agent, names);
+      loaded.diagnostics.push_back(
+          {Severity::Warning, entry.key_at,
+           "agent " + in_quotes(agent) +
+               " has no list of sources, channels or sinks: it is ignored",
+           nearest.empty() ? "" : "did you mean agent " + in_quotes(nearest) + "?"});
+    }
+  }
+}
+
 void nothing_found(Loaded& loaded) {
   loaded.readable = false;
   Position where;
   if (!loaded.texts.empty()) where.file = loaded.texts.front().file();
-  loaded.diagnostics.push_back({Severity::Error, where,
-                                "No configuration could be found: there is not one key in it", ""});
+  loaded.diagnostics.push_back(
+      {Severity::Error, where, "No configuration could be found: there is not one key in it", ""});
 }
 
 }  // namespace
@@ -145,6 +178,7 @@ Loaded load_texts(std::vector<SourceText> texts, const SubstitutionSources& sour
   std::vector<std::size_t> referenced;
   substitute(merged, sources, loaded.diagnostics, referenced);
   loaded.tree = Tree(std::move(merged), referenced);
+  tell_strays(loaded);
   return loaded;
 }
 

@@ -20,8 +20,9 @@ class Flattener {
 
   Document run() {
     if (source_.text().size() > kYamlBytesMax) {
-      problem(source_.at(0, 0), "YAML of more than " + std::to_string(kYamlBytesMax) +
-                                    " bytes is not read", "use properties for files of this size");
+      problem(source_.at(0, 0),
+              "YAML of more than " + std::to_string(kYamlBytesMax) + " bytes is not read",
+              "use properties for files of this size");
       document_.readable = false;
       return std::move(document_);
     }
