@@ -180,7 +180,7 @@ Json to_json(const Plan& plan) {
   Json json;
   json["name"] = plan.agent;
   json["verdict"] = to_string(plan.verdict);
-  json["sources"] = json["channels"] = json["sinks"] = json["left_out"] = Json::array();
+  for (const char* key : {"sources", "channels", "sinks", "left_out"}) json[key] = Json::array();
   for (const SourcePlan& source : plan.sources) {
     Json interceptors = Json::array();
     for (const InterceptorPlan& each : source.interceptors) {
@@ -247,7 +247,8 @@ void print_report_json(const Report& report, std::ostream& out) {
   Json json;
   json["readable"] = report.loaded.readable;
   json["status"] = exit_status(report);
-  json["diagnostics"] = json["agents"] = Json::array();
+  json["diagnostics"] = Json::array();
+  json["agents"] = Json::array();
   for (const Diagnostic* each : sorted(report)) json["diagnostics"].push_back(to_json(*each));
   for (const Plan& plan : report.plans) json["agents"].push_back(to_json(plan));
   // Values from the environment need not be UTF-8.
