@@ -1,0 +1,73 @@
+// A small HTTP server for people and collectors that look at an agent; not a way for events in.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "core/base/clock.h"
+#include "core/base/status.h"
+
+namespace sluice {
+
+/// What a handler sees of a request. Its body has been read and thrown away.
+struct HttpRequest {
+  std::string method;  ///< "GET", as the client wrote it.
+  std::string path;    ///< "/metrics": without host and query; not decoded.
+  std::string query;   ///< What stands behind the '?'.
+};
+
+/// What goes back. A response to HEAD is sent without its body.
+struct HttpResponse {
+  unsigned status = 200;
+  std::string content_type = "text/plain;charset=utf-8";
+  std::string body = {};
+};
+
+/// Serves HTTP/1.0 and 1.1 with keep-alive on one thread of its own.
+///
+/// Whatever a client sends costs only its own connection: a request has to be complete, and its
+/// answer to be read, within `request_max` and the size limits below, else the connection is closed
+/// (with 400, 413 or 431 where an answer makes sense). When `connections_max` are open, the one
+/// that has been silent longest makes room for the next, so that idle or slow clients cannot lock a
+/// collector out. Whoever asks in a pipeline gets the answers in order.
+class HttpServer {
+ public:
+  struct Options {
+    std::string host;           ///< Empty or "0.0.0.0": every address.
+    std::uint16_t port = 0;     ///< 0: the system chooses; see port().
+    std::string name = "http";  ///< Of the thread, and for messages.
+    std::size_t connections_max = 64;
+    milliseconds request_max{10'000};  ///< Also how long an idle connection is kept.
+    std::uint32_t header_bytes_max = 8 * 1024;
+    std::uint64_t body_bytes_max = 4 * 1024;
+  };
+  /// Runs on the server's thread, for all connections one after the other: it must neither block
+  /// nor throw.
+  using Handler = std::function<HttpResponse(const HttpRequest&)>;
+
+  HttpServer(Options options, Handler handler);
+  ~HttpServer();  ///< stop().
+  HttpServer(const HttpServer&) = delete;
+  HttpServer& operator=(const HttpServer&) = delete;
+
+  /// Binds, listens and starts the thread. Ok also when it runs already.
+  /// Errors: Retry (taken port, no such address), with the address; may be called again.
+  Status start();
+  /// Closes the listener and every connection, and waits for the thread, which takes no longer than
+  /// the handler's current call. Called by whoever called start(), never by the handler.
+  void stop();
+
+  /// While it runs: where it listens.
+  std::uint16_t port() const noexcept;
+
+ private:
+  class Impl;
+  const Options options_;
+  const Handler handler_;
+  std::unique_ptr<Impl> impl_;  ///< Only while it runs.
+};
+
+}  // namespace sluice
