@@ -2,8 +2,11 @@
 
 #include <atomic>
 #include <csignal>
+#include <cstdlib>
+#include <optional>
 
 #include "agent/check.h"
+#include "agent/monitoring.h"
 #include "agent/systemd_notify.h"
 #include "core/base/log.h"
 #include "core/base/signals.h"
@@ -79,6 +82,23 @@ Agent::Options agent_options(const CommandLine& line) {
   return options;
 }
 
+/// -Dflume.monitoring.*: nothing when it was not asked for.
+std::optional<Monitoring::Options> monitoring_options(const CommandLine& line) {
+  const auto choice = line.monitoring();
+  if (!choice) return std::nullopt;
+  if (!equal_ignoring_case(choice->type, "http") &&
+      !equal_ignoring_case(choice->type, "prometheus")) {
+    log::error("flume.monitoring.type = {} is not built; http serves Flume's JSON at /metrics and "
+               "Prometheus' text at /prometheus", choice->type);
+    return std::nullopt;
+  }
+  Monitoring::Options options;
+  options.port = choice->port;
+  const std::string bind = line.property("flume.monitoring.bind");
+  if (!bind.empty()) options.bind = bind;
+  return options;
+}
+
 /// Everything between start and stop.
 class Running {
  public:
@@ -93,6 +113,7 @@ class Running {
       log::error("the agent cannot start: {}", status.message());
       return exit_failed;
     }
+    serve();
     log::info("agent {} is running; memory accounts sum up to {} MiB", line_.agent,
               agent_.memory_limit_bytes() >> 20);
     tell([this] { return notify_.ready(); });
@@ -100,6 +121,7 @@ class Running {
     bool over = false;
     while (!over && !stop_) {
       over = agent_.wait(Deadline::in(beat), line_.once);
+      serve();
       tell([this] { return notify_.ping(); });
     }
     tell([this] { return notify_.stopping(); });
@@ -112,6 +134,35 @@ class Running {
   }
 
  private:
+  /// Starts the monitoring server, or tries again: a port may be taken for a while.
+  void serve() {
+    if (monitored_) return;
+    if (!monitoring_) {
+      const auto options = monitoring_options(line_);
+      monitored_ = !options;
+      if (!options) return;
+      monitoring_.emplace(*options, agent_.metrics(),
+                          Monitoring::Health{[this] { return health(); }, [] { return true; }});
+    }
+    const Status status = monitoring_->start();
+    monitored_ = status.ok();
+    if (status.ok()) {
+      log::info("monitoring: http on port {}", monitoring_->port());
+    } else if (!monitoring_failed_) {
+      monitoring_failed_ = true;
+      log::error("monitoring: {}; it is tried again while the agent runs", status.message());
+    }
+  }
+
+  std::vector<ComponentHealth> health() const {
+    std::vector<ComponentHealth> all;
+    for (const auto& [component, state] : agent_.states()) {
+      const bool ready = state == UnitState::Running || state == UnitState::Finished;
+      all.push_back({component, ready, std::string(to_string(state))});
+    }
+    return all;
+  }
+
   void on_signal(int signal) {
     if (signal == SIGHUP) return log::reopen();
     if (stop_.exchange(true)) {
@@ -134,6 +185,9 @@ class Running {
   std::atomic<bool> stop_{false};
   bool notify_failed_ = false;
   Agent agent_;
+  std::optional<Monitoring> monitoring_;
+  bool monitored_ = false;  ///< It serves, or is not wanted.
+  bool monitoring_failed_ = false;
   SignalWatch signals_;  ///< Made behind the agent, which it calls, and before the first thread.
 };
 

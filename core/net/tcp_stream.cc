@@ -1,39 +1,19 @@
 #include "core/net/tcp_stream.h"
 
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 
+#include "core/base/stop_signal.h"
 #include "core/net/asio.h"
 
 namespace sluice {
 namespace {
 
 using boost::system::error_code;
-
-/// Makes a stop wake a poll(2).
-class StopSignal {
- public:
-  StopSignal() : fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
-  ~StopSignal() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  StopSignal(const StopSignal&) = delete;
-  StopSignal& operator=(const StopSignal&) = delete;
-  void set() const noexcept {
-    const std::uint64_t one = 1;
-    if (::write(fd_, &one, sizeof one) < 0) return;  // full means that it is set already
-  }
-  int fd() const noexcept { return fd_; }
-
- private:
-  const int fd_;
-};
 
 enum class Wait : unsigned char { Ready, TimedOut, Stopped };
 
