@@ -14,29 +14,34 @@ constexpr Key keys[] = {
      .type = KeyType::Integer,
      .default_value = "100",
      .meaning = "Events that the channel holds at most.",
-     .min = 1},
+     .min = 1,
+     .bad_means_default = true},
     {.name = "transactionCapacity",
      .type = KeyType::Integer,
      .default_value = "100",
      .meaning = "Largest batch that Flume would take in one transaction; judged by check, no limit "
                 "here.",
-     .min = 1},
+     .min = 1,
+     .bad_means_default = true},
     {.name = "keep-alive",
      .type = KeyType::Seconds,
      .default_value = "3",
      .meaning = "How long a source with onFull = reject waits for room.",
-     .min = 0},
+     .min = 0,
+     .bad_means_default = true},
     {.name = "byteCapacity",
      .type = KeyType::Bytes,
      .meaning = "Bytes of bodies that the channel holds at most, less byteCapacityBufferPercentage; "
                 "0 is no limit. Without it the channel has its share of the agent's memory limit.",
-     .min = 0},
+     .min = 0,
+     .bad_means_default = true},
     {.name = "byteCapacityBufferPercentage",
      .type = KeyType::Integer,
      .default_value = "20",
      .meaning = "Part of byteCapacity that is kept free for headers.",
      .min = 0,
-     .max = 99},
+     .max = 99,
+     .bad_means_default = true},
 };
 
 constexpr ComponentInfo info{.alias = "memory",
@@ -355,7 +360,7 @@ std::unique_ptr<Channel> make(const Settings& settings, ChannelContext context) 
     const std::uint64_t whole = settings.bytes("byteCapacity");
     const auto free_percent =
         static_cast<std::uint64_t>(settings.integer("byteCapacityBufferPercentage"));
-    if (whole > 0) options.body_bytes_max = whole / 100 * (100 - free_percent) + whole % 100;
+    if (whole > 0) options.body_bytes_max = whole - whole / 100 * free_percent;
     // Slabs are pinned whole, so a small byteCapacity still needs a few of them.
     options.budget_bytes = whole == 0 ? UINT64_MAX / 2
                                       : std::max<std::uint64_t>(whole, 4 * context.pool.slab_bytes());
