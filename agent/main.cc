@@ -19,7 +19,9 @@ int main(int argc, char** argv) {
     return 2;
   }
   switch (line->verb) {
-    case Verb::Agent: return run_agent(*line);
+    case Verb::Agent:
+      if (!line->dry_run) return run_agent(*line);
+      [[fallthrough]];
     case Verb::Check: {
       return run_check(*line, built_catalog(), std::cout, std::cerr, isatty(STDOUT_FILENO) == 1);
     }
