@@ -24,7 +24,9 @@ sigset_t set_of(const std::vector<int>& signals) {
 SignalWatch::SignalWatch(std::vector<int> signals, std::function<void(int)> handler) {
   const sigset_t set = set_of(signals);
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);  // a peer that hangs up is an error of the write, not of the process
+  // A peer that hangs up and a file that may not grow are errors of the write, not of the process.
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
   thread_ = std::thread([set, handler = std::move(handler)] {
     name_this_thread("signals");
     for (;;) {
