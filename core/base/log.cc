@@ -4,6 +4,7 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <memory>
@@ -61,7 +62,12 @@ Result<spdlog::sink_ptr> open_sink(const Options& options) {
   }
 }
 
-std::string escape_line_feeds(std::string_view text) {
+/// Neither a second line nor a terminal's escape sequence: messages quote what strangers send.
+bool is_control(char c) noexcept {
+  return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7F;
+}
+
+std::string escape_controls(std::string_view text) {
   std::string out;
   out.reserve(text.size() + 8);
   for (const char c : text) {
@@ -69,6 +75,8 @@ std::string escape_line_feeds(std::string_view text) {
       out += "\\n";
     } else if (c == '\r') {
       out += "\\r";
+    } else if (is_control(c)) {
+      out += fmt::format("\\x{:02X}", static_cast<unsigned>(c));
     } else {
       out += c;
     }
@@ -118,10 +126,10 @@ void write(Level level, std::string_view text) noexcept {
       const std::lock_guard lock(s.mutex);
       logger = s.logger;
     }
-    if (text.find_first_of("\r\n") == std::string_view::npos) {
+    if (std::none_of(text.begin(), text.end(), is_control)) {
       logger->log(to_spdlog(level), spdlog::string_view_t(text.data(), text.size()));
     } else {
-      logger->log(to_spdlog(level), escape_line_feeds(text));
+      logger->log(to_spdlog(level), escape_controls(text));
     }
   } catch (...) {
     // Nothing sensible can be done about a log that cannot be written.

@@ -36,7 +36,8 @@ void flush() noexcept;
 
 bool enabled(Level level) noexcept;
 
-/// Writes one record. Thread-safe. Line feeds inside are escaped, so a record stays one line.
+/// Writes one record. Thread-safe. Control characters inside are escaped: a record stays one line
+/// and commands no terminal.
 void write(Level level, std::string_view text) noexcept;
 
 template <typename... Args>
