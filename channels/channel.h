@@ -162,6 +162,8 @@ class Channel {
   virtual void finish(Taken& events) noexcept = 0;
   /// The events go back to the head.
   virtual void put_back(Taken& events) noexcept = 0;
+  /// A piece that was given out will be finished or put back in two parts.
+  virtual void split(const Batch& piece) noexcept = 0;
 
   const std::string name_;
 };

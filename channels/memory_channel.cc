@@ -183,6 +183,17 @@ void MemoryChannel::give_room(const Batch& batch) noexcept {
   account_.release(Batch::overhead_bytes);
 }
 
+/// Two parts are given back one by one, so each pays for the slab.
+void MemoryChannel::pay_again(const Batch& batch) noexcept {
+  SLUICE_ASSERT(batch.slab()->charge(account_), "the channel pays for this slab already");
+  account_.charge(Batch::overhead_bytes);
+}
+
+void MemoryChannel::split(const Batch& piece) noexcept {
+  const std::lock_guard lock(mutex_);
+  pay_again(piece);
+}
+
 void MemoryChannel::publish(Reservation& room) noexcept {
   const std::uint64_t events = room.batch().size();
   const std::uint64_t bytes = room.batch().body_bytes();
@@ -231,9 +242,7 @@ Taken::Piece MemoryChannel::pop_front(std::uint32_t events_max) {
     }
   } else {
     piece = {head.sequence, head.batch.slice(0, events_max)};
-    // The two parts are finished one by one, so each pays for the slab.
-    SLUICE_ASSERT(head.batch.slab()->charge(account_), "the channel pays for this slab already");
-    account_.charge(Batch::overhead_bytes);
+    pay_again(head.batch);
     head.sequence += events_max;
     head.batch = head.batch.slice(events_max, size - events_max);
   }

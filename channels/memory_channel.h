@@ -56,6 +56,7 @@ class MemoryChannel final : public Channel {
   void cancel(Reservation& room) noexcept override;
   void finish(Taken& events) noexcept override;
   void put_back(Taken& events) noexcept override;
+  void split(const Batch& piece) noexcept override;
 
   // All below: REQUIRES mutex_.
   bool fits(const Batch& batch) const noexcept;
@@ -64,6 +65,7 @@ class MemoryChannel final : public Channel {
                  const std::stop_token& stop);
   Batch claim(const Batch& batch);
   void give_room(const Batch& batch) noexcept;
+  void pay_again(const Batch& batch) noexcept;
   Taken::Pieces collect(const TakeLimit& limit);
   Taken::Piece pop_front(std::uint32_t events_max);
   const Batch& front() const noexcept;
