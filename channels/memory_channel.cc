@@ -54,6 +54,16 @@ constexpr std::uint64_t gather_bytes_max = 64 * 1024;
 // The slowest intake that pacing may cause: a batch is held back no longer than it takes at this.
 constexpr std::uint64_t paced_bytes_per_ms = 20'000;
 
+/// How many of `wanted` events from the front hold at most `bytes_max`; one at least.
+std::uint32_t events_within(const Batch& batch, std::uint64_t wanted, std::uint64_t bytes_max) {
+  const auto most = static_cast<std::uint32_t>(std::min<std::uint64_t>(wanted, batch.size()));
+  if (batch.body_bytes() <= bytes_max) return std::max(most, 1U);
+  std::uint64_t bytes = 0;
+  std::uint32_t events = 0;
+  while (events < most && (bytes += batch.body(events).size()) <= bytes_max) ++events;
+  return std::max(events, 1U);
+}
+
 }  // namespace
 
 MemoryChannel::MemoryChannel(Options options, SlabPool& pool)
@@ -263,18 +273,17 @@ Taken::Pieces MemoryChannel::collect(const TakeLimit& limit) {
     const Batch& head = front();
     const std::uint64_t head_bytes = head.body_bytes();
     const bool more = !pieces.empty();
-    if (more && (bytes + head_bytes > gather_bytes_max ||
+    if (more && (bytes + head_bytes > std::min(gather_bytes_max, limit.bytes_max) ||
                  (events >= limit.events_max && bytes >= limit.bytes_at_least))) {
       break;
     }
     std::uint64_t wanted = limit.events_max > events ? limit.events_max - events : 0;
-    if (bytes + head_bytes <= std::max(2 * limit.bytes_at_least, std::uint64_t{1})) {
-      wanted = head.size();  // a byte stream: no reason to cut it here
+    if (limit.bytes_at_least > 0) {  // a byte stream: no reason to cut it early
+      const std::uint64_t mean_bytes = head_bytes / head.size() + 1;
+      wanted = std::max(wanted, limit.bytes_at_least / mean_bytes);
+      if (bytes + head_bytes <= 2 * limit.bytes_at_least) wanted = head.size();
     }
-    const std::uint64_t mean_bytes = head_bytes / head.size() + 1;
-    wanted = std::max<std::uint64_t>(wanted, limit.bytes_at_least / mean_bytes);
-    wanted = std::clamp<std::uint64_t>(limit.bytes_max / mean_bytes, 1, std::max<std::uint64_t>(wanted, 1));
-    pieces.push_back(pop_front(static_cast<std::uint32_t>(std::min<std::uint64_t>(wanted, UINT32_MAX))));
+    pieces.push_back(pop_front(events_within(head, wanted, limit.bytes_max)));
     events += pieces.back().batch.size();
     bytes += pieces.back().batch.body_bytes();
     if (bytes >= gather_bytes_max) break;
