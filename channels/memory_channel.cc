@@ -297,6 +297,7 @@ Taken MemoryChannel::take(const TakeLimit& limit, std::stop_token stop) {
   counters_.take_attempts.add();
   Taken::Pieces pieces;
   bool wake;
+  bool wake_next;
   {
     std::unique_lock lock(mutex_);
     if (nothing_waits()) {
@@ -307,8 +308,10 @@ Taken MemoryChannel::take(const TakeLimit& limit, std::stop_token stop) {
     }
     pieces = collect(limit);
     wake = putters_asleep_ > 0 && waiting_bytes_ <= options_.pace_bytes / 2;
+    wake_next = takers_asleep_ > 0 && !nothing_waits();  // one put woke one taker
   }
   if (wake) not_full_.notify_all();
+  if (wake_next) not_empty_.notify_one();
   if (pieces.empty()) return {};
   if (pieces.size() == 1) {
     Batch batch = pieces.front().batch;
