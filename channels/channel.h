@@ -132,7 +132,7 @@ class Channel {
   /// events that are. REQUIRES: closed, no takers.
   virtual std::uint64_t abandon() = 0;
 
-  /// Closed, and nothing is left inside or in the hands of a taker.
+  /// Closed, and nothing is left inside, in the hands of a taker, or reserved and on its way in.
   virtual bool drained() const = 0;
 
   virtual std::uint64_t size_events() const noexcept = 0;  ///< Committed, not yet out for good.

@@ -114,7 +114,7 @@ void MemoryChannel::close() {
 
 bool MemoryChannel::drained() const {
   const std::lock_guard lock(mutex_);
-  return closed_ && nothing_waits() && taken_events_ == 0;
+  return spent();
 }
 
 std::uint64_t MemoryChannel::size_events() const noexcept {
@@ -224,6 +224,7 @@ void MemoryChannel::cancel(Reservation& room) noexcept {
   const std::lock_guard lock(mutex_);
   give_room(room.batch());
   if (putters_asleep_ > 0) not_full_.notify_all();
+  if (spent()) not_empty_.notify_all();
 }
 
 void MemoryChannel::push_back(Taken::Piece piece) {
@@ -303,7 +304,7 @@ Taken MemoryChannel::take(const TakeLimit& limit, std::stop_token stop) {
     if (nothing_waits()) {
       ++takers_asleep_;
       wait_until(not_empty_, lock, Deadline::in(limit.wait_max), stop,
-                 [&] { return !nothing_waits() || (closed_ && taken_events_ == 0); });
+                 [&] { return !nothing_waits() || spent(); });
       --takers_asleep_;
     }
     pieces = collect(limit);
@@ -342,7 +343,7 @@ void MemoryChannel::finish(Taken& events) noexcept {
     }
     if (used_events_ == 0) compactor_.reset();
     wake = putters_asleep_ > 0;
-    last = closed_ && taken_events_ == 0;
+    last = spent();
   }
   if (wake) not_full_.notify_all();
   if (last) not_empty_.notify_all();

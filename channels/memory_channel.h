@@ -71,6 +71,8 @@ class MemoryChannel final : public Channel {
   const Batch& front() const noexcept;
   void push_back(Taken::Piece piece);
   bool nothing_waits() const noexcept { return queue_.empty() && returned_.empty(); }
+  /// Closed, and nothing is inside, in a taker's hands or on its way in.
+  bool spent() const noexcept { return closed_ && used_events_ == 0; }
 
   const Options options_;
   SlabPool& pool_;
