@@ -88,7 +88,6 @@ std::uint64_t MemoryChannel::abandon() {
     counters_.in_flight.events.sub(events);
     counters_.in_flight.bytes.sub(bytes);
     counters_.lost.add(events, bytes);
-    taken_events_ -= events;
     give_room(piece.batch);
     lost += events;
   }
@@ -262,7 +261,6 @@ Taken::Piece MemoryChannel::pop_front(std::uint32_t events_max) {
   counters_.stored.events.sub(piece.batch.size());
   counters_.stored.bytes.sub(bytes);
   counters_.in_flight.add(piece.batch.size(), bytes);
-  taken_events_ += piece.batch.size();
   return piece;
 }
 
@@ -338,7 +336,6 @@ void MemoryChannel::finish(Taken& events) noexcept {
   {
     const std::lock_guard lock(mutex_);
     for (const Taken::Piece& piece : events.pieces()) {
-      taken_events_ -= piece.batch.size();
       give_room(piece.batch);
     }
     if (used_events_ == 0) compactor_.reset();
@@ -357,7 +354,6 @@ void MemoryChannel::put_back(Taken& events) noexcept {
       counters_.in_flight.events.sub(piece.batch.size());
       counters_.in_flight.bytes.sub(bytes);
       counters_.stored.add(piece.batch.size(), bytes);
-      taken_events_ -= piece.batch.size();
       waiting_bytes_ += bytes;
       const auto place = std::lower_bound(
           returned_.begin(), returned_.end(), piece.sequence,

@@ -86,7 +86,6 @@ class MemoryChannel final : public Channel {
   std::deque<Taken::Piece> returned_;  ///< Rolled back; older than anything in queue_, in order.
   Compactor compactor_;
   std::uint64_t next_sequence_ = 0;
-  std::uint64_t taken_events_ = 0;    ///< In the hands of takers.
   std::uint64_t used_events_ = 0;     ///< Reserved, waiting, or taken.
   std::uint64_t used_bytes_ = 0;      ///< Of bodies, likewise.
   std::uint64_t waiting_bytes_ = 0;   ///< Of bodies, published and not taken.
