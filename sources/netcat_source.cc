@@ -99,7 +99,10 @@ class NetcatSource final : public Source {
     return {};
   }
 
-  void close() override { server_->close(); }
+  void close() override {
+    server_->close();
+    builder_.reset();
+  }
 
  private:
   /// What the source keeps a connection.

@@ -157,6 +157,12 @@ Batch BatchBuilder::seal() {
   return batch;
 }
 
+void BatchBuilder::reset() noexcept {
+  SLUICE_ASSERT(count_ == 0, "marked events would be lost");
+  detach();
+  position_ = index_top_ = index_end_ = 0;
+}
+
 void BatchBuilder::discard() noexcept {
   index_top_ = index_end_;
   count_ = 0;

@@ -68,6 +68,8 @@ class BatchBuilder {
   Batch seal();
   /// Forgets what is marked but not sealed.
   void discard() noexcept;
+  /// Lets go of the slab (its window is paid no more). REQUIRES: nothing marked.
+  void reset() noexcept;
 
  private:
   void attach(SlabRef slab);
