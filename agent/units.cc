@@ -71,7 +71,10 @@ void SourceUnit::supervise(std::stop_token stop) {
   while (!stop.stop_requested()) {
     const Status status = run_once(stop);
     if (status.ok()) return enter(UnitState::Finished);
-    if (status.code() == Code::Fatal) return events_.fatal(status);
+    if (status.code() == Code::Fatal) {
+      events_.fatal(status);
+      return enter(UnitState::Failed);
+    }
     if (status.code() != Code::Retry) {
       log::error("{}: cannot run: {}; the rest of the agent goes on without it",
                  settings_.component(), status.message());
@@ -118,8 +121,9 @@ void SinkUnit::start() {
     name_this_thread(settings_.name());
     enter(UnitState::Running);
     const Status status = runner_.run(std::move(stop));
-    if (status.code() == Code::Fatal) return events_.fatal(status);
-    if (!status.ok()) {
+    if (status.code() == Code::Fatal) {
+      events_.fatal(status);
+    } else if (!status.ok()) {
       log::error("{}: cannot run: {}; the rest of the agent goes on without it",
                  settings_.component(), status.message());
     }
