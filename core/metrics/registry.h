@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/event/memory_account.h"
@@ -37,6 +38,8 @@ class MetricsRegistry {
   void add(ChannelMetrics channel) { channels_.push_back(std::move(channel)); }
   void add(SinkMetrics sink) { sinks_.push_back(std::move(sink)); }
   void add(const MemoryAccount* account) { accounts_.push_back(account); }
+  /// Shown as a label of sluice_build_info; "unknown" without a call.
+  void set_version(std::string version) { version_ = std::move(version); }
 
   /// What Flume's JSON server answers: {"SOURCE.r1":{"Type":"SOURCE",...},...}, all values strings.
   std::string flume_json() const;
@@ -47,12 +50,14 @@ class MetricsRegistry {
   const std::vector<ChannelMetrics>& channels() const noexcept { return channels_; }
   const std::vector<SinkMetrics>& sinks() const noexcept { return sinks_; }
   const std::vector<const MemoryAccount*>& accounts() const noexcept { return accounts_; }
+  const std::string& version() const noexcept { return version_; }
 
  private:
   std::vector<SourceMetrics> sources_;
   std::vector<ChannelMetrics> channels_;
   std::vector<SinkMetrics> sinks_;
   std::vector<const MemoryAccount*> accounts_;
+  std::string version_ = "unknown";
 };
 
 }  // namespace sluice

@@ -1,0 +1,278 @@
+#include "core/metrics/prometheus_text.h"
+
+#include <array>
+#include <charconv>
+#include <span>
+
+namespace sluice {
+namespace {
+
+enum class Type : unsigned char { Counter, Gauge };
+
+/// One side of an edge; becomes two families, events and bytes.
+template <typename Counters>
+struct FlowRow {
+  std::string_view what;
+  Flow Counters::*flow;
+  Type type;
+  std::string_view help;  ///< "Events ...": begins the sentence of both.
+};
+
+/// A single figure; `what` includes its unit.
+template <typename Counters>
+struct CounterRow {
+  std::string_view what;
+  Counter Counters::*counter;
+  Type type;
+  std::string_view help;
+};
+
+constexpr FlowRow<SourceCounters> source_flows[] = {
+    {"made", &SourceCounters::made, Type::Counter, "read by the source, before interceptors"},
+    {"copied", &SourceCounters::copied, Type::Counter,
+     "copied once more, for the second and further channels"},
+    {"filtered", &SourceCounters::filtered, Type::Counter, "dropped by interceptors"},
+    {"unrouted", &SourceCounters::unrouted, Type::Counter, "that the selector sent nowhere"},
+    {"refused", &SourceCounters::refused, Type::Counter,
+     "that an optional channel had no room for"},
+    {"put", &SourceCounters::put, Type::Counter, "committed into channels"},
+};
+
+constexpr CounterRow<SourceCounters> source_counters[] = {
+    {"put_batches", &SourceCounters::batches, Type::Counter, "Batches committed into channels."},
+    {"rejected_lines", &SourceCounters::rejected_lines, Type::Counter,
+     "Input that became no event: lines that are too long or were cut off."},
+    {"opened_connections", &SourceCounters::connections_opened, Type::Counter,
+     "Connections accepted or made."},
+    {"open_connections", &SourceCounters::connections_open, Type::Gauge, "Connections open now."},
+    {"failed_reads", &SourceCounters::read_failures, Type::Counter, "Reads that failed."},
+    {"failed_puts", &SourceCounters::channel_failures, Type::Counter,
+     "Puts into channels that failed."},
+};
+
+constexpr FlowRow<ChannelCounters> channel_flows[] = {
+    {"put", &ChannelCounters::put, Type::Counter, "put into the channel"},
+    {"committed", &ChannelCounters::committed, Type::Counter,
+     "that left the channel for good: taken, and the taker's commit is complete"},
+    {"lost", &ChannelCounters::lost, Type::Counter,
+     "still in a memory channel when the agent stopped"},
+    {"in_flight", &ChannelCounters::in_flight, Type::Gauge, "taken and not committed yet"},
+    {"stored", &ChannelCounters::stored, Type::Gauge, "waiting in the channel"},
+};
+
+constexpr CounterRow<ChannelCounters> channel_counters[] = {
+    {"offered_events", &ChannelCounters::put_attempts, Type::Counter,
+     "Events for which room was asked, with or without success."},
+    {"put_waits", &ChannelCounters::put_waits, Type::Counter,
+     "Times a source had to wait for room."},
+    {"take_calls", &ChannelCounters::take_attempts, Type::Counter,
+     "Times a sink asked for events, the times it got none included."},
+};
+
+constexpr FlowRow<SinkCounters> sink_flows[] = {
+    {"delivered", &SinkCounters::delivered, Type::Counter,
+     "that arrived where the sink sends them"},
+    {"dead_lettered", &SinkCounters::dead_lettered, Type::Counter,
+     "that can never be delivered and were put aside"},
+};
+
+constexpr CounterRow<SinkCounters> sink_counters[] = {
+    {"offered_events", &SinkCounters::attempts, Type::Counter,
+     "Events offered to the sink, retries included."},
+    {"complete_batches", &SinkCounters::batches_complete, Type::Counter,
+     "Takes as large as the sink's batch size."},
+    {"underflow_batches", &SinkCounters::batches_underflow, Type::Counter,
+     "Takes smaller than the sink's batch size."},
+    {"empty_takes", &SinkCounters::batches_empty, Type::Counter,
+     "Takes that found nothing in the channel."},
+    {"failed_deliveries", &SinkCounters::failures, Type::Counter,
+     "Deliveries that failed and are tried again."},
+    {"failed_commits", &SinkCounters::channel_failures, Type::Counter,
+     "Commits of takes that failed."},
+    {"created_connections", &SinkCounters::connections_created, Type::Counter, "Connections made."},
+    {"closed_connections", &SinkCounters::connections_closed, Type::Counter,
+     "Connections that ended."},
+    {"failed_connections", &SinkCounters::connections_failed, Type::Counter,
+     "Connections that could not be made."},
+};
+
+struct Label {
+  std::string_view name;
+  std::string_view value;
+};
+
+std::string number_text(double number) {
+  std::array<char, 40> buffer;
+  const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), number).ptr;
+  return std::string(buffer.data(), end);
+}
+
+/// The exposition while it grows.
+class Exposition {
+ public:
+  /// Starts a family; its samples follow.
+  void family(std::string name, Type type, std::string_view help) {
+    name_ = std::move(name);
+    text_.append("# HELP ").append(name_).append(" ").append(help);
+    text_.append("\n# TYPE ").append(name_);
+    text_.append(type == Type::Counter ? " counter\n" : " gauge\n");
+  }
+  void sample(const std::vector<Label>& labels, std::string_view value) {
+    text_ += name_;
+    char before = '{';
+    for (const Label& label : labels) {
+      text_ += before;
+      text_.append(label.name).append("=\"").append(escape_label_value(label.value)).append("\"");
+      before = ',';
+    }
+    if (!labels.empty()) text_ += '}';
+    text_.append(" ").append(value).append("\n");
+  }
+  void sample(const std::vector<Label>& labels, std::uint64_t value) {
+    sample(labels, std::to_string(value));
+  }
+  void single(std::string name, Type type, std::string_view help, double value) {
+    family(std::move(name), type, help);
+    sample({}, number_text(value));
+  }
+
+  std::string finish() && { return std::move(text_); }
+
+ private:
+  std::string text_;
+  std::string name_;
+};
+
+std::vector<Label> labels_of(const SourceMetrics& source) {
+  return {{"component", source.name}, {"type", source.type}};
+}
+std::vector<Label> labels_of(const ChannelMetrics& channel) {
+  return {{"component", channel.name}, {"type", channel.type}};
+}
+std::vector<Label> labels_of(const SinkMetrics& sink) {
+  return {{"component", sink.name}, {"type", sink.type}, {"channel", sink.channel}};
+}
+
+std::string family_name(std::string_view kind, std::string_view what, std::string_view unit,
+                        Type type) {
+  std::string name = "sluice_";
+  name.append(kind).append("_").append(what);
+  if (!unit.empty()) name.append("_").append(unit);
+  if (type == Type::Counter) name += "_total";
+  return name;
+}
+
+template <typename Metrics, typename Counters, std::size_t N>
+void add_flows(Exposition& out, std::string_view kind, const std::vector<Metrics>& components,
+               const FlowRow<Counters> (&rows)[N]) {
+  for (const FlowRow<Counters>& row : rows) {
+    const std::string sentence = std::string(row.help) + ".";
+    out.family(family_name(kind, row.what, "events", row.type), row.type, "Events " + sentence);
+    for (const Metrics& m : components) {
+      out.sample(labels_of(m), (m.counters->*row.flow).events.get());
+    }
+    out.family(family_name(kind, row.what, "bytes", row.type), row.type,
+               "Bytes of the bodies of events " + sentence);
+    for (const Metrics& m : components) {
+      out.sample(labels_of(m), (m.counters->*row.flow).bytes.get());
+    }
+  }
+}
+
+template <typename Metrics, typename Counters, std::size_t N>
+void add_counters(Exposition& out, std::string_view kind, const std::vector<Metrics>& components,
+                  const CounterRow<Counters> (&rows)[N]) {
+  for (const CounterRow<Counters>& row : rows) {
+    out.family(family_name(kind, row.what, "", row.type), row.type, row.help);
+    for (const Metrics& m : components) out.sample(labels_of(m), (m.counters->*row.counter).get());
+  }
+}
+
+template <typename Metrics>
+void add_times(Exposition& out, std::string_view kind, const std::vector<Metrics>& components) {
+  constexpr double ms_a_second = 1000;
+  const auto add = [&](std::string_view what, std::string_view help, auto counter) {
+    out.family(family_name(kind, what, "seconds", Type::Gauge), Type::Gauge, help);
+    for (const Metrics& m : components) {
+      const double ms = static_cast<double>((m.counters->*counter).get());
+      out.sample(labels_of(m), number_text(ms / ms_a_second));
+    }
+  };
+  using Counters = std::remove_cvref_t<decltype(*components.front().counters)>;
+  add("start_time", "When it was started, since 1970 UTC; 0 before.", &Counters::start_ms);
+  add("stop_time", "When it was stopped, since 1970 UTC; 0 before.", &Counters::stop_ms);
+}
+
+void add_capacities(Exposition& out, const std::vector<ChannelMetrics>& channels) {
+  out.family("sluice_channel_capacity_events", Type::Gauge,
+             "Events that the channel holds at most.");
+  for (const ChannelMetrics& channel : channels) {
+    out.sample(labels_of(channel), channel.capacity_events);
+  }
+}
+
+void add_memory(Exposition& out, const std::vector<const MemoryAccount*>& accounts) {
+  const auto add = [&](std::string name, std::string_view help, auto read) {
+    out.family(std::move(name), Type::Gauge, help);
+    for (const MemoryAccount* account : accounts) {
+      out.sample({{"account", account->name()}}, (account->*read)());
+    }
+  };
+  add("sluice_memory_used_bytes", "Memory that a component keeps alive now.",
+      &MemoryAccount::used_bytes);
+  add("sluice_memory_peak_bytes", "The most that it has kept alive at once.",
+      &MemoryAccount::peak_bytes);
+  add("sluice_memory_limit_bytes", "The most that it may keep alive.", &MemoryAccount::limit_bytes);
+}
+
+void add_process(Exposition& out, const ProcessStats& process) {
+  const auto gauge = [&](const char* name, const char* help, std::uint64_t value) {
+    out.single(name, Type::Gauge, help, static_cast<double>(value));
+  };
+  out.single("process_start_time_seconds", Type::Gauge, "When the process started, since 1970 UTC.",
+             process.start_time_seconds);
+  out.single("process_cpu_seconds_total", Type::Counter,
+             "Processor time of all threads, user and system.", process.cpu_seconds);
+  gauge("process_resident_memory_bytes", "Resident memory.", process.resident_bytes);
+  gauge("process_virtual_memory_bytes", "Address space.", process.virtual_bytes);
+  gauge("process_threads", "Threads.", process.threads);
+  gauge("process_open_fds", "File descriptors open now.", process.open_files);
+  gauge("process_max_fds", "File descriptors that may be open.", process.open_files_max);
+}
+
+}  // namespace
+
+std::string escape_label_value(std::string_view value) {
+  std::string escaped;
+  for (const char c : value) {
+    switch (c) {
+      case '\\': escaped += "\\\\"; break;
+      case '"': escaped += "\\\""; break;
+      case '\n': escaped += "\\n"; break;
+      default: escaped += c;
+    }
+  }
+  return escaped;
+}
+
+std::string prometheus_text(const MetricsRegistry& registry,
+                            const std::optional<ProcessStats>& process) {
+  Exposition out;
+  out.family("sluice_build_info", Type::Gauge, "Always 1; the label says which Sluice this is.");
+  out.sample({{"version", registry.version()}}, "1");
+  add_flows(out, "source", registry.sources(), source_flows);
+  add_counters(out, "source", registry.sources(), source_counters);
+  add_times(out, "source", registry.sources());
+  add_flows(out, "channel", registry.channels(), channel_flows);
+  add_counters(out, "channel", registry.channels(), channel_counters);
+  add_capacities(out, registry.channels());
+  add_times(out, "channel", registry.channels());
+  add_flows(out, "sink", registry.sinks(), sink_flows);
+  add_counters(out, "sink", registry.sinks(), sink_counters);
+  add_times(out, "sink", registry.sinks());
+  add_memory(out, registry.accounts());
+  if (process) add_process(out, *process);
+  return std::move(out).finish();
+}
+
+}  // namespace sluice
