@@ -2,6 +2,17 @@
 
 namespace sluice {
 
-std::span<const InterceptorType* const> interceptor_types() noexcept { return {}; }
+extern const InterceptorType host_interceptor;
+extern const InterceptorType static_interceptor;
+extern const InterceptorType timestamp_interceptor;
+
+std::span<const InterceptorType* const> interceptor_types() noexcept {
+  static const InterceptorType* const types[] = {
+      &host_interceptor,
+      &static_interceptor,
+      &timestamp_interceptor,
+  };
+  return types;
+}
 
 }  // namespace sluice
