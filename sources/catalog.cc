@@ -2,11 +2,17 @@
 
 namespace sluice {
 
+extern const SourceType exec_source;
 extern const SourceType netcat_source;
+extern const SourceType netcatclient_source;
+extern const SourceType netcatudp_source;
+extern const SourceType seq_source;
+extern const SourceType stress_source;
 
 std::span<const SourceType* const> source_types() noexcept {
   static const SourceType* const types[] = {
-      &netcat_source,
+      &exec_source,      &netcat_source, &netcatclient_source,
+      &netcatudp_source, &seq_source,    &stress_source,
   };
   return types;
 }
