@@ -40,11 +40,8 @@ Batch ChannelProcessor::intercept(Batch batch) {
   for (const auto& interceptor : options_.interceptors) {
     if (batch.empty()) break;
     const std::uint32_t events = batch.size();
-    const std::uint64_t bytes = batch.body_bytes();
     batch = interceptor->intercept(std::move(batch));
     SLUICE_ASSERT(batch.size() <= events, "interceptors do not make events");
-    if (batch.size() == events) continue;
-    counters_.filtered.add(events - batch.size(), bytes - batch.body_bytes());
     batch.receipt().settle(events - batch.size());
   }
   return batch;
@@ -62,11 +59,7 @@ Status ChannelProcessor::reserve_all(const Batch& batch, std::stop_token stop, C
   }
   for (Channel* channel : options_.optional) {
     auto room = channel->reserve(batch.with_receipt({}), Deadline::in(milliseconds(0)), stop);
-    if (room.ok()) {
-      commit.put(*std::move(room));
-    } else {
-      counters_.refused.add(batch.size(), batch.body_bytes());
-    }
+    if (room.ok()) commit.put(*std::move(room));
   }
   return {};
 }
@@ -75,8 +68,10 @@ Status ChannelProcessor::process(Batch batch, std::stop_token stop, Commit::Done
   if (options_.committer != nullptr) retry_refused(stop);
   const Flowing made{batch.size(), batch.body_bytes()};
   batch = intercept(std::move(batch));
+  const Flowing filtered{made.events - batch.size(), made.bytes - batch.body_bytes()};
   if (batch.empty()) {
     counters_.made.add(made.events, made.bytes);
+    counters_.filtered.add(filtered.events, filtered.bytes);
     if (done) done({});
     return {};
   }
@@ -89,6 +84,7 @@ Status ChannelProcessor::process(Batch batch, std::stop_token stop, Commit::Done
     return status;
   }
   counters_.made.add(made.events, made.bytes);
+  counters_.filtered.add(filtered.events, filtered.bytes);
   const std::uint64_t copies = options_.required.size() + options_.optional.size() - 1;
   if (copies > 0) counters_.copied.add(batch.size() * copies, batch.body_bytes() * copies);
   submit(std::move(commit), std::move(batch), std::move(done), stop);
@@ -100,8 +96,7 @@ void ChannelProcessor::submit(Commit commit, Batch batch, Commit::Done done,
   const std::uint64_t copies = commit.puts().size();
   const std::uint64_t bytes = batch.body_bytes();
   if (options_.committer == nullptr) {
-    counters_.put.add(batch.size() * copies, bytes * copies);
-    counters_.batches.add();
+    count_put(batch, copies);
     std::move(commit).submit(std::move(done));
     return;
   }
@@ -119,12 +114,19 @@ void ChannelProcessor::submit(Commit commit, Batch batch, Commit::Done done,
   });
 }
 
+/// The channels that are not among the copies are optional ones that had no room.
+void ChannelProcessor::count_put(const Batch& batch, std::uint64_t copies) noexcept {
+  const std::uint64_t refused = options_.required.size() + options_.optional.size() - copies;
+  counters_.put.add(batch.size() * copies, batch.body_bytes() * copies);
+  counters_.refused.add(batch.size() * refused, batch.body_bytes() * refused);
+  counters_.batches.add();
+}
+
 void ChannelProcessor::landed(Status status, Batch batch, std::uint64_t copies, Commit::Done done) {
   const std::uint64_t bytes = batch.body_bytes();
   const bool again = status.code() == Code::Retry && options_.on_full == OnFull::Wait;
   if (status.ok()) {
-    counters_.put.add(batch.size() * copies, bytes * copies);
-    counters_.batches.add();
+    count_put(batch, copies);
   } else {
     counters_.channel_failures.add();
   }
