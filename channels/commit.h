@@ -19,8 +19,9 @@ struct Note {
 class Committer {
  public:
   virtual ~Committer() = default;
-  /// Takes the commit over and calls complete() on it, in the order of submission, on any thread.
-  /// A refused commit is completed with a status; so are those its owner submitted behind it.
+  /// Takes the commit over and calls complete() on it, in the order of submission, on a thread of
+  /// its own: submit() neither completes nor waits for a completion. A refused commit is completed
+  /// with a status; so is everything its owner submits until that call of complete() has returned.
   virtual void submit(Commit commit) = 0;
 };
 

@@ -105,9 +105,19 @@ void ChannelProcessor::submit(Commit commit, Batch batch, Commit::Done done,
     wait_until(landed_, lock, Deadline::never(), stop, [&] {
       return in_flight_commits_ == 0 || in_flight_bytes_ + bytes <= options_.in_flight_bytes_max;
     });
+    if (!refused_.empty()) {
+      // Refused while this one waited for room: it queues up behind, its room is given back.
+      refused_.push_back({std::move(batch), std::move(done)});
+      return;
+    }
     in_flight_bytes_ += bytes;
     ++in_flight_commits_;
+    // Still under the lock: a refusal that lands behind this is one that refuses this commit too.
+    send(std::move(commit), std::move(batch), copies, std::move(done));
   }
+}
+
+void ChannelProcessor::send(Commit commit, Batch batch, std::uint64_t copies, Commit::Done done) {
   std::move(commit).submit([this, batch = std::move(batch), copies,
                             done = std::move(done)](Status status) mutable {
     landed(std::move(status), std::move(batch), copies, std::move(done));
@@ -144,13 +154,15 @@ void ChannelProcessor::retry_refused(const std::stop_token& stop) {
     std::unique_lock lock(mutex_);
     if (refused_.empty()) return;
     // Those submitted behind the refused one come back too; in order they can go only together.
-    wait_until(landed_, lock, Deadline::never(), stop, [&] { return in_flight_commits_ == 0; });
+    landed_.wait(lock, [this] { return in_flight_commits_ == 0; });
     again.swap(refused_);
   }
+  Status failed;  // what lies behind a batch that is given up is given up with it
   for (Refused& refused : again) {
     Commit commit(options_.committer);
-    if (Status status = reserve_all(refused.batch, stop, commit); !status.ok()) {
-      if (refused.done) refused.done(std::move(status));
+    if (failed.ok()) failed = reserve_all(refused.batch, stop, commit);
+    if (!failed.ok()) {
+      if (refused.done) refused.done(failed);
       continue;
     }
     submit(std::move(commit), std::move(refused.batch), std::move(refused.done), stop);

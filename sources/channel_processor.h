@@ -65,6 +65,7 @@ class ChannelProcessor {
   Batch intercept(Batch batch);
   Status reserve_all(const Batch& batch, std::stop_token stop, Commit& commit);
   void submit(Commit commit, Batch batch, Commit::Done done, const std::stop_token& stop);
+  void send(Commit commit, Batch batch, std::uint64_t copies, Commit::Done done);
   void landed(Status status, Batch batch, std::uint64_t copies, Commit::Done done);
   void count_put(const Batch& batch, std::uint64_t copies) noexcept;
   /// A commit that is to be made again.
