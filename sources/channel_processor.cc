@@ -28,10 +28,16 @@ ChannelProcessor::ChannelProcessor(Options options, SourceCounters& counters)
   batch_events_max_ = static_cast<std::uint32_t>(events);
 }
 
-ChannelProcessor::~ChannelProcessor() {
-  std::unique_lock lock(mutex_);
-  landed_.wait(lock, [this] { return in_flight_commits_ == 0; });
-  for (Refused& refused : refused_) {
+ChannelProcessor::~ChannelProcessor() { finish(); }
+
+void ChannelProcessor::finish() {
+  std::deque<Refused> left;
+  {
+    std::unique_lock lock(mutex_);
+    landed_.wait(lock, [this] { return in_flight_commits_ == 0; });
+    left.swap(refused_);
+  }
+  for (Refused& refused : left) {
     if (refused.done) refused.done(Closed("the agent is stopping"));
   }
 }

@@ -40,7 +40,7 @@ class ChannelProcessor {
     std::uint64_t in_flight_bytes_max = 8 << 20;  ///< Of bodies, submitted and not complete.
   };
   ChannelProcessor(Options options, SourceCounters& counters);
-  /// Waits for every commit in flight.
+  /// finish()es.
   ~ChannelProcessor();
 
   /// Puts a batch on its way; `done` hears the outcome, on any thread, maybe before this returns.
@@ -54,6 +54,10 @@ class ChannelProcessor {
   /// Submits again what was refused for now. process() does it too; a source that has nothing to
   /// process calls this about once a second.
   void retry_refused(const std::stop_token& stop);
+
+  /// Waits for every commit in flight and gives up what was refused for now: when it returns, every
+  /// `done` has been called. For the end of a source, which they may not outlive.
+  void finish();
 
   /// process() and wait for the outcome.
   Status process_and_wait(Batch batch, std::stop_token stop);

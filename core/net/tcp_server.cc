@@ -322,6 +322,8 @@ void Server::remove_broken() {
 }
 
 void Server::close() {
+  io_.restart();
+  io_.poll();  // posted tasks still find their connections: the last answers go out
   error_code ignored;
   acceptor_.close(ignored);
   accept_timer_.cancel();
