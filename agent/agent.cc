@@ -198,12 +198,21 @@ void Agent::hurry() {
   changed_.notify_all();
 }
 
+void Agent::bound_stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    bounded_ = true;
+  }
+  changed_.notify_all();
+}
+
 void Agent::stop(bool without_bound) {
-  const Deadline deadline = without_bound ? Deadline::never() : Deadline::in(options_.drain_max);
+  if (!without_bound) bound_stop();
   // The watch ends the drain at its deadline, whoever is being waited for.
-  std::jthread watch([this, deadline](std::stop_token done) {
+  std::jthread watch([this](std::stop_token done) {
     std::unique_lock lock(mutex_);
-    wait_until(changed_, lock, deadline, done, [this] { return hurry_; });
+    wait_until(changed_, lock, Deadline::never(), done, [this] { return hurry_ || bounded_; });
+    wait_until(changed_, lock, Deadline::in(options_.drain_max), done, [this] { return hurry_; });
     lock.unlock();
     if (!done.stop_requested()) hurry();
   });

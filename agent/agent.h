@@ -48,6 +48,8 @@ class Agent {
   /// Sources stop reading and put what they hold, sinks empty the channels, all within drain_max (or
   /// without a bound: for finite inputs). What is left in memory then is counted as lost and said.
   void stop(bool without_bound = false);
+  /// Gives a stop() without a bound its drain_max, from now on. From any thread.
+  void bound_stop();
   /// Ends a stop() at once. From any thread.
   void hurry();
 
@@ -83,6 +85,7 @@ class Agent {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::uint64_t changes_ = 0;      // guarded by mutex_
+  bool bounded_ = false;           // guarded by mutex_
   bool hurry_ = false;             // guarded by mutex_
   std::optional<Status> fatal_;    // guarded by mutex_
 };

@@ -168,6 +168,8 @@ class Running {
     if (stop_.exchange(true)) {
       log::warn("asked to stop once more: what is not delivered by now is given up");
       agent_.hurry();
+    } else {
+      agent_.bound_stop();  // the drain of --once may be under way
     }
     agent_.wake();
   }
