@@ -1,0 +1,53 @@
+"""What /proc knows about processes, by id."""
+import os
+
+
+def processes_with(variable, value):
+    """Ids of the processes whose environment has variable=value, those that wait to be reaped not counted."""
+    wanted = ("%s=%s" % (variable, value)).encode()
+    found = []
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            with open("/proc/%s/environ" % name, "rb") as file:
+                if wanted in file.read().split(b"\0"):
+                    found.append(int(name))
+        except OSError:
+            continue  # gone, or another user's
+    return found
+
+
+def command_line(pid):
+    try:
+        with open("/proc/%d/cmdline" % pid, "rb") as file:
+            return file.read().replace(b"\0", b" ").decode(errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def status_kb(pid, key):
+    """A line of /proc/PID/status that is in kB, as bytes: VmRSS, VmHWM, ..."""
+    with open("/proc/%d/status" % pid) as file:
+        for line in file:
+            if line.startswith(key + ":"):
+                return int(line.split()[1]) * 1024
+    raise KeyError(key)
+
+
+def rss_bytes(pid):
+    return status_kb(pid, "VmRSS")
+
+
+def peak_rss_bytes(pid):
+    return status_kb(pid, "VmHWM")
+
+
+def cpu_seconds(pid):
+    with open("/proc/%d/stat" % pid) as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def open_files(pid):
+    return len(os.listdir("/proc/%d/fd" % pid))
