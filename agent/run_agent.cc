@@ -2,7 +2,6 @@
 
 #include <atomic>
 #include <csignal>
-#include <cstdlib>
 #include <optional>
 
 #include "agent/check.h"
@@ -10,6 +9,7 @@
 #include "agent/systemd_notify.h"
 #include "core/base/log.h"
 #include "core/base/signals.h"
+#include "core/config/values.h"
 
 namespace sluice {
 namespace {
@@ -71,14 +71,25 @@ std::optional<Plan> load_plan(const CommandLine& line) {
   return plan;
 }
 
+/// -Dkey=value, if it was given; what cannot be read is said and leaves `into` as it is.
+template <typename Parse, typename Value>
+void read_property(const CommandLine& line, std::string_view key, Parse parse, Value& into) {
+  const std::string text = line.property(key);
+  if (text.empty()) return;
+  auto value = parse(text);
+  if (value.ok() && *value >= Value{}) {
+    into = *value;
+  } else {
+    log::warn("-D{}={} has no effect: {}", key, text,
+              value.ok() ? "it is negative" : value.status().message());
+  }
+}
+
 Agent::Options agent_options(const CommandLine& line) {
   Agent::Options options;
-  const auto number = [&](std::string_view key, std::uint64_t otherwise) {
-    const std::string text = line.property(key);
-    return text.empty() ? otherwise : std::strtoull(text.c_str(), nullptr, 10);
-  };
-  options.memory_limit_bytes = number("sluice.memory.limit", options.memory_limit_bytes);
-  options.drain_max = milliseconds(number("sluice.drain.ms", 5000));
+  read_property(line, "sluice.memory.limit", parse_bytes, options.memory_limit_bytes);
+  const auto in_ms = [](std::string_view text) { return parse_duration(text, milliseconds(1)); };
+  read_property(line, "sluice.drain.ms", in_ms, options.drain_max);
   return options;
 }
 
@@ -94,6 +105,7 @@ std::optional<Monitoring::Options> monitoring_options(const CommandLine& line) {
   }
   Monitoring::Options options;
   options.port = choice->port;
+  read_property(line, "flume.monitoring.port", parse_port, options.port);
   const std::string bind = line.property("flume.monitoring.bind");
   if (!bind.empty()) options.bind = bind;
   return options;
