@@ -67,6 +67,35 @@ TEST_CASE("lines: a CRLF that two reads tear apart ends one line") {
   CHECK(reading.rest() == Lines{"b", "c"});
 }
 
+/// What sinks that write text make of all that is there.
+std::string as_text(Pipeline& pipeline) {
+  std::string text;
+  const auto events = pipeline.channel.counters().stored.events.get();
+  for (std::uint64_t seen = 0; seen < events;) {
+    Taken taken = pipeline.channel.take({.events_max = 1'000'000}, {});
+    taken.batch().for_each_text_run([&](std::string_view run, bool line_feed_inside) {
+      text += run;
+      if (!line_feed_inside) text += '\n';
+    });
+    seen += taken.batch().size();
+    Commit commit;
+    commit.take(std::move(taken));
+    REQUIRE(std::move(commit).wait().ok());
+  }
+  return text;
+}
+
+TEST_CASE("lines: sinks write them with one line feed each, whatever ended them") {
+  Reading trimmed({.trim_cr = true});
+  trimmed.feed("a\r\nb\rc\nd\r\n\r\ne\n");
+  CHECK(as_text(trimmed.pipeline) == "a\nb\nc\nd\n\ne\n");
+  Reading cut({.line_bytes_max = 1024});
+  const std::string kib(1024, 'x');
+  cut.feed("a\n" + kib + "tail\nb\n");
+  REQUIRE(cut.lines.finish({}).ok());
+  CHECK(as_text(cut.pipeline) == "a\n" + kib + "\ntail\nb\n");
+}
+
 TEST_CASE("lines: a line is put as soon as its end was read") {
   Reading reading({});
   reading.feed("one\ntw");
