@@ -184,6 +184,38 @@ Batch random_batch(BatchBuilder& builder, std::mt19937& random) {
   return builder.seal();
 }
 
+/// Refuses every other commit for now; the rest is durable as soon as its thread comes to it.
+class ReluctantCommitter final : public Committer {
+ public:
+  ReluctantCommitter() {
+    worker_ = std::jthread([this](const std::stop_token& stop) { complete(stop); });
+  }
+  void submit(Commit commit) override {
+    const std::lock_guard lock(mutex_);
+    waiting_.push_back(std::move(commit));
+    changed_.notify_one();
+  }
+
+ private:
+  void complete(const std::stop_token& stop) {
+    std::unique_lock lock(mutex_);
+    for (std::uint64_t calls = 0;
+         wait_until(changed_, lock, Deadline::never(), stop, [this] { return !waiting_.empty(); });
+         ++calls) {
+      Commit commit = std::move(waiting_.front());
+      waiting_.pop_front();
+      lock.unlock();
+      std::move(commit).complete(calls % 2 == 0 ? Retry("the disk is full") : Status());
+      lock.lock();
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Commit> waiting_;  // guarded by mutex_
+  std::jthread worker_;
+};
+
 /// The identities of docs/guide/books.md, in events or in bytes.
 void check_books(const Exposition& shown, const std::string& unit) {
   INFO(unit);
@@ -272,6 +304,7 @@ TEST_CASE("a batch of which interceptors leave nothing is in the books") {
   Pipeline pipeline;
   ChannelProcessor processor(pipeline.wiring(), pipeline.source);
   BatchBuilder builder(pipeline.pool);
+  builder.reserve(100);
   CHECK(builder.append("drop"));
   CHECK(builder.append("dropped"));
   REQUIRE(processor.process(builder.seal(), {}, nullptr).ok());
@@ -281,6 +314,48 @@ TEST_CASE("a batch of which interceptors leave nothing is in the books") {
   CHECK(shown.sum("sluice_source_made_events_total") == 2);
   CHECK(shown.sum("sluice_source_made_bytes_total") == 11);
   CHECK(shown.sum("sluice_source_filtered_events_total") == 2);
+}
+
+TEST_CASE("a batch that a full channel refuses leaves the books balanced") {
+  Pipeline pipeline;
+  ChannelProcessor::Options wiring = pipeline.wiring();
+  wiring.on_full = OnFull::Reject;
+  const std::stop_source stopped;
+  stopped.request_stop();
+  ChannelProcessor processor(std::move(wiring), pipeline.source);
+  BatchBuilder builder(pipeline.pool);
+  std::mt19937 random(9);
+  int refused = 0;
+  for (int i = 0; i < 40; ++i) {
+    if (!processor.process(random_batch(builder, random), stopped.get_token(), nullptr).ok())
+      ++refused;
+  }
+  CHECK(refused > 0);
+  const Exposition shown(pipeline.registry.prometheus());
+  check_books(shown, "events");
+  check_books(shown, "bytes");
+}
+
+TEST_CASE("a commit that is refused and made again is in the books once") {
+  Pipeline pipeline;
+  pipeline.start_sinks();
+  std::mt19937 random(10);
+  {
+    ReluctantCommitter committer;
+    ChannelProcessor::Options wiring = pipeline.wiring();
+    wiring.committer = &committer;
+    ChannelProcessor processor(std::move(wiring), pipeline.source);
+    BatchBuilder builder(pipeline.pool);
+    for (int i = 0; i < 12; ++i) {
+      REQUIRE(processor.process_and_wait(random_batch(builder, random), {}).ok());
+    }
+  }
+  pipeline.drain();
+  CHECK(pipeline.source.channel_failures.get() == 12);
+  CHECK(pipeline.source.refused.events.get() > 0);
+  const Exposition shown(pipeline.registry.prometheus());
+  check_books(shown, "events");
+  check_books(shown, "bytes");
 }
 
 }  // namespace sluice
