@@ -4,10 +4,11 @@
 import os
 import re
 import socket
+import subprocess
 import tempfile
 import unittest
 
-from support.agent import CONSOLE, NETCAT, SHARED, Agent, flow, lists, pipeline, run_sluice
+from support.agent import BIN, CONSOLE, NETCAT, SHARED, Agent, flow, lists, pipeline, run_sluice
 from support.net import send_and_read
 
 
@@ -58,9 +59,16 @@ class Refused(unittest.TestCase):
     def test_a_file_of_another_user(self):
         path = self.file("secret.conf", pipeline())
         os.chmod(path, 0)
-        if os.access(path, os.R_OK):
-            self.skipTest("root reads everything")
-        self.start(path, saying=["Unable to read", path, "Permission denied"])
+        os.chmod(self.folder, 0o755)
+        user = None
+        if os.access(path, os.R_OK):  # root reads everything
+            user = 65534
+            if subprocess.run(["test", "-x", BIN], user=user).returncode != 0:
+                self.skipTest("root reads everything, and nobody else may run the binary")
+        code, _, error = run_sluice("agent", "-n", "a1", "-f", path, user=user)
+        self.assertEqual(code, 1)
+        for text in ("Unable to read", path, "Permission denied"):
+            self.assertIn(text, error)
 
     def test_binary_files(self):
         with open("/proc/self/exe", "rb") as file:
@@ -112,6 +120,20 @@ class RunsWithout(unittest.TestCase):
         with Agent(config) as agent:
             self.assertEqual(send_and_read(agent.port(), b"hello\n"), b"OK\n")
             self.assertRegex(agent.log(), r"test\.conf:\d+:\d+: .*http")
+
+    def test_properties_that_cannot_be_read_are_said_and_have_no_effect(self):
+        wrong = ["-Dsluice.drain.ms=soon", "-Dsluice.memory.limit=much", "-Dflume.monitoring.port=99999"]
+        with Agent(pipeline(), arguments=["-Dflume.monitoring.type=http", *wrong]) as agent:
+            agent.wait_until_running()
+            for word in wrong:
+                self.assertRegex(agent.log(), r"\[warning\] %s has no effect: " % re.escape(word))
+
+    def test_properties_take_units(self):
+        units = ["-Dsluice.drain.ms=2s", "-Dsluice.memory.limit=32Mi"]
+        with Agent(pipeline(), arguments=units) as agent:
+            agent.wait_until_running()
+            self.assertNotIn("no effect", agent.log())
+            self.assertRegex(agent.log(), r"memory accounts sum up to 4\d MiB")
 
     def test_dryrun_does_not_run(self):
         code, out, error = self.dry(pipeline())

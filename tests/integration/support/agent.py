@@ -20,19 +20,20 @@ CONSOLE = "-Dflume.root.logger=INFO,console"
 MONITORING = ("-Dflume.monitoring.type=http", "-Dflume.monitoring.port=0")
 
 
-def run_sluice(*arguments, directory=None, environment=None, deadline_s=20, binary=BIN):
+def run_sluice(*arguments, directory=None, environment=None, deadline_s=20, user=None):
     """A command that ends by itself: (exit status, stdout, stderr)."""
-    done = subprocess.run([binary, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    done = subprocess.run([BIN, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, cwd=directory, timeout=deadline_s,
-                          env={**os.environ, **(environment or {})})
-    return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+                          user=user, env={**os.environ, **(environment or {})})
+    return tuple([done.returncode] + [s.decode(errors="replace") for s in (done.stdout, done.stderr)])
 
 
 class Agent:
     """Starts the agent on entry; on exit stops it if the test did not, and checks that nothing is left.
 
-    `config` is the text of the configuration; "{dir}" in it is the folder. `command` replaces the whole command line (a list, or
-    text for bash), with the folder as current directory; "{bin}" in it is the folder of the binary.
+    `config` is the text of the configuration; "{dir}" in it is the folder. `command` replaces the
+    whole command line (a list, or text for bash), with the folder as current directory; "{bin}" in it
+    is the folder of the binary.
     """
 
     def __init__(self, config="", name="a1", arguments=(), file_name="test.conf", environment=None,

@@ -43,11 +43,5 @@ def peak_rss_bytes(pid):
     return status_kb(pid, "VmHWM")
 
 
-def cpu_seconds(pid):
-    with open("/proc/%d/stat" % pid) as file:
-        fields = file.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def open_files(pid):
     return len(os.listdir("/proc/%d/fd" % pid))
