@@ -1,5 +1,6 @@
 #include "agent/run_agent.h"
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <optional>
@@ -61,6 +62,11 @@ std::optional<Plan> load_plan(const CommandLine& line) {
   if (plan.verdict == Verdict::NothingToRun || plan.verdict == Verdict::NotBuiltYet) {
     log::error("agent {}: nothing can run ({}); sluice check --conf-file {} explains every problem",
                line.agent, to_string(plan.verdict), joined(line.conf_files));
+    return std::nullopt;
+  }
+  if (line.once && plan.sources.empty()) {
+    log::error("agent {}: --once: there is no source that runs, so there is nothing to drain",
+               line.agent);
     return std::nullopt;
   }
   if (line.strict && !plan.left_out.empty()) {
@@ -142,10 +148,17 @@ class Running {
               drain_all ? ": its sources are at their end" : "");
     agent_.stop(drain_all);
     log::info("agent {} has stopped", line_.agent);
-    return agent_.fatal().ok() ? 0 : exit_failed;
+    return agent_.fatal().ok() && !(line_.once && some_failed()) ? 0 : exit_failed;
   }
 
  private:
+  /// A batch job whose source or sink could not run has not done its work.
+  bool some_failed() const {
+    const auto states = agent_.states();
+    return std::any_of(states.begin(), states.end(),
+                       [](const auto& each) { return each.state == UnitState::Failed; });
+  }
+
   /// Starts the monitoring server, or tries again: a port may be taken for a while.
   void serve() {
     if (monitored_) return;

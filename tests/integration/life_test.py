@@ -157,6 +157,13 @@ class Once(unittest.TestCase):
                 self.assertEqual(agent.wait(20), 0)
             self.assertEqual(receiver.wait_for(588_895, 10).count(b"\n"), 100_000)
 
+    def test_a_source_that_cannot_run_is_no_success(self):
+        for source, word in (("type = exec\ncommand = /no/such/program", "cannot run /no/such/program"),
+                             ("type = carrier_pigeon", "there is no source that runs")):
+            with self.subTest(source), Agent(pipeline(source), arguments=["--once"]) as agent:
+                self.assertEqual(agent.wait(), 1)
+                self.assertIn(word, agent.log())
+
     def test_sigterm_ends_a_drain_without_an_end(self):
         config = pipeline("type = exec\ncommand = seq 1 100", tcp(free_port()))
         with Agent(config, arguments=["--once"]) as agent:
