@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "channels/memory_channel.h"
+#include "core/base/log.h"
 #include "core/base/wait.h"
 #include "core/event/batch_builder.h"
 #include "core/metrics/registry.h"
@@ -135,6 +136,7 @@ struct Pipeline {
   MetricsRegistry registry;
 
   Pipeline() {
+    REQUIRE(log::configure({.level = log::Level::Off}).ok());  // they fail by the hundred
     registry.add(SourceMetrics{"r1", "test", &source});
     for (const auto* channel : {c1.get(), c2.get(), c3.get()}) {
       registry.add(ChannelMetrics{channel->name(), "memory", &channel->counters(),

@@ -1,5 +1,9 @@
 #include "core/metrics/prometheus_text.h"
 
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
 #include "tests/catch.h"
 #include "tests/metrics/exposition.h"
 
@@ -192,6 +196,20 @@ TEST_CASE("every family of ours is named by its kind") {
                            name == "sluice_build_info" || name.starts_with("process_");
     CHECK(of_a_kind);
     CHECK(family.help.back() == '.');
+  }
+}
+
+TEST_CASE("every family is described in docs/guide/monitoring.md") {
+  const char* const tree = std::getenv("SLUICE_SOURCE");
+  std::ifstream page(std::string(tree == nullptr ? "." : tree) + "/docs/guide/monitoring.md");
+  REQUIRE(page);
+  std::ostringstream text;
+  text << page.rdbuf();
+  const OneOfEach agent;
+  const Exposition shown(agent.registry.prometheus());
+  for (const auto& [name, family] : shown.families()) {
+    INFO(name);
+    CHECK(text.str().find("`" + name + "`") != std::string::npos);
   }
 }
 
