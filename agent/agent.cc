@@ -76,8 +76,8 @@ void Agent::add_sinks(const Plan& plan) {
     runner.name = planned.settings.component();
     SinkUnit::Parts parts{planned.settings, &type_of(planned.settings, sink_types()),
                           find_channel(planned.channel), std::move(runner)};
-    sinks_.push_back(
-        std::make_unique<SinkUnit>(std::move(parts), *options_.files, *options_.clock, unit_events()));
+    sinks_.push_back(std::make_unique<SinkUnit>(std::move(parts), *options_.files, *options_.clock,
+                                                unit_events()));
     metrics_.add(SinkMetrics{planned.settings.name(), type_name(planned.settings), planned.channel,
                              &sinks_.back()->counters()});
   }
@@ -133,14 +133,15 @@ Catalog built_catalog() {
 
 UnitEvents Agent::unit_events() {
   return {.changed = [this] { wake(); },
-          .fatal = [this](const Status& status) {
-            log::error("a promise of our own is broken: {}; the agent stops", status.message());
-            {
-              const std::lock_guard lock(mutex_);
-              if (!fatal_) fatal_ = status;
-            }
-            wake();
-          }};
+          .fatal =
+              [this](const Status& status) {
+                log::error("a promise of our own is broken: {}; the agent stops", status.message());
+                {
+                  const std::lock_guard lock(mutex_);
+                  if (!fatal_) fatal_ = status;
+                }
+                wake();
+              }};
 }
 
 std::uint64_t Agent::memory_limit_bytes() const noexcept {
@@ -235,8 +236,10 @@ void Agent::stop(bool without_bound) {
 void Agent::report_lost() {
   for (const auto& channel : channels_) {
     if (const std::uint64_t lost = channel->abandon(); lost > 0) {
-      log::error("channel {}: {} events were still in memory and are lost; its sinks did not take "
-                 "them in time", channel->name(), lost);
+      log::error(
+          "channel {}: {} events were still in memory and are lost; its sinks did not take "
+          "them in time",
+          channel->name(), lost);
     }
   }
 }

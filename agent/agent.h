@@ -35,8 +35,8 @@ class Agent {
   Agent(const Plan& plan, Options options);
   ~Agent();
 
-  /// Channels, then sinks, then sources. Returns once every component has tried to start; those that
-  /// could not are tried again. Errors: Fatal.
+  /// Channels, then sinks, then sources. Returns once every component has tried to start; those
+  /// that could not are tried again. Errors: Fatal.
   Status start();
 
   /// Waits for whichever comes first: the deadline (false), the end of all sources (when
@@ -45,8 +45,9 @@ class Agent {
   /// Wakes wait().
   void wake();
 
-  /// Sources stop reading and put what they hold, sinks empty the channels, all within drain_max (or
-  /// without a bound: for finite inputs). What is left in memory then is counted as lost and said.
+  /// Sources stop reading and put what they hold, sinks empty the channels, all within drain_max
+  /// (or without a bound: for finite inputs). What is left in memory then is counted as lost and
+  /// said.
   void stop(bool without_bound = false);
   /// Gives a stop() without a bound its drain_max, from now on. From any thread.
   void bound_stop();
@@ -84,10 +85,10 @@ class Agent {
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::uint64_t changes_ = 0;      // guarded by mutex_
-  bool bounded_ = false;           // guarded by mutex_
-  bool hurry_ = false;             // guarded by mutex_
-  std::optional<Status> fatal_;    // guarded by mutex_
+  std::uint64_t changes_ = 0;    // guarded by mutex_
+  bool bounded_ = false;         // guarded by mutex_
+  bool hurry_ = false;           // guarded by mutex_
+  std::optional<Status> fatal_;  // guarded by mutex_
 };
 
 }  // namespace sluice

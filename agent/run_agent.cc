@@ -38,9 +38,10 @@ std::string joined(const std::vector<std::string>& words) {
 
 void log_plan(const Plan& plan) {
   for (const SourcePlan& s : plan.sources) {
-    log::info("agent {}: source {} ({}) -> {}", plan.agent, s.settings.name(),
-              s.settings.info().alias, joined(s.channels) +
-              (s.optional_channels.empty() ? "" : ", optional: " + joined(s.optional_channels)));
+    log::info(
+        "agent {}: source {} ({}) -> {}", plan.agent, s.settings.name(), s.settings.info().alias,
+        joined(s.channels) +
+            (s.optional_channels.empty() ? "" : ", optional: " + joined(s.optional_channels)));
   }
   for (const SinkPlan& k : plan.sinks) {
     log::info("agent {}: {} -> sink {} ({})", plan.agent, k.channel, k.settings.name(),
@@ -105,8 +106,10 @@ std::optional<Monitoring::Options> monitoring_options(const CommandLine& line) {
   if (!choice) return std::nullopt;
   if (!equal_ignoring_case(choice->type, "http") &&
       !equal_ignoring_case(choice->type, "prometheus")) {
-    log::error("flume.monitoring.type = {} is not built; http serves Flume's JSON at /metrics and "
-               "Prometheus' text at /prometheus", choice->type);
+    log::error(
+        "flume.monitoring.type = {} is not built; http serves Flume's JSON at /metrics and "
+        "Prometheus' text at /prometheus",
+        choice->type);
     return std::nullopt;
   }
   Monitoring::Options options;

@@ -118,18 +118,19 @@ class Channel {
   /// Claims room for the whole batch, or for nothing.
   ///
   /// Waits for room until `deadline` or stop. A batch larger than the channel is let in alone, once
-  /// the channel is empty. Errors: Retry (the deadline passed), Closed (stop, or close() was called).
+  /// the channel is empty. Errors: Retry (the deadline passed), Closed (stop, or close() was
+  /// called).
   virtual Result<Reservation> reserve(const Batch& batch, Deadline deadline,
                                       std::stop_token stop) = 0;
 
   /// The oldest events that nobody holds; shares their slabs, copies nothing but small neighbours.
   ///
-  /// An empty result means that wait_max passed, or stop, or that the channel is drained(); a partial
-  /// one is never held back for more.
+  /// An empty result means that wait_max passed, or stop, or that the channel is drained(); a
+  /// partial one is never held back for more.
   virtual Taken take(const TakeLimit& limit, std::stop_token stop) = 0;
 
-  /// Throws away what a channel cannot keep beyond the process and counts it as lost; returns how many
-  /// events that are. REQUIRES: closed, no takers.
+  /// Throws away what a channel cannot keep beyond the process and counts it as lost; returns how
+  /// many events that are. REQUIRES: closed, no takers.
   virtual std::uint64_t abandon() = 0;
 
   /// Closed, and nothing is left inside, in the hands of a taker, or reserved and on its way in.

@@ -9,7 +9,8 @@
 
 namespace sluice {
 
-/// A small value of a component (a position, a file and its length) that becomes true with a commit.
+/// A small value of a component (a position, a file and its length) that becomes true with a
+/// commit.
 struct Note {
   std::string key;
   std::string value;
@@ -29,7 +30,8 @@ class Committer {
 ///
 /// Nothing is visible to anyone before it completes. On a store, completion means synced to disk.
 /// Commits of one owner complete in the order of submission; when one is refused, so are those that
-/// the same owner submitted behind it. A Commit that is destroyed unsubmitted rolls everything back.
+/// the same owner submitted behind it. A Commit that is destroyed unsubmitted rolls everything
+/// back.
 ///
 /// Thread rule: built and submitted by one owner; `done` may run on the committer's thread and must
 /// only post. Without a committer it runs within submit().
@@ -37,7 +39,8 @@ class Commit {
  public:
   using Done = std::function<void(Status)>;
 
-  /// `committer` may be null when only memory channels take part; notes then are a programming error.
+  /// `committer` may be null when only memory channels take part; notes then are a programming
+  /// error.
   explicit Commit(Committer* committer = nullptr) noexcept : committer_(committer) {}
   Commit(Commit&&) = default;
   Commit& operator=(Commit&&) = default;

@@ -31,8 +31,9 @@ constexpr Key keys[] = {
      .bad_means_default = true},
     {.name = "byteCapacity",
      .type = KeyType::Bytes,
-     .meaning = "Bytes of bodies that the channel holds at most, less byteCapacityBufferPercentage; "
-                "0 is no limit. Without it the channel has its share of the agent's memory limit.",
+     .meaning =
+         "Bytes of bodies that the channel holds at most, less byteCapacityBufferPercentage; "
+         "0 is no limit. Without it the channel has its share of the agent's memory limit.",
      .min = 0,
      .bad_means_default = true},
     {.name = "byteCapacityBufferPercentage",
@@ -44,10 +45,11 @@ constexpr Key keys[] = {
      .bad_means_default = true},
 };
 
-constexpr ComponentInfo info{.alias = "memory",
-                             .class_name = "org.apache.flume.channel.MemoryChannel",
-                             .meaning = "Keeps events in memory; they are gone when the agent is killed.",
-                             .keys = keys};
+constexpr ComponentInfo info{
+    .alias = "memory",
+    .class_name = "org.apache.flume.channel.MemoryChannel",
+    .meaning = "Keeps events in memory; they are gone when the agent is killed.",
+    .keys = keys};
 
 // Neighbours below this size are handed out as one: a system call each would cost more than a copy.
 constexpr std::uint64_t gather_bytes_max = 64 * 1024;
@@ -355,9 +357,10 @@ void MemoryChannel::put_back(Taken& events) noexcept {
       counters_.in_flight.bytes.sub(bytes);
       counters_.stored.add(piece.batch.size(), bytes);
       waiting_bytes_ += bytes;
-      const auto place = std::lower_bound(
-          returned_.begin(), returned_.end(), piece.sequence,
-          [](const Taken::Piece& other, std::uint64_t sequence) { return other.sequence < sequence; });
+      const auto place = std::lower_bound(returned_.begin(), returned_.end(), piece.sequence,
+                                          [](const Taken::Piece& other, std::uint64_t sequence) {
+                                            return other.sequence < sequence;
+                                          });
       returned_.insert(place, piece);
     }
   }
@@ -380,8 +383,8 @@ std::unique_ptr<Channel> make(const Settings& settings, ChannelContext context) 
         static_cast<std::uint64_t>(settings.integer("byteCapacityBufferPercentage"));
     if (whole > 0) options.body_bytes_max = whole - whole / 100 * free_percent;
     // Slabs are pinned whole, so a small byteCapacity still needs a few of them.
-    options.budget_bytes = whole == 0 ? UINT64_MAX / 2
-                                      : std::max<std::uint64_t>(whole, 4 * context.pool.slab_bytes());
+    options.budget_bytes =
+        whole == 0 ? UINT64_MAX / 2 : std::max<std::uint64_t>(whole, 4 * context.pool.slab_bytes());
   }
   return std::make_unique<MemoryChannel>(std::move(options), context.pool);
 }

@@ -16,8 +16,8 @@ namespace sluice {
 /// A queue of batches under one lock, which is held for a few instructions a batch.
 ///
 /// Bounds: `capacity_events` events (waiting or taken and uncommitted), `body_bytes_max` bytes of
-/// bodies, and the memory budget: the slabs it keeps alive. A batch that would keep only a small part
-/// of its slab alive is copied compact once the budget is a quarter full.
+/// bodies, and the memory budget: the slabs it keeps alive. A batch that would keep only a small
+/// part of its slab alive is copied compact once the budget is a quarter full.
 ///
 /// While its sinks keep draining, a channel holds its sources back briefly above `pace_bytes`, so
 /// that the bytes in flight stay in the processor's caches; the moment they stop draining, it fills
@@ -38,8 +38,7 @@ class MemoryChannel final : public Channel {
 
   Status open() override;
   void close() override;
-  Result<Reservation> reserve(const Batch& batch, Deadline deadline,
-                              std::stop_token stop) override;
+  Result<Reservation> reserve(const Batch& batch, Deadline deadline, std::stop_token stop) override;
   Taken take(const TakeLimit& limit, std::stop_token stop) override;
   std::uint64_t abandon() override;
   bool drained() const override;
@@ -86,9 +85,9 @@ class MemoryChannel final : public Channel {
   std::deque<Taken::Piece> returned_;  ///< Rolled back; older than anything in queue_, in order.
   Compactor compactor_;
   std::uint64_t next_sequence_ = 0;
-  std::uint64_t used_events_ = 0;     ///< Reserved, waiting, or taken.
-  std::uint64_t used_bytes_ = 0;      ///< Of bodies, likewise.
-  std::uint64_t waiting_bytes_ = 0;   ///< Of bodies, published and not taken.
+  std::uint64_t used_events_ = 0;    ///< Reserved, waiting, or taken.
+  std::uint64_t used_bytes_ = 0;     ///< Of bodies, likewise.
+  std::uint64_t waiting_bytes_ = 0;  ///< Of bodies, published and not taken.
   std::uint32_t takers_asleep_ = 0;
   std::uint32_t putters_asleep_ = 0;
   bool pacing_ = true;

@@ -55,8 +55,9 @@ constexpr Key keys[] = {
     {.name = "sink.pathManager",
      .type = KeyType::Choice,
      .default_value = "DEFAULT",
-     .meaning = "File names: DEFAULT is start time in ms, a dash and a number; ROLLTIME is the time "
-                "of the roll as yyyyMMddHHmmss, a dash and a number.",
+     .meaning =
+         "File names: DEFAULT is start time in ms, a dash and a number; ROLLTIME is the time "
+         "of the roll as yyyyMMddHHmmss, a dash and a number.",
      .choices = "DEFAULT ROLLTIME"},
     {.name = "sink.pathManager.prefix",
      .type = KeyType::Text,
@@ -133,8 +134,8 @@ class FileRollSink final : public Sink {
     }
     const std::uint64_t good_bytes = file_->size_bytes();
     if (Status status = file_->append(serialize(batch)); !status.ok()) {
-      // Cut the torn tail off, so that the retry leaves neither half lines nor doubles. If even that
-      // fails, leave the file; the next deliver() begins a fresh one.
+      // Cut the torn tail off, so that the retry leaves neither half lines nor doubles. If even
+      // that fails, leave the file; the next deliver() begins a fresh one.
       if (!file_->truncate(good_bytes).ok()) {
         log::error("{}: {} ends in a torn line and is left as it is", name_, file_->path());
         file_.reset();
@@ -157,7 +158,8 @@ class FileRollSink final : public Sink {
   TakeLimit take_limit() const override {
     // A count that begins files must not be jumped over by a large take.
     if (roll_events_ > 0) {
-      return {.events_max = static_cast<std::uint32_t>(std::min<std::uint64_t>(batch_events_, roll_events_))};
+      return {.events_max =
+                  static_cast<std::uint32_t>(std::min<std::uint64_t>(batch_events_, roll_events_))};
     }
     return {.events_max = batch_events_, .bytes_at_least = stream_bytes_at_least};
   }

@@ -16,7 +16,8 @@ constexpr Key keys[] = {
     {.name = "logEveryNEvents",
      .type = KeyType::Integer,
      .default_value = "10000",
-     .meaning = "Say at DEBUG level how many events were thrown away, each time this many are full.",
+     .meaning =
+         "Say at DEBUG level how many events were thrown away, each time this many are full.",
      .min = 1},
 };
 

@@ -83,7 +83,8 @@ struct SinkType {
   std::unique_ptr<Sink> (*make)(const Settings& settings, SinkContext context);
 };
 
-/// Sinks that write byte streams have no unit that a batch size would cut; they take at least so much.
+/// Sinks that write byte streams have no unit that a batch size would cut; they take at least so
+/// much.
 constexpr std::uint64_t stream_bytes_at_least = 256 * 1024;
 
 }  // namespace sluice

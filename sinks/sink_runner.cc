@@ -76,11 +76,13 @@ Status SinkRunner::open(const std::stop_token& stop) {
 void SinkRunner::count_take(const Taken& taken, const TakeLimit& limit) {
   counters_.attempts.add(taken.batch().size());
   (taken.batch().size() >= limit.events_max ? counters_.batches_complete
-                                            : counters_.batches_underflow).add();
+                                            : counters_.batches_underflow)
+      .add();
 }
 
 void SinkRunner::offer(Taken taken, const std::stop_token& stop) {
-  const auto free = std::find_if(slots_.begin(), slots_.end(), [](const Slot& s) { return !s.busy; });
+  const auto free =
+      std::find_if(slots_.begin(), slots_.end(), [](const Slot& s) { return !s.busy; });
   free->taken = std::move(taken);
   free->busy = true;
   free->ended = false;
@@ -169,7 +171,8 @@ void SinkRunner::wait_for_an_end() {
   {
     std::unique_lock lock(mutex_);
     ended_.wait(lock, [this] {
-      return std::any_of(slots_.begin(), slots_.end(), [](const Slot& s) { return s.busy && s.ended; });
+      return std::any_of(slots_.begin(), slots_.end(),
+                         [](const Slot& s) { return s.busy && s.ended; });
     });
   }
   settle_ended();
@@ -190,8 +193,10 @@ void SinkRunner::report_failure(const Status& status) {
   const bool power_of_two = (n & (n - 1)) == 0;
   if (status.code() == Code::Closed) return;
   if (n == 1 || (n >= 8 && power_of_two)) {
-    log::error("{}: unable to deliver events: {}; they stay in channel {} and are tried again "
-               "(failure {} in a row)", options_.name, status.message(), channel_.name(), n);
+    log::error(
+        "{}: unable to deliver events: {}; they stay in channel {} and are tried again "
+        "(failure {} in a row)",
+        options_.name, status.message(), channel_.name(), n);
   }
 }
 

@@ -23,14 +23,14 @@ class DeadLetters {
                       const std::string& sink, const std::string& because) = 0;
 };
 
-/// Takes, delivers, commits. A failure rolls back what did not arrive, oldest first, and nothing new
-/// is offered until every outstanding delivery has ended; then it backs off and goes on.
+/// Takes, delivers, commits. A failure rolls back what did not arrive, oldest first, and nothing
+/// new is offered until every outstanding delivery has ended; then it backs off and goes on.
 class SinkRunner final : private DeliveryListener {
  public:
   struct Options {
-    std::string name;                      ///< "sink k1".
-    Committer* committer = nullptr;        ///< None: the channel is in memory.
-    DeadLetters* dead_letters = nullptr;   ///< None: rejected events are retried.
+    std::string name;                     ///< "sink k1".
+    Committer* committer = nullptr;       ///< None: the channel is in memory.
+    DeadLetters* dead_letters = nullptr;  ///< None: rejected events are retried.
     milliseconds backoff_first{100};
     milliseconds backoff_max{5000};
   };

@@ -1,5 +1,5 @@
-// Forwards events as lines over TCP, to whatever reads lines: another agent's netcat source, rsyslog,
-// Vector, a script.
+// Forwards events as lines over TCP, to whatever reads lines: another agent's netcat source,
+// rsyslog, Vector, a script.
 
 #include <optional>
 

@@ -56,9 +56,8 @@ Batch ChannelProcessor::intercept(Batch batch) {
 Status ChannelProcessor::reserve_all(const Batch& batch, std::stop_token stop, Commit& commit) {
   if (options_.abandon.stop_possible()) stop = options_.abandon;
   for (Channel* channel : options_.required) {
-    const Deadline deadline = options_.on_full == OnFull::Wait
-                                  ? Deadline::never()
-                                  : Deadline::in(channel->keep_alive());
+    const Deadline deadline =
+        options_.on_full == OnFull::Wait ? Deadline::never() : Deadline::in(channel->keep_alive());
     auto room = channel->reserve(batch, deadline, stop);
     if (!room.ok()) return room.status();
     commit.put(*std::move(room));
@@ -124,10 +123,10 @@ void ChannelProcessor::submit(Commit commit, Batch batch, Commit::Done done,
 }
 
 void ChannelProcessor::send(Commit commit, Batch batch, std::uint64_t copies, Commit::Done done) {
-  std::move(commit).submit([this, batch = std::move(batch), copies,
-                            done = std::move(done)](Status status) mutable {
-    landed(std::move(status), std::move(batch), copies, std::move(done));
-  });
+  std::move(commit).submit(
+      [this, batch = std::move(batch), copies, done = std::move(done)](Status status) mutable {
+        landed(std::move(status), std::move(batch), copies, std::move(done));
+      });
 }
 
 /// The channels that are not among the copies are optional ones that had no room.

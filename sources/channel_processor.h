@@ -33,10 +33,10 @@ class ChannelProcessor {
     std::vector<Channel*> optional;
     std::vector<std::unique_ptr<Interceptor>> interceptors;
     OnFull on_full = OnFull::Wait;
-    /// Ends waits for room instead of the source's stop, when given: a source that stops reading may
-    /// still put what it holds.
+    /// Ends waits for room instead of the source's stop, when given: a source that stops reading
+    /// may still put what it holds.
     std::stop_token abandon = {};
-    Committer* committer = nullptr;             ///< None: all channels are in memory.
+    Committer* committer = nullptr;               ///< None: all channels are in memory.
     std::uint64_t in_flight_bytes_max = 8 << 20;  ///< Of bodies, submitted and not complete.
   };
   ChannelProcessor(Options options, SourceCounters& counters);
@@ -47,8 +47,8 @@ class ChannelProcessor {
   ///
   /// Ok: submitted, `done` will be called (Ok: in every required channel, durably where they are).
   /// Errors, without a call of `done`: Retry (no room; only with OnFull::Reject), Closed (stop).
-  /// With OnFull::Wait a commit that is refused for now (a full disk) is kept and submitted again, in
-  /// order, so `done` never hears Retry.
+  /// With OnFull::Wait a commit that is refused for now (a full disk) is kept and submitted again,
+  /// in order, so `done` never hears Retry.
   Status process(Batch batch, std::stop_token stop, Commit::Done done);
 
   /// Submits again what was refused for now. process() does it too; a source that has nothing to
@@ -84,7 +84,7 @@ class ChannelProcessor {
 
   std::mutex mutex_;
   std::condition_variable landed_;
-  std::uint64_t in_flight_bytes_ = 0;   // guarded by mutex_
+  std::uint64_t in_flight_bytes_ = 0;    // guarded by mutex_
   std::uint64_t in_flight_commits_ = 0;  // guarded by mutex_
   std::deque<Refused> refused_;          // guarded by mutex_
 };

@@ -44,8 +44,9 @@ constexpr Key keys[] = {
     {.name = "onFull",
      .type = KeyType::Choice,
      .default_value = "wait",
-     .meaning = "What to do while a channel is full: wait (the sender is held back), or reject "
-                "(answer FAILED after the channel's keep-alive, as Flume does; those lines are lost).",
+     .meaning =
+         "What to do while a channel is full: wait (the sender is held back), or reject "
+         "(answer FAILED after the channel's keep-alive, as Flume does; those lines are lost).",
      .choices = "wait reject"},
 };
 
@@ -107,9 +108,9 @@ class NetcatSource final : public Source {
  private:
   /// What the source keeps a connection.
   struct Peer {
-    std::string unfinished;         ///< Bytes of the line that has no line feed yet.
-    std::uint64_t unanswered = 0;   ///< Lines on their way into the channels.
-    std::string last_words;         ///< Sent when all is answered, before the connection is closed.
+    std::string unfinished;        ///< Bytes of the line that has no line feed yet.
+    std::uint64_t unanswered = 0;  ///< Lines on their way into the channels.
+    std::string last_words;        ///< Sent when all is answered, before the connection is closed.
     bool leaving = false;
   };
   /// Lines of one connection within the batch being built.
@@ -311,7 +312,8 @@ void NetcatSource::keep_unfinished(TcpConnection& connection, Peer& peer, std::s
   unfinished_bytes_ += bytes.size();
   context_.window.charge(bytes.size());
   // The last character may be cut in the middle, so it is not judged yet.
-  const std::size_t judged = peer.unfinished.size() - std::min(peer.unfinished.size(), bytes_a_char_max);
+  const std::size_t judged =
+      peer.unfinished.size() - std::min(peer.unfinished.size(), bytes_a_char_max);
   if (too_long(judged, std::string_view(peer.unfinished).substr(0, judged))) {
     refuse_line(connection, peer, {});
   } else if (unfinished_bytes_ > unfinished_bytes_max(line_chars_max_)) {
@@ -336,8 +338,10 @@ void NetcatSource::refuse_line(TcpConnection& connection, Peer& peer, const std:
   context_.counters.rejected_lines.add();
   const std::string flume_says = "FAILED: Event exceeds the maximum length (" +
                                  std::to_string(line_chars_max_) + " chars, including newline)\n";
-  log::warn("{}: {} sent a line longer than max-line-length = {}; the line is dropped and the "
-            "connection closed", name_, connection.peer(), line_chars_max_);
+  log::warn(
+      "{}: {} sent a line longer than max-line-length = {}; the line is dropped and the "
+      "connection closed",
+      name_, connection.peer(), line_chars_max_);
   leave(connection, peer, why.empty() ? flume_says : why);
 }
 
@@ -379,13 +383,15 @@ void NetcatSource::put_marked() {
   std::vector<Lines> lines;
   lines.swap(marked_lines_);
   const Status status = context_.out.process(
-      std::move(batch), stop_, [this, lines](Status outcome) { answer_anywhere(lines, std::move(outcome)); });
+      std::move(batch), stop_,
+      [this, lines](Status outcome) { answer_anywhere(lines, std::move(outcome)); });
   if (!status.ok()) answer(lines, status);
 }
 
 void NetcatSource::answer_anywhere(std::vector<Lines> lines, Status status) {
   if (std::this_thread::get_id() == thread_) return answer(lines, status);
-  server_->post([this, lines = std::move(lines), status = std::move(status)] { answer(lines, status); });
+  server_->post(
+      [this, lines = std::move(lines), status = std::move(status)] { answer(lines, status); });
 }
 
 void NetcatSource::answer(const std::vector<Lines>& lines, const Status& status) {

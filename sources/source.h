@@ -27,7 +27,8 @@ class Source {
  public:
   virtual ~Source() = default;
 
-  /// Takes hold of what it reads from. Errors: Retry (a taken port: the agent tries again), Invalid.
+  /// Takes hold of what it reads from. Errors: Retry (a taken port: the agent tries again),
+  /// Invalid.
   virtual Status open() = 0;
 
   /// Makes events until stop, or until there can be no more.

@@ -25,9 +25,7 @@ Deadline Deadline::in(milliseconds from_now) noexcept {
   return Deadline(Clock::system().steady() + from_now);
 }
 
-bool Deadline::passed() const noexcept {
-  return !is_never() && Clock::system().steady() >= time_;
-}
+bool Deadline::passed() const noexcept { return !is_never() && Clock::system().steady() >= time_; }
 
 milliseconds Deadline::left(milliseconds most) const noexcept {
   if (is_never()) return most;

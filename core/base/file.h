@@ -21,7 +21,8 @@ class OutputFile {
   /// be in the file and truncate() takes them out.
   virtual Status append(std::span<const iovec> pieces) = 0;
   virtual Status truncate(std::uint64_t bytes) = 0;
-  /// Ok: what was appended survives a power cut (the directory entry: see FileSystem::sync_directory).
+  /// Ok: what was appended survives a power cut (the directory entry: see
+  /// FileSystem::sync_directory).
   virtual Status sync() = 0;
   virtual std::uint64_t size_bytes() const noexcept = 0;
   virtual const std::string& path() const noexcept = 0;

@@ -18,8 +18,8 @@ enum class Level : unsigned char { Trace, Debug, Info, Warn, Error, Off };
 /// Where records go.
 struct Options {
   Level level = Level::Info;
-  bool console = true;         ///< stderr, coloured on a terminal; false: the file below.
-  std::string file_path;       ///< Used when console is false; its directory is created.
+  bool console = true;    ///< stderr, coloured on a terminal; false: the file below.
+  std::string file_path;  ///< Used when console is false; its directory is created.
   std::size_t file_bytes_max = 100 * 1024 * 1024;  ///< Rotates beyond this size.
   std::size_t files_max = 10;
 };

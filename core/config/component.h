@@ -13,18 +13,18 @@
 namespace sluice {
 
 enum class KeyType : unsigned char {
-  Text,      ///< Any text.
-  Integer,   ///< Decimal digits; also k, M, G (powers of ten) which Flume would refuse.
-  Boolean,   ///< true or false in any case; anything else is a problem (Flume: silently false).
-  Millis,    ///< A duration; a bare number means milliseconds. Units: ms s m h d.
-  Seconds,   ///< A duration; a bare number means seconds. Units: ms s m h d.
-  Bytes,     ///< A size; a bare number means bytes. Units: k M G (1000), Ki Mi Gi (1024), also
-             ///< "KB", "MiB".
-  List,      ///< Words separated by blanks (YAML: also a sequence).
-  Choice,    ///< One of `choices`, in any case.
-  Port,      ///< 0..65535; 0 lets the system choose.
-  Path,      ///< A file or directory.
-  Ignored,   ///< Known from Flume, accepted, has no meaning here; `meaning` says why.
+  Text,     ///< Any text.
+  Integer,  ///< Decimal digits; also k, M, G (powers of ten) which Flume would refuse.
+  Boolean,  ///< true or false in any case; anything else is a problem (Flume: silently false).
+  Millis,   ///< A duration; a bare number means milliseconds. Units: ms s m h d.
+  Seconds,  ///< A duration; a bare number means seconds. Units: ms s m h d.
+  Bytes,    ///< A size; a bare number means bytes. Units: k M G (1000), Ki Mi Gi (1024), also
+            ///< "KB", "MiB".
+  List,     ///< Words separated by blanks (YAML: also a sequence).
+  Choice,   ///< One of `choices`, in any case.
+  Port,     ///< 0..65535; 0 lets the system choose.
+  Path,     ///< A file or directory.
+  Ignored,  ///< Known from Flume, accepted, has no meaning here; `meaning` says why.
 };
 
 /// One key of a component.

@@ -85,7 +85,8 @@ Batch Batch::select(const std::vector<std::uint32_t>& kept) const {
   rep->own_index = std::make_unique<char[]>(index_bytes);
   rep->index_end = rep->own_index.get() + index_bytes;
   for (std::size_t i = 0; i < kept.size(); ++i) {
-    SLUICE_ASSERT(kept[i] < count_ && (i == 0 || kept[i] > kept[i - 1]), "a selection out of order");
+    SLUICE_ASSERT(kept[i] < count_ && (i == 0 || kept[i] > kept[i - 1]),
+                  "a selection out of order");
     std::memcpy(const_cast<char*>(part.entry_at(static_cast<std::uint32_t>(i))), entry_at(kept[i]),
                 rep->stride);
     rep->body_bytes += body_entry(kept[i]).bytes;

@@ -1,8 +1,9 @@
 // Events on their way through the agent: views into slabs, never copies.
 //
 // THE LIFETIME RULE. An Event, its body and its headers are views into the slabs of the Batch they
-// came from; they are valid while that Batch (or any share, slice or selection of it) lives. Whoever
-// keeps a view keeps a Batch. A small slice pins its whole slab: what is kept for long is compacted.
+// came from; they are valid while that Batch (or any share, slice or selection of it) lives.
+// Whoever keeps a view keeps a Batch. A small slice pins its whole slab: what is kept for long is
+// compacted.
 #pragma once
 
 #include <atomic>
@@ -40,8 +41,8 @@ struct IndexEntryWithHeaders {
 
 /// An immutable row of events in one slab.
 ///
-/// Copying a Batch shares it; slice() is O(1). Thread rule: a value; different copies may be used by
-/// different threads at once. A default Batch is empty and has no slab.
+/// Copying a Batch shares it; slice() is O(1). Thread rule: a value; different copies may be used
+/// by different threads at once. A default Batch is empty and has no slab.
 class Batch {
  public:
   Batch() noexcept = default;
@@ -64,8 +65,8 @@ class Batch {
   /// Sum of body bytes. O(1) for lines() and whole batches, otherwise O(size()).
   std::uint64_t body_bytes() const noexcept;
 
-  /// True when the events are neighbours in memory, in order, with one line feed between each two and
-  /// one behind the last: the whole batch can be written as text with text().
+  /// True when the events are neighbours in memory, in order, with one line feed between each two
+  /// and one behind the last: the whole batch can be written as text with text().
   bool lines() const noexcept;
   /// The bodies with their line feeds. REQUIRES: lines() and not empty().
   std::string_view text() const noexcept;
@@ -77,8 +78,8 @@ class Batch {
 
   /// Events [first, first + count). REQUIRES: within size(). Keeps receipt and provenance.
   Batch slice(std::uint32_t first, std::uint32_t count) const;
-  /// Only the events at `kept` (ascending). Copies the index, not the bodies. The caller settles what
-  /// it left out (see Receipt).
+  /// Only the events at `kept` (ascending). Copies the index, not the bodies. The caller settles
+  /// what it left out (see Receipt).
   Batch select(const std::vector<std::uint32_t>& kept) const;
   /// The same events, copied into a slab of their own, so that nothing else is pinned.
   Batch compact(SlabPool& pool) const;
@@ -111,8 +112,8 @@ class Batch {
     std::uint32_t stride = sizeof(IndexEntry);  ///< Bytes from one entry to the next.
     bool lines = false;
     SlabRef slab;
-    const char* index_end = nullptr;         ///< Entry i lies at index_end - (i + 1) * stride.
-    std::unique_ptr<char[]> own_index;       ///< Selections have their index here.
+    const char* index_end = nullptr;    ///< Entry i lies at index_end - (i + 1) * stride.
+    std::unique_ptr<char[]> own_index;  ///< Selections have their index here.
     HeaderBlock imposed;
     HeaderBlock fallback;
     std::uint64_t body_bytes = 0;

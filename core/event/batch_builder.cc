@@ -95,14 +95,16 @@ bool BatchBuilder::append(std::string_view body, std::string_view own_headers) {
   if (!body.empty()) std::memcpy(data + offset, body.data(), body.size());
   data[offset + body.size()] = '\n';
   position_ += body.size() + 1;
-  const IndexEntry entry{static_cast<std::uint32_t>(offset), static_cast<std::uint32_t>(body.size())};
+  const IndexEntry entry{static_cast<std::uint32_t>(offset),
+                         static_cast<std::uint32_t>(body.size())};
   if (stride_ == sizeof(IndexEntry)) {
     index_top()[-1] = entry;
     marked(1, body.size(), true);
     return true;
   }
-  IndexEntryWithHeaders both{entry, {static_cast<std::uint32_t>(position_),
-                                     static_cast<std::uint32_t>(own_headers.size())}};
+  IndexEntryWithHeaders both{
+      entry,
+      {static_cast<std::uint32_t>(position_), static_cast<std::uint32_t>(own_headers.size())}};
   if (!own_headers.empty()) std::memcpy(data + position_, own_headers.data(), own_headers.size());
   position_ += own_headers.size();
   lines_ = lines_ && (count_ == 0 || offset == next_line_);
@@ -120,7 +122,8 @@ void BatchBuilder::append_copy(const Batch& batch) {
   for (std::uint32_t i = 0; i < batch.size(); ++i) {
     headers.clear();
     if (own) {
-      batch.headers(i).for_each([&](auto name, auto value) { append_header(headers, name, value); });
+      batch.headers(i).for_each(
+          [&](auto name, auto value) { append_header(headers, name, value); });
     }
     const bool fits = append(batch.body(i), headers);
     SLUICE_ASSERT(fits, "reserve() was asked for less than the copy needs");
@@ -128,12 +131,13 @@ void BatchBuilder::append_copy(const Batch& batch) {
 }
 
 std::size_t BatchBuilder::bytes_needed(const Batch& batch) {
-  std::size_t bytes = batch.body_bytes() +
-                      std::size_t{batch.size()} * (1 + sizeof(IndexEntryWithHeaders));
+  std::size_t bytes =
+      batch.body_bytes() + std::size_t{batch.size()} * (1 + sizeof(IndexEntryWithHeaders));
   if (batch.without_headers()) return bytes;
   for (std::uint32_t i = 0; i < batch.size(); ++i) {
-    batch.headers(i).for_each(
-        [&](auto name, auto value) { bytes += 2 * sizeof(std::uint32_t) + name.size() + value.size(); });
+    batch.headers(i).for_each([&](auto name, auto value) {
+      bytes += 2 * sizeof(std::uint32_t) + name.size() + value.size();
+    });
   }
   return bytes;
 }

@@ -15,10 +15,11 @@ enum class EventHeaders : unsigned char { Shared, Own };
 
 /// Makes batches out of slabs. Mutable, one thread.
 ///
-/// A reader asks space() for room, fills some of it and says so with written(), then marks the events
-/// within what was written; or it calls append() for events that lie elsewhere. seal() turns what is
-/// marked into a Batch and goes on in the same slab. The slab being filled is charged to `window`
-/// (when given), so that a source holds at most that much; sealed batches are paid by who keeps them.
+/// A reader asks space() for room, fills some of it and says so with written(), then marks the
+/// events within what was written; or it calls append() for events that lie elsewhere. seal() turns
+/// what is marked into a Batch and goes on in the same slab. The slab being filled is charged to
+/// `window` (when given), so that a source holds at most that much; sealed batches are paid by who
+/// keeps them.
 class BatchBuilder {
  public:
   explicit BatchBuilder(SlabPool& pool, EventHeaders headers = EventHeaders::Shared,
@@ -27,7 +28,8 @@ class BatchBuilder {
   BatchBuilder(const BatchBuilder&) = delete;
   BatchBuilder& operator=(const BatchBuilder&) = delete;
 
-  /// Makes sure that `bytes` of bodies and index fit without another slab. REQUIRES: nothing marked.
+  /// Makes sure that `bytes` of bodies and index fit without another slab. REQUIRES: nothing
+  /// marked.
   void reserve(std::size_t bytes);
 
   /// Free bytes to read into, less than what the expected index will need.
@@ -46,8 +48,8 @@ class BatchBuilder {
 
   /// Index entries that still fit.
   std::size_t entries_left() const noexcept;
-  /// Marks written bytes as an event; one that ends where the written bytes end gets a line feed put
-  /// behind it. REQUIRES: entries_left() > 0, EventHeaders::Shared.
+  /// Marks written bytes as an event; one that ends where the written bytes end gets a line feed
+  /// put behind it. REQUIRES: entries_left() > 0, EventHeaders::Shared.
   void mark(std::size_t offset, std::size_t bytes) noexcept;
   /// For splitters: writes entries downwards from here, then reports them with marked(). The byte
   /// behind each body must be written.
@@ -79,13 +81,13 @@ class BatchBuilder {
   MemoryAccount* const window_;
   const std::uint32_t stride_;
   SlabRef slab_;
-  std::size_t position_ = 0;    ///< First free body byte.
-  std::size_t index_top_ = 0;   ///< Lowest index byte in use, as an offset.
-  std::size_t index_end_ = 0;   ///< Where the unsealed batch's index ends.
+  std::size_t position_ = 0;   ///< First free body byte.
+  std::size_t index_top_ = 0;  ///< Lowest index byte in use, as an offset.
+  std::size_t index_end_ = 0;  ///< Where the unsealed batch's index ends.
   std::uint32_t count_ = 0;
   std::uint64_t body_bytes_ = 0;
   bool lines_ = true;
-  std::size_t next_line_ = 0;   ///< Offset at which the next event must begin to keep lines_.
+  std::size_t next_line_ = 0;      ///< Offset at which the next event must begin to keep lines_.
   std::uint64_t mean_bytes_ = 64;  ///< Of recent events; decides how much index space() keeps free.
 };
 

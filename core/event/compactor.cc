@@ -6,8 +6,8 @@ Batch Compactor::copy(const Batch& batch) {
   const bool own = batch.own_headers();
   auto& builder = own ? own_ : shared_;
   if (!builder) {
-    builder = std::make_unique<BatchBuilder>(
-        pool_, own ? EventHeaders::Own : EventHeaders::Shared, &account_);
+    builder = std::make_unique<BatchBuilder>(pool_, own ? EventHeaders::Own : EventHeaders::Shared,
+                                             &account_);
   }
   builder->reserve(BatchBuilder::bytes_needed(batch));
   builder->append_copy(batch);

@@ -9,8 +9,7 @@ namespace sluice {
 class Compactor {
  public:
   /// The slabs being filled are charged to `account`; copies are paid by who keeps them.
-  Compactor(SlabPool& pool, MemoryAccount& account) noexcept
-      : pool_(pool), account_(account) {}
+  Compactor(SlabPool& pool, MemoryAccount& account) noexcept : pool_(pool), account_(account) {}
 
   /// The same events, headers, receipt and provenance in a slab that holds little else.
   Batch copy(const Batch& batch);

@@ -32,7 +32,8 @@ class MemoryAccount {
   void charge(std::uint64_t bytes) noexcept {
     const auto used = used_bytes_.fetch_add(bytes, std::memory_order_relaxed) + bytes;
     auto peak = peak_bytes_.load(std::memory_order_relaxed);
-    while (used > peak && !peak_bytes_.compare_exchange_weak(peak, used, std::memory_order_relaxed)) {
+    while (used > peak &&
+           !peak_bytes_.compare_exchange_weak(peak, used, std::memory_order_relaxed)) {
     }
   }
   void release(std::uint64_t bytes) noexcept {

@@ -53,8 +53,8 @@ std::vector<Provenance::Run> Provenance::runs_of_view() const {
   for (const Run& run : *rep_) {
     const std::uint32_t run_last = run_first + run.events;
     // A run without events (all of it dropped) goes with the event in front of it.
-    const bool empty_run_inside =
-        run.events == 0 && ((first_ == 0 && run_first == 0) || (run_first > first_ && run_first <= last));
+    const bool empty_run_inside = run.events == 0 && ((first_ == 0 && run_first == 0) ||
+                                                      (run_first > first_ && run_first <= last));
     if (empty_run_inside) {
       out.push_back(run);
     } else if (run_last > first_ && run_first < last) {

@@ -2,9 +2,9 @@
 //
 // An origin is an id and a sequence. The first durable channel on an event's way gives every event
 // the next sequence under an id of 128 random bits; events read from Kafka carry their topic,
-// partition and offset instead, hashed into the id. A batch covers ranges of sequences: those of its
-// events and those of events that interceptors dropped out of it, so that a receiver can account for
-// all of them.
+// partition and offset instead, hashed into the id. A batch covers ranges of sequences: those of
+// its events and those of events that interceptors dropped out of it, so that a receiver can
+// account for all of them.
 #pragma once
 
 #include <compare>
@@ -71,9 +71,9 @@ class Provenance {
  private:
   /// Neighbouring events under one id.
   struct Run {
-    OriginRange range;                      ///< What the run covers.
-    std::uint32_t events = 0;               ///< Events in it.
-    std::vector<std::uint64_t> sequences;   ///< Empty: dense from range.begin.
+    OriginRange range;                     ///< What the run covers.
+    std::uint32_t events = 0;              ///< Events in it.
+    std::vector<std::uint64_t> sequences;  ///< Empty: dense from range.begin.
     std::uint64_t sequence(std::uint32_t i) const {
       return sequences.empty() ? range.begin + i : sequences[i];
     }

@@ -89,7 +89,8 @@ Slab* SlabPool::allocate(std::size_t bytes) {
   constexpr std::size_t cache_line = 64;
   const std::size_t capacity = (bytes + cache_line - 1) / cache_line * cache_line;
   const std::size_t whole = Slab::header_bytes + capacity + Slab::readable_beyond;
-  void* const memory = std::aligned_alloc(cache_line, (whole + cache_line - 1) / cache_line * cache_line);
+  void* const memory =
+      std::aligned_alloc(cache_line, (whole + cache_line - 1) / cache_line * cache_line);
   if (memory == nullptr) throw std::bad_alloc();
   Slab* const slab = new (memory) Slab(*this, capacity);
   std::memset(slab->data() + capacity, 0, Slab::readable_beyond);

@@ -30,8 +30,8 @@ class Slab {
   std::size_t capacity() const noexcept { return capacity_; }
 
   /// Charges the whole slab to `account`, once however often it is called; each call is matched by
-  /// one release(). False when more than `payers_max` accounts already pay (copy the batch instead).
-  /// REQUIRES: calls for one account are serialized by its owner.
+  /// one release(). False when more than `payers_max` accounts already pay (copy the batch
+  /// instead). REQUIRES: calls for one account are serialized by its owner.
   bool charge(MemoryAccount& account) noexcept;
   void release(MemoryAccount& account) noexcept;
   /// True when `account` pays already. Same thread rule as charge().

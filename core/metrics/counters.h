@@ -30,29 +30,29 @@ struct Flow {
 
 /// Books of a source: made + copied = filtered + unrouted + refused + put (DESIGN.md section 10).
 struct SourceCounters {
-  Flow made;      ///< Events the source read, before interceptors.
-  Flow copied;    ///< Additional copies, for the second and further channels.
-  Flow filtered;  ///< Dropped by interceptors.
-  Flow unrouted;  ///< The selector sent them nowhere.
-  Flow refused;   ///< Optional channels that had no room.
-  Flow put;       ///< Committed into channels.
-  Counter batches;              ///< Batches put.
-  Counter rejected_lines;       ///< Input that became no event: lines that are too long, ...
-  Counter connections_opened;   ///< Network sources.
-  Counter connections_open;     ///< Now.
+  Flow made;                   ///< Events the source read, before interceptors.
+  Flow copied;                 ///< Additional copies, for the second and further channels.
+  Flow filtered;               ///< Dropped by interceptors.
+  Flow unrouted;               ///< The selector sent them nowhere.
+  Flow refused;                ///< Optional channels that had no room.
+  Flow put;                    ///< Committed into channels.
+  Counter batches;             ///< Batches put.
+  Counter rejected_lines;      ///< Input that became no event: lines that are too long, ...
+  Counter connections_opened;  ///< Network sources.
+  Counter connections_open;    ///< Now.
   Counter read_failures;
-  Counter channel_failures;     ///< Puts that failed.
-  Counter start_ms;             ///< Wall time of the start; 0 before.
+  Counter channel_failures;  ///< Puts that failed.
+  Counter start_ms;          ///< Wall time of the start; 0 before.
   Counter stop_ms;
 };
 
 /// Books of a channel: put = committed + in flight + stored + lost.
 struct ChannelCounters {
   Flow put;
-  Flow committed;  ///< Taken, and the taker's commit is complete.
-  Flow in_flight;  ///< Taken, not committed. A gauge.
-  Flow stored;     ///< Waiting. A gauge.
-  Flow lost;       ///< Still in a memory channel when the agent stopped.
+  Flow committed;         ///< Taken, and the taker's commit is complete.
+  Flow in_flight;         ///< Taken, not committed. A gauge.
+  Flow stored;            ///< Waiting. A gauge.
+  Flow lost;              ///< Still in a memory channel when the agent stopped.
   Counter put_attempts;   ///< Events.
   Counter take_attempts;  ///< Calls.
   Counter put_waits;      ///< Times a source had to wait for room.
@@ -63,8 +63,8 @@ struct ChannelCounters {
 /// Books of a sink: taken = delivered + dead-lettered + returned (to the channel) + outstanding.
 struct SinkCounters {
   Flow delivered;
-  Flow dead_lettered;  ///< Rejected for good.
-  Counter attempts;    ///< Events offered to the sink, retries included.
+  Flow dead_lettered;         ///< Rejected for good.
+  Counter attempts;           ///< Events offered to the sink, retries included.
   Counter batches_complete;   ///< As large as the sink's batch size.
   Counter batches_underflow;  ///< Smaller.
   Counter batches_empty;      ///< The channel had nothing.

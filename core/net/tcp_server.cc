@@ -53,7 +53,7 @@ class Connection final : public TcpConnection {
   bool reading_ = true;
   bool finishing_ = false;
   std::optional<asio::steady_timer> linger_;  ///< Runs while finishing.
-  bool broken_ = false;  ///< Removed at the end of the round.
+  bool broken_ = false;                       ///< Removed at the end of the round.
 };
 
 class Server final : public TcpServer {
@@ -101,8 +101,8 @@ class Server final : public TcpServer {
   std::uint16_t port_ = 0;
   std::uint64_t next_id_ = 1;
   std::unordered_map<std::uint64_t, std::unique_ptr<Connection>> connections_;
-  std::vector<std::uint64_t> ready_;   ///< Reported by the system in this round.
-  std::vector<std::uint64_t> round_;   ///< Being served.
+  std::vector<std::uint64_t> ready_;  ///< Reported by the system in this round.
+  std::vector<std::uint64_t> round_;  ///< Being served.
   std::vector<std::uint64_t> broken_;
   bool accept_failing_ = false;
 };
@@ -175,8 +175,9 @@ Status Server::open() {
   error_code error;
   tcp::resolver resolver(io_);
   const std::string host = options_.host.empty() ? "0.0.0.0" : options_.host;
-  const auto found = resolver.resolve(host, std::to_string(options_.port),
-                                      tcp::resolver::passive | tcp::resolver::numeric_service, error);
+  const auto found =
+      resolver.resolve(host, std::to_string(options_.port),
+                       tcp::resolver::passive | tcp::resolver::numeric_service, error);
   if (error || found.empty()) {
     return Retry("cannot listen on " + host + ": no such address: " + describe(error));
   }
@@ -230,8 +231,9 @@ void Server::accept_all() {
     if (error == asio::error::connection_aborted || error == asio::error::interrupted) continue;
     if (error) {
       if (!accept_failing_) {
-        log::error("{}: cannot accept a connection: {}; {} are open; new ones wait until some close",
-                   options_.name, describe(error), connections_.size());
+        log::error(
+            "{}: cannot accept a connection: {}; {} are open; new ones wait until some close",
+            options_.name, describe(error), connections_.size());
       }
       accept_failing_ = true;
       accept_timer_.expires_after(accept_pause);
@@ -264,24 +266,26 @@ void Server::wait_readable(Connection& connection) {
   if (connection.read_waits_ || connection.broken_ || !connection.reading_) return;
   if (connection.unsent_.size() > options_.unsent_bytes_max) return;  // until wait_writable's end
   connection.read_waits_ = true;
-  connection.socket_.async_wait(tcp::socket::wait_read, [this, id = connection.id_](error_code error) {
-    Connection* const found = error ? nullptr : find(id);
-    if (found == nullptr) return;
-    found->read_waits_ = false;
-    ready_.push_back(id);
-  });
+  connection.socket_.async_wait(tcp::socket::wait_read,
+                                [this, id = connection.id_](error_code error) {
+                                  Connection* const found = error ? nullptr : find(id);
+                                  if (found == nullptr) return;
+                                  found->read_waits_ = false;
+                                  ready_.push_back(id);
+                                });
 }
 
 void Server::wait_writable(Connection& connection) {
   if (connection.write_waits_ || connection.broken_) return;
   connection.write_waits_ = true;
-  connection.socket_.async_wait(tcp::socket::wait_write, [this, id = connection.id_](error_code error) {
-    Connection* const found = error ? nullptr : find(id);
-    if (found == nullptr) return;
-    found->write_waits_ = false;
-    found->flush();
-    wait_readable(*found);
-  });
+  connection.socket_.async_wait(tcp::socket::wait_write,
+                                [this, id = connection.id_](error_code error) {
+                                  Connection* const found = error ? nullptr : find(id);
+                                  if (found == nullptr) return;
+                                  found->write_waits_ = false;
+                                  found->flush();
+                                  wait_readable(*found);
+                                });
 }
 
 void Server::run_round(milliseconds wait_max) {

@@ -20,8 +20,8 @@ class TcpConnection {
  public:
   virtual ~TcpConnection() = default;
 
-  virtual std::uint64_t id() const noexcept = 0;            ///< Never used twice by a server.
-  virtual const std::string& peer() const noexcept = 0;     ///< "127.0.0.1:4711".
+  virtual std::uint64_t id() const noexcept = 0;         ///< Never used twice by a server.
+  virtual const std::string& peer() const noexcept = 0;  ///< "127.0.0.1:4711".
 
   /// Reads what is there, at most into.size() bytes; 0 when there is nothing just now.
   /// Errors: Closed (the peer has finished), Retry (the connection broke).
@@ -45,9 +45,9 @@ class TcpConnection {
 class TcpServer {
  public:
   struct Options {
-    std::string host;            ///< Empty or "0.0.0.0": every address.
-    std::uint16_t port = 0;      ///< 0: the system chooses; see port().
-    std::string name;            ///< For messages: "source r1".
+    std::string host;                          ///< Empty or "0.0.0.0": every address.
+    std::uint16_t port = 0;                    ///< 0: the system chooses; see port().
+    std::string name;                          ///< For messages: "source r1".
     std::size_t unsent_bytes_max = 64 * 1024;  ///< A connection.
   };
   struct Handler {

@@ -58,7 +58,8 @@ asio::io_context& connect_context() {
 Status connect_one(tcp::socket& socket, const tcp::endpoint& endpoint, Deadline deadline,
                    const std::stop_token& stop) {
   const auto failed = [&](const std::string& why) {
-    return Retry(endpoint.address().to_string() + ":" + std::to_string(endpoint.port()) + ": " + why);
+    return Retry(endpoint.address().to_string() + ":" + std::to_string(endpoint.port()) + ": " +
+                 why);
   };
   error_code error;
   if (socket.open(endpoint.protocol(), error)) return failed(error.message());
@@ -110,8 +111,8 @@ Status TcpStream::write_all(std::span<const iovec> pieces, Deadline deadline,
                             const std::stop_token& stop) {
   constexpr std::size_t pieces_a_call = 64;
   std::array<iovec, pieces_a_call> window;
-  std::size_t next = 0;     // first piece not yet in the window
-  std::size_t begin = 0;    // first piece of the window with bytes left
+  std::size_t next = 0;   // first piece not yet in the window
+  std::size_t begin = 0;  // first piece of the window with bytes left
   std::size_t in_window = 0;
   for (;;) {
     if (begin == in_window) {

@@ -36,9 +36,8 @@ LineScan result_of(const Collector& lines, const LineInput& input, const IndexEn
 }
 
 #if defined(__x86_64__)
-__attribute__((target("avx2,bmi,bmi2"))) LineScan split_lines_avx2(const LineInput& input,
-                                                              IndexEntry* top,
-                                                              std::size_t entries_max) noexcept {
+__attribute__((target("avx2,bmi,bmi2"))) LineScan split_lines_avx2(
+    const LineInput& input, IndexEntry* top, std::size_t entries_max) noexcept {
   Collector lines{input.begin, top, top - entries_max};
   const __m256i line_feeds = _mm256_set1_epi8('\n');
   for (std::size_t at = input.scan_from; at < input.end && !lines.full(); at += 64) {

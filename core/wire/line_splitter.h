@@ -24,10 +24,11 @@ struct LineInput {
   std::size_t end = 0;        ///< 64 bytes from here on must be readable.
 };
 
-/// Writes one entry for each line that ends in the input, downwards from `top`: entry i to top[-1-i].
+/// Writes one entry for each line that ends in the input, downwards from `top`: entry i to
+/// top[-1-i].
 ///
-/// Only '\n' ends a line; it is not part of the body, '\r' is. Stops after `entries_max` lines, with
-/// line_begin at the first line that was not taken. Pure; uses AVX2 where the machine has it.
+/// Only '\n' ends a line; it is not part of the body, '\r' is. Stops after `entries_max` lines,
+/// with line_begin at the first line that was not taken. Pure; uses AVX2 where the machine has it.
 LineScan split_lines(const LineInput& input, IndexEntry* top, std::size_t entries_max) noexcept;
 
 /// The portable form, for tests that compare the two.
