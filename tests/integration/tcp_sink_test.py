@@ -59,8 +59,7 @@ class Receivers(unittest.TestCase):
             receiver.wait_for(half // 2)
             receiver.pause()
             feeding.start()
-            wait_until(lambda: int(agent.metrics()["CHANNEL.c1"]["ChannelSize"]) > 1000,
-                       "the sockets are full and the channel fills up")
+            committed = self.wait_until_stuck(agent)
             receiver.cut()
             at_death = sum(map(len, receiver.parts))
             agent.wait_for_log("sink k1: disconnected from")
@@ -73,10 +72,23 @@ class Receivers(unittest.TestCase):
                 at_death, len(lost), count, doubled))
             # Written before the kill and never read: at most what two socket buffers hold.
             self.assertLess(sum(len("line %d " % i) + 121 for i in lost), socket_buffers())
+            first_again = int(bytes(receiver.parts[1][:20]).split(b" ")[1])
+            self.assertEqual(first_again, committed, "the batch in flight is sent again from its first line")
             if lost:
                 self.assertEqual(lost, list(range(lost[0], lost[-1] + 1)), "a loss beside the one of the kill")
             self.assertLessEqual(doubled * 130, 1 << 20, "more is doubled than the batch in flight")
             self.assertEqual(agent.stop(), 0)
+
+    def wait_until_stuck(self, agent):
+        """Sockets full, the channel fills up, a batch is in the middle: how many events were delivered."""
+        seen = []
+
+        def stuck():
+            metrics = agent.metrics()
+            seen.append(int(metrics["SINK.k1"]["EventDrainSuccessCount"]))
+            return int(metrics["CHANNEL.c1"]["ChannelSize"]) > 1000 and seen[-30:] == seen[-1:] * 30
+        wait_until(stuck, lambda: seen[-5:], 20)
+        return seen[-1]
 
     def all_delivered(self, agent, receiver, last):
         wait_until(lambda: receiver.parts and last in bytes(receiver.parts[-1][-200:]),
