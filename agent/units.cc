@@ -5,6 +5,7 @@
 
 #include "core/base/backoff.h"
 #include "core/base/log.h"
+#include "core/base/rarely.h"
 #include "core/base/thread.h"
 #include "core/base/wait.h"
 
@@ -81,11 +82,11 @@ void SourceUnit::supervise(std::stop_token stop) {
       return enter(UnitState::Failed);
     }
     // Said at once, then rarely: a port may stay taken for days.
-    if (failures == 0 || (failures & (failures - 1)) == 0) {
-      log::error("{}: {}; it is tried again while the rest runs (failure {})",
-                 settings_.component(), status.message(), failures + 1);
-    }
     ++failures;
+    if (worth_saying(failures)) {
+      log::error("{}: {}; it is tried again while the rest runs (failure {})",
+                 settings_.component(), status.message(), failures);
+    }
     enter(UnitState::Retrying);
     pause(backoff.next(), stop);
   }

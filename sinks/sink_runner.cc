@@ -4,6 +4,7 @@
 
 #include "core/base/assert.h"
 #include "core/base/log.h"
+#include "core/base/rarely.h"
 #include "core/base/wait.h"
 
 namespace sluice {
@@ -190,9 +191,8 @@ void SinkRunner::report_failure(const Status& status) {
   healthy_ = false;
   counters_.failures.add();
   const std::uint64_t n = ++failures_in_a_row_;
-  const bool power_of_two = (n & (n - 1)) == 0;
   if (status.code() == Code::Closed) return;
-  if (n == 1 || (n >= 8 && power_of_two)) {
+  if (n == 1 || (n >= 8 && worth_saying(n))) {
     log::error(
         "{}: unable to deliver events: {}; they stay in channel {} and are tried again "
         "(failure {} in a row)",

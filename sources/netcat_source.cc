@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/base/log.h"
+#include "core/base/rarely.h"
 #include "core/event/batch_builder.h"
 #include "core/net/tcp_server.h"
 #include "core/wire/line_splitter.h"
@@ -155,6 +156,7 @@ class NetcatSource final : public Source {
   std::thread::id thread_;
   std::vector<Lines> marked_lines_;
   std::uint64_t unfinished_bytes_ = 0;
+  std::uint64_t refused_lines_ = 0;
 };
 
 void NetcatSource::opened(TcpConnection& connection) {
@@ -336,12 +338,15 @@ std::string NetcatSource::release_unfinished(Peer& peer) noexcept {
 
 void NetcatSource::refuse_line(TcpConnection& connection, Peer& peer, const std::string& why) {
   context_.counters.rejected_lines.add();
+  // A stranger who sends long lines for ever must not fill the log.
+  if (const std::uint64_t refused = ++refused_lines_; worth_saying(refused)) {
+    log::warn(
+        "{}: {} sent a line longer than max-line-length = {}; the line is dropped and the "
+        "connection closed ({} so far)",
+        name_, connection.peer(), line_chars_max_, refused);
+  }
   const std::string flume_says = "FAILED: Event exceeds the maximum length (" +
                                  std::to_string(line_chars_max_) + " chars, including newline)\n";
-  log::warn(
-      "{}: {} sent a line longer than max-line-length = {}; the line is dropped and the "
-      "connection closed",
-      name_, connection.peer(), line_chars_max_);
   leave(connection, peer, why.empty() ? flume_says : why);
 }
 
