@@ -101,7 +101,7 @@ Status SourceUnit::run_once(const std::stop_token& stop) {
   counters_.start_ms.set(static_cast<std::uint64_t>(Clock::system().wall_ms()));
   enter(UnitState::Running);
   Status status = source_->run(stop);
-  processor_.finish();
+  processor_.finish(stop);
   source_->close();
   counters_.stop_ms.set(static_cast<std::uint64_t>(Clock::system().wall_ms()));
   return status;

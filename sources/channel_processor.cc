@@ -10,6 +10,9 @@
 namespace sluice {
 namespace {
 
+// Between two submissions of a commit that is refused, when nothing else happens.
+constexpr milliseconds refusal_pause{100};
+
 struct Flowing {
   std::uint64_t events;
   std::uint64_t bytes;
@@ -28,15 +31,28 @@ ChannelProcessor::ChannelProcessor(Options options, SourceCounters& counters)
   batch_events_max_ = static_cast<std::uint32_t>(events);
 }
 
-ChannelProcessor::~ChannelProcessor() { finish(); }
+ChannelProcessor::~ChannelProcessor() {
+  std::stop_source now;
+  now.request_stop();
+  options_.abandon = {};
+  finish(now.get_token());
+}
 
-void ChannelProcessor::finish() {
-  std::deque<Refused> left;
-  {
-    std::unique_lock lock(mutex_);
+void ChannelProcessor::finish(std::stop_token stop) {
+  if (options_.abandon.stop_possible()) stop = options_.abandon;
+  std::unique_lock lock(mutex_);
+  for (;;) {
     landed_.wait(lock, [this] { return in_flight_commits_ == 0; });
-    left.swap(refused_);
+    if (refused_.empty()) return;
+    if (stop.stop_requested()) break;
+    wait_until(landed_, lock, Deadline::in(refusal_pause), stop, [] { return false; });
+    lock.unlock();
+    retry_refused(stop);
+    lock.lock();
   }
+  std::vector<Refused> left;
+  left.swap(refused_);
+  lock.unlock();
   for (Refused& refused : left) {
     if (refused.done) refused.done(Closed("the agent is stopping"));
   }
@@ -92,12 +108,11 @@ Status ChannelProcessor::process(Batch batch, std::stop_token stop, Commit::Done
   counters_.filtered.add(filtered.events, filtered.bytes);
   const std::uint64_t copies = options_.required.size() + options_.optional.size() - 1;
   if (copies > 0) counters_.copied.add(batch.size() * copies, batch.body_bytes() * copies);
-  submit(std::move(commit), std::move(batch), std::move(done), stop);
+  submit(std::move(commit), std::move(batch), std::move(done));
   return {};
 }
 
-void ChannelProcessor::submit(Commit commit, Batch batch, Commit::Done done,
-                              const std::stop_token& stop) {
+void ChannelProcessor::submit(Commit commit, Batch batch, Commit::Done done) {
   const std::uint64_t copies = commit.puts().size();
   const std::uint64_t bytes = batch.body_bytes();
   if (options_.committer == nullptr) {
@@ -107,11 +122,12 @@ void ChannelProcessor::submit(Commit commit, Batch batch, Commit::Done done,
   }
   {
     std::unique_lock lock(mutex_);
-    wait_until(landed_, lock, Deadline::never(), stop, [&] {
-      return in_flight_commits_ == 0 || in_flight_bytes_ + bytes <= options_.in_flight_bytes_max;
+    landed_.wait(lock, [&] {
+      const bool fits = in_flight_bytes_ + bytes <= options_.in_flight_bytes_max;
+      return in_flight_commits_ == 0 || (fits && refused_.empty());
     });
     if (!refused_.empty()) {
-      // Refused while this one waited for room: it queues up behind, its room is given back.
+      // Refused while this one waited: it queues up behind all of them, its room is given back.
       refused_.push_back({std::move(batch), std::move(done)});
       return;
     }
@@ -154,7 +170,7 @@ void ChannelProcessor::landed(Status status, Batch batch, std::uint64_t copies, 
 }
 
 void ChannelProcessor::retry_refused(const std::stop_token& stop) {
-  std::deque<Refused> again;
+  std::vector<Refused> again;
   {
     std::unique_lock lock(mutex_);
     if (refused_.empty()) return;
@@ -170,7 +186,7 @@ void ChannelProcessor::retry_refused(const std::stop_token& stop) {
       if (refused.done) refused.done(failed);
       continue;
     }
-    submit(std::move(commit), std::move(refused.batch), std::move(refused.done), stop);
+    submit(std::move(commit), std::move(refused.batch), std::move(refused.done));
   }
 }
 
@@ -186,7 +202,6 @@ Status ChannelProcessor::process_and_wait(Batch batch, std::stop_token stop) {
     outcome.ready.notify_one();
   });
   if (!submitted.ok()) return submitted;
-  constexpr milliseconds refusal_pause{100};
   std::unique_lock lock(outcome.mutex);
   while (!outcome.ready.wait_for(lock, refusal_pause, [&] { return outcome.status.has_value(); })) {
     lock.unlock();

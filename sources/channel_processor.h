@@ -2,7 +2,6 @@
 #pragma once
 
 #include <condition_variable>
-#include <deque>
 #include <memory>
 #include <mutex>
 #include <stop_token>
@@ -40,7 +39,7 @@ class ChannelProcessor {
     std::uint64_t in_flight_bytes_max = 8 << 20;  ///< Of bodies, submitted and not complete.
   };
   ChannelProcessor(Options options, SourceCounters& counters);
-  /// finish()es.
+  /// Waits for every commit in flight; gives up what is refused.
   ~ChannelProcessor();
 
   /// Puts a batch on its way; `done` hears the outcome, on any thread, maybe before this returns.
@@ -55,9 +54,10 @@ class ChannelProcessor {
   /// process calls this about once a second.
   void retry_refused(const std::stop_token& stop);
 
-  /// Waits for every commit in flight and gives up what was refused for now: when it returns, every
-  /// `done` has been called. For the end of a source, which they may not outlive.
-  void finish();
+  /// Waits for every commit in flight, submits again what was refused for now, and gives that up at
+  /// stop: when it returns, every `done` has been called. For the end of a source, which they may
+  /// not outlive.
+  void finish(std::stop_token stop);
 
   /// process() and wait for the outcome.
   Status process_and_wait(Batch batch, std::stop_token stop);
@@ -68,7 +68,7 @@ class ChannelProcessor {
  private:
   Batch intercept(Batch batch);
   Status reserve_all(const Batch& batch, std::stop_token stop, Commit& commit);
-  void submit(Commit commit, Batch batch, Commit::Done done, const std::stop_token& stop);
+  void submit(Commit commit, Batch batch, Commit::Done done);
   void send(Commit commit, Batch batch, std::uint64_t copies, Commit::Done done);
   void landed(Status status, Batch batch, std::uint64_t copies, Commit::Done done);
   void count_put(const Batch& batch, std::uint64_t copies) noexcept;
@@ -86,7 +86,7 @@ class ChannelProcessor {
   std::condition_variable landed_;
   std::uint64_t in_flight_bytes_ = 0;    // guarded by mutex_
   std::uint64_t in_flight_commits_ = 0;  // guarded by mutex_
-  std::deque<Refused> refused_;          // guarded by mutex_
+  std::vector<Refused> refused_;         // guarded by mutex_
 };
 
 }  // namespace sluice
