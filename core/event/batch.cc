@@ -2,11 +2,58 @@
 
 #include <algorithm>
 #include <cstring>
+#include <mutex>
 
 #include "core/base/assert.h"
 #include "core/event/batch_builder.h"
 
 namespace sluice {
+namespace {
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr std::size_t kept_blocks_max = 0;  // used again, a block would hide its misuse
+#else
+constexpr std::size_t kept_blocks_max = 256;
+#endif
+
+/// Blocks that batches are made of and gave back; shared by all threads.
+struct KeptBlocks {
+  std::mutex mutex;
+  std::vector<void*> blocks;  // guarded by mutex; never grows beyond its reserved size
+};
+
+KeptBlocks& kept_blocks() {
+  static KeptBlocks* const kept = [] {  // never destroyed: batches may outlive what is static
+    auto* made = new KeptBlocks;
+    made->blocks.reserve(kept_blocks_max);
+    return made;
+  }();
+  return *kept;
+}
+
+}  // namespace
+
+void* Batch::Rep::operator new(std::size_t bytes) {
+  KeptBlocks& kept = kept_blocks();
+  {
+    const std::lock_guard lock(kept.mutex);
+    if (!kept.blocks.empty()) {
+      void* const block = kept.blocks.back();
+      kept.blocks.pop_back();
+      return block;
+    }
+  }
+  return ::operator new(bytes);
+}
+
+void Batch::Rep::operator delete(void* block) noexcept {
+  KeptBlocks& kept = kept_blocks();
+  {
+    const std::lock_guard lock(kept.mutex);
+    if (kept.blocks.size() < kept_blocks_max) return kept.blocks.push_back(block);
+  }
+  ::operator delete(block);
+}
 
 Batch::Batch(Batch&& other) noexcept
     : rep_(std::move(other.rep_)),
@@ -112,16 +159,16 @@ Batch Batch::concat(std::span<const Batch> parts, SlabPool& pool) {
   const bool shared = parts.size() == 1 && !front.own_headers();
   BatchBuilder builder(pool, headers && !shared ? EventHeaders::Own : EventHeaders::Shared);
   builder.reserve(slab_bytes);
-  std::vector<Provenance> origins;
-  for (const Batch& part : parts) {
-    builder.append_copy(part);
-    origins.push_back(part.provenance_);
-  }
+  for (const Batch& part : parts) builder.append_copy(part);
   Batch whole = builder.seal();
   if (shared && headers) {
     whole = whole.with_shared_headers(front.rep_->imposed, front.rep_->fallback);
   }
-  if (std::all_of(origins.begin(), origins.end(), [](const auto& o) { return o.known(); })) {
+  if (std::all_of(parts.begin(), parts.end(),
+                  [](const Batch& p) { return p.provenance_.known(); })) {
+    std::vector<Provenance> origins;
+    origins.reserve(parts.size());
+    for (const Batch& part : parts) origins.push_back(part.provenance_);
     whole.provenance_ = Provenance::concat(origins);
   }
   return whole;

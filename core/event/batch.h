@@ -117,6 +117,10 @@ class Batch {
     HeaderBlock imposed;
     HeaderBlock fallback;
     std::uint64_t body_bytes = 0;
+
+    // One a batch, so a bounded number of blocks is kept for the next ones.
+    static void* operator new(std::size_t bytes);
+    static void operator delete(void* block) noexcept;
   };
   class RepRef {
    public:
