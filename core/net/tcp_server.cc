@@ -1,5 +1,7 @@
 #include "core/net/tcp_server.h"
 
+#include <cstddef>
+#include <memory>
 #include <optional>
 #include <unordered_map>
 #include <vector>
@@ -22,6 +24,51 @@ constexpr int accepts_a_round_max = 256;
 std::string describe(const error_code& error) {
   return error.message() + " (" + std::to_string(error.value()) + ")";
 }
+
+/// Memory of one pending wait, used again and again: a connection waits after every read.
+class WaitMemory {
+ public:
+  void* take(std::size_t bytes) {
+    if (taken_ || bytes > sizeof bytes_) return ::operator new(bytes);
+    taken_ = true;
+    return bytes_;
+  }
+  void give_back(void* block) noexcept {
+    if (block != bytes_) return ::operator delete(block);
+    taken_ = false;
+  }
+
+ private:
+  alignas(std::max_align_t) char bytes_[256];
+  bool taken_ = false;
+};
+
+/// Shares the memory, because an aborted wait outlives its connection.
+template <typename T>
+struct WaitAllocator {
+  using value_type = T;
+  explicit WaitAllocator(std::shared_ptr<WaitMemory> of) noexcept : memory(std::move(of)) {}
+  template <typename U>
+  WaitAllocator(const WaitAllocator<U>& other) noexcept : memory(other.memory) {}
+  T* allocate(std::size_t n) { return static_cast<T*>(memory->take(n * sizeof(T))); }
+  void deallocate(T* block, std::size_t) noexcept { memory->give_back(block); }
+  template <typename U>
+  bool operator==(const WaitAllocator<U>& other) const noexcept {
+    return memory == other.memory;
+  }
+  std::shared_ptr<WaitMemory> memory;
+};
+
+template <typename F>
+struct WaitHandler {
+  using allocator_type = WaitAllocator<char>;
+  allocator_type get_allocator() const noexcept { return allocator_type(memory); }
+  void operator()(const error_code& error) { f(error); }
+  std::shared_ptr<WaitMemory> memory;
+  F f;
+};
+template <typename F>
+WaitHandler(std::shared_ptr<WaitMemory>, F) -> WaitHandler<F>;
 
 class Server;
 
@@ -48,6 +95,8 @@ class Connection final : public TcpConnection {
   const std::uint64_t id_;
   const std::string peer_;
   std::string unsent_;
+  std::shared_ptr<WaitMemory> read_wait_ = std::make_shared<WaitMemory>();
+  std::shared_ptr<WaitMemory> write_wait_ = std::make_shared<WaitMemory>();
   bool read_waits_ = false;
   bool write_waits_ = false;
   bool reading_ = true;
@@ -266,26 +315,28 @@ void Server::wait_readable(Connection& connection) {
   if (connection.read_waits_ || connection.broken_ || !connection.reading_) return;
   if (connection.unsent_.size() > options_.unsent_bytes_max) return;  // until wait_writable's end
   connection.read_waits_ = true;
+  const auto readable = [this, id = connection.id_](const error_code& error) {
+    Connection* const found = error ? nullptr : find(id);
+    if (found == nullptr) return;
+    found->read_waits_ = false;
+    ready_.push_back(id);
+  };
   connection.socket_.async_wait(tcp::socket::wait_read,
-                                [this, id = connection.id_](error_code error) {
-                                  Connection* const found = error ? nullptr : find(id);
-                                  if (found == nullptr) return;
-                                  found->read_waits_ = false;
-                                  ready_.push_back(id);
-                                });
+                                WaitHandler{connection.read_wait_, readable});
 }
 
 void Server::wait_writable(Connection& connection) {
   if (connection.write_waits_ || connection.broken_) return;
   connection.write_waits_ = true;
+  const auto writable = [this, id = connection.id_](const error_code& error) {
+    Connection* const found = error ? nullptr : find(id);
+    if (found == nullptr) return;
+    found->write_waits_ = false;
+    found->flush();
+    wait_readable(*found);
+  };
   connection.socket_.async_wait(tcp::socket::wait_write,
-                                [this, id = connection.id_](error_code error) {
-                                  Connection* const found = error ? nullptr : find(id);
-                                  if (found == nullptr) return;
-                                  found->write_waits_ = false;
-                                  found->flush();
-                                  wait_readable(*found);
-                                });
+                                WaitHandler{connection.write_wait_, writable});
 }
 
 void Server::run_round(milliseconds wait_max) {
