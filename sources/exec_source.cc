@@ -183,7 +183,10 @@ class ExecSource final : public Source {
     }
   }
 
-  void close() override { child_.reset(); }
+  void close() override {
+    child_.reset();
+    lines_.close();
+  }
 
  private:
   const std::string& name() const noexcept { return outlet_.name(); }

@@ -160,4 +160,10 @@ std::size_t LineReader::drop_unfinished() noexcept {
   return bytes;
 }
 
+void LineReader::close() {
+  after_return_ = cutting_ = false;
+  begin_ = scan_from_ = 0;
+  outlet_.close();
+}
+
 }  // namespace sluice

@@ -34,6 +34,8 @@ class LineReader {
   Status finish(const std::stop_token& stop);
   /// The stream broke: forgets the unfinished line and says how long it was.
   std::size_t drop_unfinished() noexcept;
+  /// Forgets the unfinished line and closes the outlet.
+  void close();
 
   /// Lines that were cut because they are too long.
   std::uint64_t cut_lines() const noexcept { return cut_lines_; }

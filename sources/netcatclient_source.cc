@@ -89,7 +89,7 @@ class NetcatClientSource final : public Source {
     return {};
   }
 
-  void close() override {}
+  void close() override { lines_.close(); }
 
  private:
   /// Reads until the connection ends. Closed: well; Retry: it broke.

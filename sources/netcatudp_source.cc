@@ -90,6 +90,7 @@ class NetcatUdpSource final : public Source {
   void close() override {
     socket_.reset();
     buffers_ = MemoryCharge();
+    outlet_.close();
   }
 
  private:

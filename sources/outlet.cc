@@ -37,6 +37,12 @@ Status Outlet::put(const std::stop_token& stop) {
   return status.code() == Code::Retry || status.code() == Code::Reject ? Status() : status;
 }
 
+void Outlet::close() {
+  if (builder_.marked_events() > 0) count_lost(builder_.marked_events(), Closed("stopped"));
+  builder_.discard();
+  builder_.reset();
+}
+
 void Outlet::count_lost(std::uint64_t events, const Status& status) {
   lost_events_ += events;
   context_.counters.rejected_lines.add(events);

@@ -38,6 +38,9 @@ class Outlet {
   /// For sources with nothing to put: commits that were refused for now are tried again.
   void idle(const std::stop_token& stop) { context_.out.retry_refused(stop); }
 
+  /// Counts what is marked and was never put, and lets go of the slab. For Source::close().
+  void close();
+
   std::uint64_t put_events() const noexcept { return put_events_; }
   std::uint64_t lost_events() const noexcept { return lost_events_; }
 

@@ -53,7 +53,7 @@ class SeqSource final : public Source {
     return {};
   }
 
-  void close() override {}
+  void close() override { outlet_.close(); }
 
  private:
   Status append(const std::stop_token& stop) {

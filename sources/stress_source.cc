@@ -85,7 +85,7 @@ class StressSource final : public Source {
     return {};
   }
 
-  void close() override {}
+  void close() override { outlet_.close(); }
 
  private:
   std::int64_t batch_events(const Settings& settings) const {
