@@ -96,10 +96,18 @@ class LateCommitter final : public Committer {
       batch.swap(waiting_);
       refused_ += batch.size();
     }
-    lock.unlock();
-    for (Commit& commit : batch) {
-      if (status.ok() && on_commit) on_commit(commit);
-      std::move(commit).complete(status);
+    while (!batch.empty()) {
+      lock.unlock();
+      for (Commit& commit : batch) {
+        if (status.ok() && on_commit) on_commit(commit);
+        std::move(commit).complete(status);
+      }
+      lock.lock();
+      batch.clear();
+      if (status.ok()) return;
+      // What came before the owner could know is refused too.
+      batch.swap(waiting_);
+      refused_ += batch.size();
     }
   }
 
