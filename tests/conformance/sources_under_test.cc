@@ -1,0 +1,62 @@
+#include "tests/conformance/sources_under_test.h"
+
+#include "sources/catalog.h"
+#include "tests/support/settings.h"
+#include "tests/support/sockets.h"
+
+namespace sluice {
+namespace {
+
+std::string lines(std::uint64_t first, std::uint64_t count) {
+  std::string text;
+  for (std::uint64_t i = 0; i < count; ++i) text += std::to_string(first + i) + "\n";
+  return text;
+}
+
+SourceUnderTest::Instance netcat() {
+  const std::uint16_t port = free_port();
+  auto client = std::make_shared<std::unique_ptr<TestClient>>();
+  const SourceType& type = *find_type(source_types(), "netcat");
+  return {test_settings(*type.info, "source r1",
+                        {{"bind", "127.0.0.1"}, {"port", std::to_string(port)}}),
+          [client, port](std::uint64_t first, std::uint64_t count) {
+            if (!*client) *client = std::make_unique<TestClient>(port);
+            // Read along, or the source would stop reading us.
+            for (std::uint64_t i = 0; i < count; i += 100) {
+              const std::uint64_t part = std::min<std::uint64_t>(100, count - i);
+              if (!(*client)->send(lines(first + i, part), milliseconds(3000))) return;
+              (*client)->read(part * 3, milliseconds(3000));
+              if ((*client)->ended()) return;
+            }
+          },
+          client};
+}
+
+/// The source counts by itself.
+SourceUnderTest::Instance seq() {
+  const SourceType& type = *find_type(source_types(), "seq");
+  return {test_settings(*type.info, "source r1", {{"batchSize", "10"}, {"totalEvents", "5000"}}),
+          [](std::uint64_t, std::uint64_t) {}, nullptr};
+}
+
+SourceUnderTest::Instance exec() {
+  const SourceType& type = *find_type(source_types(), "exec");
+  return {test_settings(*type.info, "source r1", {{"command", "seq 0 4999"}}),
+          [](std::uint64_t, std::uint64_t) {}, nullptr};
+}
+
+}  // namespace
+
+const std::vector<SourceUnderTest>& sources_under_test() {
+  static const std::vector<SourceUnderTest> all{
+      {"netcat", netcat},
+      {"seq", seq},
+      {"exec", exec},
+      {"netcatudp", nullptr, "datagrams may be lost; tests/sources counts the drops"},
+      {"netcatclient", nullptr, "connects out; tests/sources gives it a server"},
+      {"stress", nullptr, "its events have no numbers; tests/sources counts them"},
+  };
+  return all;
+}
+
+}  // namespace sluice
