@@ -1,0 +1,98 @@
+// Files of the machine, behind their small face.
+
+#include "core/base/file.h"
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "tests/catch.h"
+
+namespace sluice {
+namespace {
+
+class Directory {
+ public:
+  Directory() { REQUIRE(::mkdtemp(path_) != nullptr); }
+  ~Directory() { std::filesystem::remove_all(path_); }
+  std::string operator/(const char* name) const { return std::string(path_) + "/" + name; }
+  std::string path() const { return path_; }
+
+ private:
+  char path_[32] = "/tmp/sluice-file-XXXXXX";
+};
+
+std::string content(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+Status append(OutputFile& file, std::string text) {
+  const iovec piece{text.data(), text.size()};
+  return file.append({&piece, 1});
+}
+
+TEST_CASE("what is appended behind a truncation goes to the new end") {
+  const Directory directory;
+  auto file = FileSystem::real().create(directory / "a", false);
+  REQUIRE(file.ok());
+  OutputFile& a = **file;
+  REQUIRE(append(a, "one two").ok());
+  CHECK(a.size_bytes() == 7);
+  REQUIRE(a.truncate(4).ok());
+  CHECK(a.size_bytes() == 4);
+  REQUIRE(append(a, "three").ok());
+  CHECK(a.sync().ok());
+  CHECK(content(a.path()) == "one three");
+}
+
+TEST_CASE("a file with content is not taken for a new one") {
+  const Directory directory;
+  std::ofstream(directory / "a") << "old";
+  CHECK(FileSystem::real().create(directory / "a", false).code() == Code::Reject);
+  CHECK(content(directory / "a") == "old");
+  auto file = FileSystem::real().create(directory / "a", true);
+  REQUIRE(file.ok());
+  CHECK((*file)->size_bytes() == 3);
+  REQUIRE(append(**file, "+new").ok());
+  CHECK(content(directory / "a") == "old+new");
+}
+
+TEST_CASE("what is wrong with a directory is said") {
+  const Directory directory;
+  FileSystem& files = FileSystem::real();
+  CHECK(files.check_directory(directory.path()).ok());
+  CHECK(files.sync_directory(directory.path()).ok());
+  const Status missing = files.check_directory(directory / "none");
+  CHECK(missing.code() == Code::Retry);
+  CHECK(missing.message().find("No such file") != std::string::npos);
+  std::ofstream(directory / "file") << "x";
+  CHECK(files.check_directory(directory / "file").message().find("not a directory") !=
+        std::string::npos);
+  CHECK(files.create(directory / "none/a", false).code() == Code::Retry);
+}
+
+TEST_CASE("files are renamed and removed") {
+  const Directory directory;
+  std::ofstream(directory / "a") << "x";
+  REQUIRE(FileSystem::real().rename(directory / "a", directory / "b").ok());
+  CHECK(content(directory / "b") == "x");
+  REQUIRE(FileSystem::real().remove(directory / "b").ok());
+  CHECK_FALSE(FileSystem::real().remove(directory / "b").ok());
+}
+
+#ifdef __linux__
+TEST_CASE("a full disk is Retry with advice") {
+  auto file = FileSystem::real().create("/dev/full", true);
+  REQUIRE(file.ok());
+  const Status status = append(**file, "x");
+  CHECK(status.code() == Code::Retry);
+  CHECK(status.message().find("free some space") != std::string::npos);
+}
+#endif
+
+}  // namespace
+}  // namespace sluice
