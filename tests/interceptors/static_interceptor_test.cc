@@ -46,6 +46,8 @@ TEST_CASE("static: a header given before is preserved, however it was given") {
     const Batch two = fixed("dc", "second", "true")->intercept(one);
     CHECK(value_of(two, 1, "dc") == "first");
     CHECK(count_headers(two, 1) == 1);
+    // Nothing hidden is left for whoever removes the first one.
+    CHECK(two.fallback_headers().bytes() == one.fallback_headers().bytes());
   }
 }
 

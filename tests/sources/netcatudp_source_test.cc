@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/net/udp_socket.h"
 #include "tests/catch.h"
 #include "tests/support/captured_log.h"
 #include "tests/support/pipeline.h"
@@ -184,6 +185,7 @@ TEST_CASE("netcatudp: after a stop its memory is given back") {
   CHECK(receiving.pipeline.window.used_bytes() <= receiving.pipeline.window.limit_bytes());
   receiving.pipeline.stop();
   CHECK(receiving.pipeline.result.ok());
+  CHECK(receiving.pipeline.window.used_bytes() < UdpSocket::buffer_bytes);
   receiving.pipeline.source.reset();
   CHECK(receiving.pipeline.window.used_bytes() == 0);
 }
