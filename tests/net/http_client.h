@@ -80,6 +80,7 @@ class HttpClient {
   }
 
   static void parse_head(const std::string& head, Answer& answer) {
+    if (!head.starts_with("HTTP/1.")) return;
     answer.status = static_cast<unsigned>(std::atoi(head.substr(head.find(' ') + 1).c_str()));
     std::size_t line = head.find("\r\n");
     while (line != std::string::npos) {
