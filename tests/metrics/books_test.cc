@@ -136,7 +136,9 @@ struct Pipeline {
   MetricsRegistry registry;
 
   Pipeline() {
-    REQUIRE(log::configure({.level = log::Level::Off}).ok());  // they fail by the hundred
+    log::Options silence;  // they fail by the hundred
+    silence.level = log::Level::Off;
+    REQUIRE(log::configure(silence).ok());
     registry.add(SourceMetrics{"r1", "test", &source});
     for (const auto* channel : {c1.get(), c2.get(), c3.get()}) {
       registry.add(ChannelMetrics{channel->name(), "memory", &channel->counters(),
