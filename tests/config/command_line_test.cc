@@ -26,11 +26,11 @@ std::string refused(const std::vector<std::string>& arguments) {
 
 TEST_CASE("The tutorial's command line works as it is written") {
   const CommandLine line = parsed({"agent", "--name", "a1", "--conf", "conf", "--conf-file",
-                                   "example.conf", "-Dflume.root.logger=INFO,console"});
+                                   "tutorial.conf", "-Dflume.root.logger=INFO,console"});
   CHECK(line.verb == Verb::Agent);
   CHECK(line.agent == "a1");
   CHECK(line.conf_dir == "conf");
-  CHECK(line.conf_files == std::vector<std::string>{"example.conf"});
+  CHECK(line.conf_files == std::vector<std::string>{"tutorial.conf"});
   CHECK(line.warnings.empty());
   CHECK(line.log_options().console);
   CHECK(line.log_options().level == log::Level::Info);

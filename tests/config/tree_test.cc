@@ -120,7 +120,7 @@ TEST_CASE("References that go round or explode end") {
   CHECK(told(load_text(nested + std::string(10'000, '}')).diagnostics, "nest deeper") != "");
 }
 
-TEST_CASE("The later of two values of a key wins and is told; equal ones are silent") {
+TEST_CASE("The later of two values of a key wins and is told, equal ones are silent") {
   const Loaded loaded = load_text("a.sinks = 1\na.sinks = 2\na.d = 3\na.d = 3\n");
   CHECK(value_of(loaded.tree, "a.sinks") == "2");
   CHECK(loaded.diagnostics.size() == 1);
