@@ -399,6 +399,32 @@ TEST_CASE("what is abandoned is counted as lost and its receipts say not deliver
   }
 }
 
+constexpr std::uint64_t numbers_apart = 1'000'000;  ///< From one putter to the next.
+
+Numbers fed_by(int putter, std::uint64_t each) {
+  const std::uint64_t base = static_cast<std::uint64_t>(putter) * numbers_apart;
+  return row(base, base + each);
+}
+
+Numbers fed_by_all(int putters, std::uint64_t each) {
+  Numbers all;
+  for (int p = 0; p < putters; ++p) {
+    const Numbers own = fed_by(p, each);
+    all.insert(all.end(), own.begin(), own.end());
+  }
+  return all;
+}
+
+void check_order_of_each_putter(const Numbers& all, int putters, std::uint64_t each) {
+  for (int p = 0; p < putters; ++p) {
+    Numbers own;
+    for (const auto n : all) {
+      if (n / numbers_apart == static_cast<std::uint64_t>(p)) own.push_back(n);
+    }
+    CHECK(own == fed_by(p, each));
+  }
+}
+
 /// N putters, M takers with random rollbacks: nothing is lost, nothing is doubled.
 void many_threads(Fixture& f, std::uint64_t seed, int putters, int takers) {
   constexpr std::uint64_t each = 4000;
@@ -434,7 +460,7 @@ void many_threads(Fixture& f, std::uint64_t seed, int putters, int takers) {
     for (int p = 0; p < putters; ++p) {
       sources.emplace_back([&, p] {
         std::mt19937_64 random(seed + static_cast<std::uint64_t>(p));
-        const std::uint64_t base = static_cast<std::uint64_t>(p) * 1'000'000;
+        const std::uint64_t base = static_cast<std::uint64_t>(p) * numbers_apart;
         for (std::uint64_t next = 0; next < each;) {
           const auto events = static_cast<std::uint32_t>(std::min(each - next, 1 + random() % 30));
           const Batch batch = numbered(f.pool(), base + next, events, random() % 100)
@@ -451,26 +477,9 @@ void many_threads(Fixture& f, std::uint64_t seed, int putters, int takers) {
   }
   f.channel().close();
   threads.clear();
-  if (takers == 1) {
-    // Each putter's events in its own order.
-    for (int p = 0; p < putters; ++p) {
-      const std::uint64_t base = static_cast<std::uint64_t>(p) * 1'000'000;
-      Numbers own;
-      for (const auto n : all) {
-        if (n >= base && n < base + 1'000'000) own.push_back(n);
-      }
-      CHECK(own == row(base, base + each));
-    }
-  }
+  if (takers == 1) check_order_of_each_putter(all, putters, each);
   std::sort(all.begin(), all.end());
-  Numbers expected;
-  for (int p = 0; p < putters; ++p) {
-    for (const auto n : row(static_cast<std::uint64_t>(p) * 1'000'000,
-                            static_cast<std::uint64_t>(p) * 1'000'000 + each)) {
-      expected.push_back(n);
-    }
-  }
-  CHECK(all == expected);
+  CHECK(all == fed_by_all(putters, each));
   CHECK(book->settled_receipts() == receipts);
   CHECK_FALSE(book->twice());
 }
