@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "agent/flume_types.h"
+#include "agent/version.h"
 #include "channels/catalog.h"
 #include "core/base/assert.h"
 #include "core/base/log.h"
@@ -40,6 +41,7 @@ OnFull on_full(const Settings& settings) {
 }  // namespace
 
 Agent::Agent(const Plan& plan, Options options) : options_(options) {
+  metrics_.set_version(version_number());
   add_channels(plan);
   add_sinks(plan);
   add_sources(plan);

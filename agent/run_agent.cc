@@ -142,6 +142,7 @@ class Running {
     bool over = false;
     while (!over && !stop_) {
       over = agent_.wait(Deadline::in(beat), line_.once);
+      last_turn_ = Clock::system().steady().time_since_epoch().count();
       serve();
       tell([this] { return notify_.ping(); });
     }
@@ -169,8 +170,9 @@ class Running {
       const auto options = monitoring_options(line_);
       monitored_ = !options;
       if (!options) return;
-      monitoring_.emplace(*options, agent_.metrics(),
-                          Monitoring::Health{[this] { return health(); }, [] { return true; }});
+      monitoring_.emplace(
+          *options, agent_.metrics(),
+          Monitoring::Health{[this] { return health(); }, [this] { return alive(); }});
     }
     const Status status = monitoring_->start();
     monitored_ = status.ok();
@@ -180,6 +182,13 @@ class Running {
       monitoring_failed_ = true;
       log::error("monitoring: {}; it is tried again while the agent runs", status.message());
     }
+  }
+
+  /// The supervising loop turns about once a second; a drain takes as long as it takes.
+  bool alive() const {
+    constexpr std::chrono::seconds silence_max{30};
+    const SteadyTime last{SteadyTime::duration(last_turn_.load())};
+    return stop_ || line_.once || Clock::system().steady() - last < silence_max;
   }
 
   std::vector<ComponentHealth> health() const {
@@ -213,6 +222,7 @@ class Running {
   const CommandLine& line_;
   SystemdNotify notify_;
   std::atomic<bool> stop_{false};
+  std::atomic<SteadyTime::rep> last_turn_{Clock::system().steady().time_since_epoch().count()};
   bool notify_failed_ = false;
   Agent agent_;
   std::optional<Monitoring> monitoring_;

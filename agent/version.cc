@@ -6,6 +6,8 @@
 
 namespace sluice {
 
+std::string version_number() { return SLUICE_VERSION; }
+
 std::string version_text() {
   return "Sluice " SLUICE_VERSION
          "\n"
