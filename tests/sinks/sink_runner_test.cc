@@ -194,27 +194,59 @@ TEST_CASE("deliveries that end on another thread, in any order, with failures, l
   }
 }
 
+/// Ends deliveries when the test says so.
+class ManualSink final : public Sink {
+ public:
+  Status open(const std::stop_token&) override { return {}; }
+  void deliver(const Batch& batch, std::stop_token, DeliveryDone done) override {
+    const std::lock_guard lock(mutex_);
+    offered_.emplace_back(numbers_of(batch)[0], done);
+  }
+  void close() override {}
+  TakeLimit take_limit() const override { return {.events_max = 10, .wait_max = milliseconds(5)}; }
+  std::uint32_t in_flight_max() const override { return 3; }
+
+  std::size_t offered() const {
+    const std::lock_guard lock(mutex_);
+    return offered_.size();
+  }
+  std::uint64_t first_number(std::size_t i) const {
+    const std::lock_guard lock(mutex_);
+    return offered_[i].first;
+  }
+  void end(std::size_t i, Delivery delivery) {
+    std::unique_lock lock(mutex_);
+    const DeliveryDone done = offered_[i].second;
+    lock.unlock();
+    done(std::move(delivery));
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<std::pair<std::uint64_t, DeliveryDone>> offered_;  // guarded by mutex_
+};
+
 TEST_CASE("nothing new is offered before every outstanding delivery has ended") {
   Rig rig;
-  rig.put_rows(10);
-  rig.channel.close();
+  rig.put_rows(5);
   SinkCounters counters;
-  std::atomic<int> after_failure{0};
-  std::atomic<bool> failed{false};
-  ScriptedSink* self = nullptr;
-  ScriptedSink sink(
-      [&](const Batch& batch) {
-        if (failed && self->outstanding > 3) ++after_failure;
-        if (numbers_of(batch)[0] == 20 && !failed.exchange(true))
-          return Delivery{.status = Retry("once")};
-        return Delivery{};
-      },
-      3, true);
-  self = &sink;
+  ManualSink sink;
   SinkRunner runner(quick(), rig.channel, sink, counters);
-  CHECK(runner.run({}).ok());
-  CHECK(after_failure == 0);
-  CHECK(sorted(sink.delivered()) == row(100));
+  std::jthread thread([&](std::stop_token stop) { CHECK(runner.run(std::move(stop)).ok()); });
+  REQUIRE(eventually([&] { return sink.offered() == 3; }));
+  sink.end(1, {.status = Retry("once")});
+  CHECK_FALSE(eventually([&] { return sink.offered() > 3; }, milliseconds(50)));
+  sink.end(0, {});
+  CHECK_FALSE(eventually([&] { return sink.offered() > 3; }, milliseconds(50)));
+  sink.end(2, {});
+  REQUIRE(eventually([&] { return sink.offered() == 6; }));
+  CHECK(sink.first_number(3) == 10);  // what failed, oldest first
+  CHECK(sink.first_number(4) == 30);
+  CHECK(sink.first_number(5) == 40);
+  rig.channel.close();
+  for (std::size_t i = 3; i < 6; ++i) sink.end(i, {});
+  thread.join();
+  CHECK(counters.delivered.events.get() == 50);
 }
 
 TEST_CASE("rejected events are kept aside, when there is room for them") {

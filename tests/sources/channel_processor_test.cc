@@ -270,6 +270,30 @@ TEST_CASE("a batch that waited for room does not overtake one that was refused m
   CHECK(std::is_sorted(seen.begin(), seen.end()));
 }
 
+TEST_CASE("what lies behind a batch that is given up is given up with it") {
+  Bench b;
+  const auto channel = b.channel(10);
+  LateCommitter committer({.late_by = milliseconds(0)});
+  committer.pause();
+  committer.refuse_next(Retry("the disk is full"));
+  ChannelProcessor out(into({channel.get()}, {}, &committer), b.counters);
+  std::vector<Code> codes;
+  const auto note = [&](Status status) { codes.push_back(status.code()); };
+  REQUIRE(out.process(numbered(b.pool, 0, 8), {}, note).ok());
+  REQUIRE(out.process(numbered(b.pool, 8, 1), {}, note).ok());
+  committer.resume();
+  REQUIRE(eventually([&] { return put(*channel, numbered(b.pool, 100, 5)); }));
+  std::stop_source stop;
+  stop.request_stop();
+  // The first has no room any more; the second would have.
+  REQUIRE(eventually([&] {
+    out.retry_refused(stop.get_token());
+    return codes.size() == 2;
+  }));
+  CHECK(codes == std::vector<Code>{Code::Closed, Code::Closed});
+  CHECK(drain(*channel).size() == 5);
+}
+
 TEST_CASE("finish puts what was refused for now") {
   Bench b;
   const auto channel = b.channel(100);
