@@ -14,7 +14,7 @@ namespace {
 
 enum class Processor : unsigned char { Default, LoadBalance, Failover, Unknown };
 
-Processor processor_of(const RawKey* type) {
+Processor processor_of(const RawKey& type) {
   static constexpr std::array<std::pair<std::string_view, Processor>, 6> kNames = {
       {{"default", Processor::Default},
        {"load_balance", Processor::LoadBalance},
@@ -22,9 +22,8 @@ Processor processor_of(const RawKey* type) {
        {"org.apache.flume.sink.DefaultSinkProcessor", Processor::Default},
        {"org.apache.flume.sink.LoadBalancingSinkProcessor", Processor::LoadBalance},
        {"org.apache.flume.sink.FailoverSinkProcessor", Processor::Failover}}};
-  if (type == nullptr) return Processor::Default;
   for (const auto& [name, processor] : kNames) {
-    if (equal_ignoring_case(name, type->entry->value)) return processor;
+    if (equal_ignoring_case(name, type.entry->value)) return processor;
   }
   return Processor::Unknown;
 }
@@ -37,17 +36,19 @@ class Groups {
     if (group.keys.empty()) return;  // agent_keys has said so
     const std::vector<std::string> sinks = members(group);
     const RawKey* type = group.find("processor.type");
-    const Position where = type == nullptr ? group.where : type->entry->value_at;
-    switch (processor_of(type)) {
-      case Processor::Default:
-        if (type == nullptr && !sinks.empty()) {
-          reader_.note(where,
-                       group.label +
-                           " has no processor.type: its sinks run as if they were"
-                           " in no group",
-                       "Flume removes such a group, and its sinks never run");
-        }
-        return;
+    if (type == nullptr) {
+      if (!sinks.empty()) {
+        reader_.note(group.where,
+                     group.label +
+                         " has no processor.type: its sinks run as if they were"
+                         " in no group",
+                     "Flume removes such a group, and its sinks never run");
+      }
+      return;
+    }
+    const Position where = type->entry->value_at;
+    switch (processor_of(*type)) {
+      case Processor::Default: return;
       case Processor::LoadBalance:
         reader_.note(where, group.label +
                                 ": its sinks run side by side, each takes what the others"
