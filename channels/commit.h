@@ -3,7 +3,9 @@
 
 #include <boost/container/small_vector.hpp>
 #include <functional>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "channels/channel.h"
 
@@ -16,6 +18,8 @@ struct Note {
   std::string value;
 };
 
+using Notes = boost::container::small_vector<Note, 1>;
+
 /// Makes commits durable. Implemented by the store; memory channels need none.
 class Committer {
  public:
@@ -24,6 +28,8 @@ class Committer {
   /// its own: submit() neither completes nor waits for a completion. A refused commit is completed
   /// with a status; so is everything its owner submits until that call of complete() has returned.
   virtual void submit(Commit commit) = 0;
+  /// The value that the commits which completed well have given this note. Thread-safe.
+  virtual std::optional<std::string> note(std::string_view key) const = 0;
 };
 
 /// Takes, puts and notes that become true together.
@@ -65,7 +71,7 @@ class Commit {
   Committer* committer_;
   boost::container::small_vector<Reservation, 2> puts_;
   boost::container::small_vector<Taken, 1> takes_;
-  boost::container::small_vector<Note, 1> notes_;
+  Notes notes_;
   Done done_;
 };
 

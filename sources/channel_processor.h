@@ -47,8 +47,12 @@ class ChannelProcessor {
   /// Ok: submitted, `done` will be called (Ok: in every required channel, durably where they are).
   /// Errors, without a call of `done`: Retry (no room; only with OnFull::Reject), Closed (stop).
   /// With OnFull::Wait a commit that is refused for now (a full disk) is kept and submitted again,
-  /// in order, so `done` never hears Retry.
-  Status process(Batch batch, std::stop_token stop, Commit::Done done);
+  /// in order, so `done` never hears Retry. `notes` become true with the events, or alone when
+  /// interceptors have dropped them all. REQUIRES: store() is not null where there are notes.
+  Status process(Batch batch, std::stop_token stop, Commit::Done done, Notes notes = {});
+
+  /// Keeps notes; null when all channels are in memory.
+  Committer* store() const noexcept { return options_.committer; }
 
   /// Submits again what was refused for now. process() does it too; a source that has nothing to
   /// process calls this about once a second.
@@ -66,17 +70,21 @@ class ChannelProcessor {
   std::uint32_t batch_events_max() const noexcept { return batch_events_max_; }
 
  private:
-  Batch intercept(Batch batch);
-  Status reserve_all(const Batch& batch, std::stop_token stop, Commit& commit);
-  void submit(Commit commit, Batch batch, Commit::Done done);
-  void send(Commit commit, Batch batch, std::uint64_t copies, Commit::Done done);
-  void landed(Status status, Batch batch, std::uint64_t copies, Commit::Done done);
-  void count_put(const Batch& batch, std::uint64_t copies) noexcept;
-  /// A commit that is to be made again.
-  struct Refused {
+  /// A batch on its way, behind the interceptors.
+  struct Pending {
     Batch batch;
+    Notes notes;
     Commit::Done done;
   };
+
+  Batch intercept(Batch batch);
+  Status reserve_all(const Batch& batch, std::stop_token stop, Commit& commit);
+  Status try_reserve(const Batch& batch, Channel*& wait_in, Deadline deadline,
+                     const std::stop_token& stop, Commit& commit);
+  void submit(Commit commit, Pending pending);
+  void send(Commit commit, Pending pending);
+  void landed(Status status, Pending pending, std::uint64_t copies);
+  void count_put(const Batch& batch, std::uint64_t copies) noexcept;
 
   Options options_;
   SourceCounters& counters_;
@@ -86,7 +94,7 @@ class ChannelProcessor {
   std::condition_variable landed_;
   std::uint64_t in_flight_bytes_ = 0;    // guarded by mutex_
   std::uint64_t in_flight_commits_ = 0;  // guarded by mutex_
-  std::vector<Refused> refused_;         // guarded by mutex_
+  std::vector<Pending> refused_;         // guarded by mutex_; to be submitted again
 };
 
 }  // namespace sluice

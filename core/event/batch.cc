@@ -73,13 +73,14 @@ Batch& Batch::operator=(Batch&& other) noexcept {
 }
 
 HeaderView Batch::headers(std::uint32_t i) const noexcept {
-  std::string_view own;
-  if (own_headers()) {
-    IndexEntryWithHeaders entry;
-    std::memcpy(&entry, entry_at(i), sizeof entry);
-    own = {rep_->slab->data() + entry.headers.offset, entry.headers.bytes};
-  }
-  return {rep_->imposed.bytes(), own, rep_->fallback.bytes()};
+  return {rep_->imposed.bytes(), own_headers(i), rep_->fallback.bytes()};
+}
+
+std::string_view Batch::own_headers(std::uint32_t i) const noexcept {
+  if (!own_headers()) return {};
+  IndexEntryWithHeaders entry;
+  std::memcpy(&entry, entry_at(i), sizeof entry);
+  return {rep_->slab->data() + entry.headers.offset, entry.headers.bytes};
 }
 
 bool Batch::own_headers() const noexcept {

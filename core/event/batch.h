@@ -92,6 +92,8 @@ class Batch {
   const HeaderBlock& fallback_headers() const noexcept;
   /// True when events have headers of their own, beside the shared ones.
   bool own_headers() const noexcept;
+  /// The encoded block of event i's own headers. REQUIRES: i < size().
+  std::string_view own_headers(std::uint32_t i) const noexcept;
 
   const Receipt& receipt() const noexcept { return receipt_; }
   Batch with_receipt(Receipt receipt) const;

@@ -1,6 +1,7 @@
 #include "core/event/provenance.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "core/base/assert.h"
@@ -71,6 +72,61 @@ std::vector<Provenance::Run> Provenance::runs_of_view() const {
     run_first = run_last;
   }
   return out;
+}
+
+namespace {
+
+template <typename T>
+void put(std::string& to, T value) {
+  to.append(reinterpret_cast<const char*>(&value), sizeof value);
+}
+
+template <typename T>
+bool get(std::string_view& from, T& value) {
+  if (from.size() < sizeof value) return false;
+  std::memcpy(&value, from.data(), sizeof value);
+  from.remove_prefix(sizeof value);
+  return true;
+}
+
+}  // namespace
+
+// A run: id (16), begin, end (8 each), events (4), sequences that follow (4: 0 or events), each 8.
+std::string Provenance::encode() const {
+  std::string bytes;
+  for (const Run& run : runs_of_view()) {
+    put(bytes, run.range.id.high);
+    put(bytes, run.range.id.low);
+    put(bytes, run.range.begin);
+    put(bytes, run.range.end);
+    put(bytes, run.events);
+    put(bytes, static_cast<std::uint32_t>(run.sequences.size()));
+    for (const std::uint64_t sequence : run.sequences) put(bytes, sequence);
+  }
+  return bytes;
+}
+
+Result<Provenance> Provenance::decode(std::string_view bytes) {
+  std::vector<Run> runs;
+  std::uint64_t events = 0;
+  while (!bytes.empty()) {
+    Run run;
+    std::uint32_t listed = 0;
+    const bool whole = get(bytes, run.range.id.high) && get(bytes, run.range.id.low) &&
+                       get(bytes, run.range.begin) && get(bytes, run.range.end) &&
+                       get(bytes, run.events) && get(bytes, listed);
+    if (!whole || run.range.begin > run.range.end || (listed != 0 && listed != run.events) ||
+        bytes.size() / sizeof(std::uint64_t) < listed ||
+        (listed == 0 && run.events > run.range.end - run.range.begin)) {
+      return Reject("damaged origins");
+    }
+    run.sequences.resize(listed);
+    for (std::uint64_t& sequence : run.sequences) get(bytes, sequence);
+    events += run.events;
+    runs.push_back(std::move(run));
+  }
+  if (events > UINT32_MAX) return Reject("damaged origins");
+  return from_runs(std::move(runs), static_cast<std::uint32_t>(events));
 }
 
 Provenance Provenance::slice(std::uint32_t first, std::uint32_t count) const {

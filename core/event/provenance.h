@@ -10,7 +10,11 @@
 #include <compare>
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <vector>
+
+#include "core/base/status.h"
 
 namespace sluice {
 
@@ -60,6 +64,10 @@ class Provenance {
   Provenance select(const std::vector<std::uint32_t>& kept) const;
   /// The parts one after another. Parts without known origins make the whole unknown.
   static Provenance concat(const std::vector<Provenance>& parts);
+  /// As bytes, for frames; what holds them has a version and a checksum.
+  std::string encode() const;
+  /// Errors: Reject (damaged).
+  static Result<Provenance> decode(std::string_view bytes);
   /// The same sequences under other ids, for the part that goes into one of several channels.
   template <typename F>
   Provenance with_ids(F&& new_id) const {

@@ -4,9 +4,13 @@
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <map>
 #include <mutex>
+#include <optional>
 #include <random>
 #include <stop_token>
+#include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -40,6 +44,13 @@ class LateCommitter final : public Committer {
     waiting_.push_back(std::move(commit));
     submitted_ = submitted_ + 1;
     changed_.notify_all();
+  }
+
+  std::optional<std::string> note(std::string_view key) const override {
+    const std::lock_guard lock(mutex_);
+    const auto found = notes_.find(key);
+    if (found == notes_.end()) return std::nullopt;
+    return found->second;
   }
 
   /// Nothing completes until resume().
@@ -99,6 +110,7 @@ class LateCommitter final : public Committer {
     while (!batch.empty()) {
       lock.unlock();
       for (Commit& commit : batch) {
+        if (status.ok()) keep_notes(commit);
         if (status.ok() && on_commit) on_commit(commit);
         std::move(commit).complete(status);
       }
@@ -111,11 +123,17 @@ class LateCommitter final : public Committer {
     }
   }
 
+  void keep_notes(const Commit& commit) {
+    const std::lock_guard lock(mutex_);
+    for (const Note& note : commit.notes()) notes_[note.key] = note.value;
+  }
+
   const Options options_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<Commit> waiting_;  // guarded by mutex_
-  std::mt19937_64 random_;      // the committer's thread
+  std::map<std::string, std::string, std::less<>> notes_;  // guarded by mutex_
+  std::deque<Commit> waiting_;                             // guarded by mutex_
+  std::mt19937_64 random_;                                 // the committer's thread
   std::uniform_real_distribution<double> chance_{0, 1};
   bool paused_ = false;          // guarded by mutex_
   Status refuse_with_;           // guarded by mutex_
