@@ -331,5 +331,47 @@ TEST_CASE("at stop finish calls every done, also of what was refused") {
   for (std::uint64_t i = 0; i < 3; ++i) CHECK(b.book->not_delivered(i));
 }
 
+TEST_CASE("a source that waits in one channel leaves the room of the others to its neighbours") {
+  Bench bench;
+  const auto free = bench.channel(10);
+  const auto full = bench.channel(10);
+  REQUIRE(put(*full, numbered(bench.pool, 0, 10)));
+  ChannelProcessor::Options options;
+  options.required = {free.get(), full.get()};
+  ChannelProcessor out(std::move(options), bench.counters);
+  std::atomic<bool> through{false};
+  std::jthread source([&](const std::stop_token& stop) {
+    through = out.process(numbered(bench.pool, 0, 10), stop, nullptr).ok();
+  });
+  REQUIRE(eventually([&] { return full->counters().put_waits.get() > 0; }));
+  CHECK(put(*free, numbered(bench.pool, 100, 10)));
+  CHECK_FALSE(through);
+  // Both have room again: the one that waited gets in everywhere at once.
+  commit(take_now(*full));
+  commit(take_now(*free));
+  REQUIRE(eventually([&] { return through.load(); }));
+  CHECK(numbers_of(take_now(*free).batch()).front() == 0);
+  CHECK(numbers_of(take_now(*full).batch()).front() == 0);
+}
+
+TEST_CASE("a refused batch was not touched: its drops are settled once it is in") {
+  Bench bench;
+  const auto channel = bench.channel(10);
+  REQUIRE(put(*channel, numbered(bench.pool, 0, 10)));
+  ChannelProcessor::Options options;
+  options.required = {channel.get()};
+  options.on_full = OnFull::Reject;
+  options.interceptors.push_back(std::make_unique<DropMultiples>(2));
+  ChannelProcessor out(std::move(options), bench.counters);
+  const Batch batch = bench.with_receipt(numbered(bench.pool, 0, 10), 7);
+  for (int i = 0; i < 3; ++i) CHECK(out.process(batch, {}, nullptr).code() == Code::Retry);
+  CHECK_FALSE(bench.book->delivered(7));
+  commit(take_now(*channel));
+  REQUIRE(out.process(batch, {}, nullptr).ok());
+  CHECK_FALSE(bench.book->delivered(7));
+  commit(take_now(*channel));
+  CHECK(bench.book->delivered(7));
+}
+
 }  // namespace
 }  // namespace sluice
