@@ -34,9 +34,6 @@ constexpr std::array kSources = {
 };
 
 constexpr std::array kChannels = {
-    later("file", "org.apache.flume.channel.file.FileChannel", "Keeps events on disk."),
-    later("spillablememory", "org.apache.flume.channel.SpillableMemoryChannel",
-          "Keeps events in memory, and what does not fit on disk."),
     later("jdbc", "org.apache.flume.channel.jdbc.JdbcChannel", "Keeps events in a database."),
     later("kafka", "org.apache.flume.channel.kafka.KafkaChannel", "Keeps events in a Kafka topic."),
     later("", "org.apache.flume.channel.PseudoTxnMemoryChannel",

@@ -19,6 +19,8 @@ namespace sluice {
 
 class Channel;
 class Commit;
+class Committer;
+class StoredQueue;
 
 /// Bounds on one take(). A single event larger than bytes_max is still returned alone.
 struct TakeLimit {
@@ -61,6 +63,14 @@ class Taken {
   struct Piece {
     std::uint64_t sequence = 0;  ///< Of its first event.
     Batch batch;
+    // The frame on disk that it is (a part of); for durable channels.
+    std::uint64_t frame = 0;         ///< Sequence of the frame's first event.
+    std::uint32_t frame_events = 0;  ///< In the whole frame.
+
+    /// Events [first, first + events) of it.
+    Piece part(std::uint32_t first, std::uint32_t events) const {
+      return {sequence + first, batch.slice(first, events), frame, frame_events};
+    }
   };
 
   using Pieces = boost::container::small_vector<Piece, 1>;
@@ -83,6 +93,7 @@ class Taken {
   /// Views into the channel's slabs (see the lifetime rule in core/event/batch.h).
   const Batch& batch() const noexcept { return batch_; }
   bool empty() const noexcept { return batch_.empty(); }
+  Channel* channel() const noexcept { return channel_; }
 
   /// Cuts the first `events` off, to be committed alone. REQUIRES: events <= batch().size().
   Taken split_front(std::uint32_t events);
@@ -143,11 +154,23 @@ class Channel {
   /// How long a put waits for room before `onFull = reject` refuses it.
   virtual milliseconds keep_alive() const noexcept = 0;
 
+  /// True when what is inside is there again after the next start.
+  virtual bool keeps_beyond_process() const noexcept { return false; }
+  /// Completes the commits in which this channel takes part; null for a channel in memory.
+  virtual Committer* committer() noexcept { return nullptr; }
+  /// How commits write what a channel keeps in a store; null for a channel in memory.
+  virtual StoredQueue* stored() noexcept { return nullptr; }
+
   const ChannelCounters& counters() const noexcept { return counters_; }
   /// What this channel pays for.
   virtual const MemoryAccount& account() const noexcept = 0;
 
  protected:
+  /// The books of events on their way out.
+  void count_taken(const Taken::Pieces& pieces) noexcept;
+  void count_finished(const Taken::Pieces& pieces) noexcept;
+  void count_put_back(const Taken::Pieces& pieces) noexcept;
+
   ChannelCounters counters_;
 
  private:

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "channels/channel.h"
+#include "channels/shared_store.h"
 #include "core/config/settings.h"
 #include "core/event/slab.h"
 
@@ -13,6 +14,7 @@ namespace sluice {
 struct ChannelContext {
   SlabPool& pool;
   std::uint64_t memory_share_bytes;  ///< Of the agent's memory limit, when the file names none.
+  Stores& stores;
 };
 
 struct ChannelType {

@@ -48,8 +48,8 @@ Taken Taken::split_front(std::uint32_t events) {
       back.push_back(std::move(piece));
     } else {
       channel_->split(piece.batch);
-      front.push_back({piece.sequence, piece.batch.slice(0, left)});
-      back.push_back({piece.sequence + left, piece.batch.slice(left, size - left)});
+      front.push_back(piece.part(0, left));
+      back.push_back(piece.part(left, size - left));
       left = 0;
     }
   }

@@ -51,20 +51,8 @@ constexpr ComponentInfo info{
     .meaning = "Keeps events in memory; they are gone when the agent is killed.",
     .keys = keys};
 
-// Neighbours below this size are handed out as one: a system call each would cost more than a copy.
-constexpr std::uint64_t gather_bytes_max = 64 * 1024;
 // The slowest intake that pacing may cause: a batch is held back no longer than it takes at this.
 constexpr std::uint64_t paced_bytes_per_ms = 20'000;
-
-/// How many of `wanted` events from the front hold at most `bytes_max`; one at least.
-std::uint32_t events_within(const Batch& batch, std::uint64_t wanted, std::uint64_t bytes_max) {
-  const auto most = static_cast<std::uint32_t>(std::min<std::uint64_t>(wanted, batch.size()));
-  if (batch.body_bytes() <= bytes_max) return std::max(most, 1U);
-  std::uint64_t bytes = 0;
-  std::uint32_t events = 0;
-  while (events < most && (bytes += batch.body(events).size()) <= bytes_max) ++events;
-  return std::max(events, 1U);
-}
 
 }  // namespace
 
@@ -73,8 +61,7 @@ MemoryChannel::MemoryChannel(Options options, SlabPool& pool)
       options_(std::move(options)),
       pool_(pool),
       // Beside the budget: one batch that is let in alone, gathered copies, slabs being compacted.
-      account_("channel " + options_.name, options_.budget_bytes + 8 * pool.slab_bytes()),
-      compactor_(pool, account_) {
+      keeper_(options_.name, options_.budget_bytes, 8 * pool.slab_bytes(), pool) {
   SLUICE_ASSERT(options_.capacity_events > 0, "a channel without capacity was accepted");
 }
 
@@ -83,17 +70,17 @@ MemoryChannel::~MemoryChannel() { abandon(); }
 std::uint64_t MemoryChannel::abandon() {
   const std::lock_guard lock(mutex_);
   std::uint64_t lost = 0;
-  while (!nothing_waits()) {
-    const Taken::Piece piece = pop_front(UINT32_MAX);
+  while (!queue_.empty()) {
+    const Taken::Piece piece = queue_.pop_front(UINT32_MAX);
     const std::uint64_t events = piece.batch.size();
     const std::uint64_t bytes = piece.batch.body_bytes();
-    counters_.in_flight.events.sub(events);
-    counters_.in_flight.bytes.sub(bytes);
+    counters_.stored.events.sub(events);
+    counters_.stored.bytes.sub(bytes);
     counters_.lost.add(events, bytes);
     give_room(piece.batch);
     lost += events;
   }
-  compactor_.reset();
+  keeper_.rest();
   return lost;
 }
 
@@ -106,7 +93,7 @@ void MemoryChannel::close() {
   {
     const std::lock_guard lock(mutex_);
     closed_ = true;
-    compactor_.reset();
+    keeper_.rest();
   }
   counters_.stop_ms.set(static_cast<std::uint64_t>(Clock::system().wall_ms()));
   not_empty_.notify_all();
@@ -126,17 +113,13 @@ std::uint64_t MemoryChannel::size_events() const noexcept {
 
 bool MemoryChannel::fits(const Batch& batch) const noexcept {
   if (used_events_ == 0) return true;  // whatever its size: nothing else could ever make room
-  const Slab* const slab = batch.slab();
-  const bool pays = slab != nullptr && slab->charged_to(account_);
-  const std::uint64_t pinned = slab == nullptr || pays ? 0 : slab->capacity();
   return used_events_ + batch.size() <= options_.capacity_events &&
-         used_bytes_ + batch.body_bytes() <= options_.body_bytes_max &&
-         account_.used_bytes() + pinned <= options_.budget_bytes;
+         used_bytes_ + batch.body_bytes() <= options_.body_bytes_max && keeper_.fits(batch);
 }
 
 bool MemoryChannel::over_pace(const Batch& batch) const noexcept {
   return pacing_ && options_.pace_bytes != 0 && batch.body_bytes() >= paced_bytes_per_ms &&
-         waiting_bytes_ > options_.pace_bytes;
+         queue_.bytes() > options_.pace_bytes;
 }
 
 void MemoryChannel::hold_back(std::unique_lock<std::mutex>& lock, const Batch& batch,
@@ -144,7 +127,7 @@ void MemoryChannel::hold_back(std::unique_lock<std::mutex>& lock, const Batch& b
   const auto patience = milliseconds(batch.body_bytes() / paced_bytes_per_ms);
   ++putters_asleep_;
   const bool drained = wait_until(not_full_, lock, Deadline::in(patience), stop, [&] {
-    return waiting_bytes_ <= options_.pace_bytes / 2 || closed_;
+    return queue_.bytes() <= options_.pace_bytes / 2 || closed_;
   });
   --putters_asleep_;
   if (!drained) pacing_ = false;
@@ -167,42 +150,20 @@ Result<Reservation> MemoryChannel::reserve(const Batch& batch, Deadline deadline
     return Retry("channel " + name() + " is full (" + std::to_string(used_events_) + " of " +
                  std::to_string(options_.capacity_events) + " events); its sinks do not keep up");
   }
-  return Reservation(this, claim(batch));
-}
-
-Batch MemoryChannel::claim(const Batch& batch) {
   used_events_ += batch.size();
   used_bytes_ += batch.body_bytes();
-  Batch kept = batch;
-  if (Slab* const slab = batch.slab()) {
-    const bool small = batch.body_bytes() < slab->capacity() / 4;
-    const bool tight = account_.used_bytes() > options_.budget_bytes / 4;
-    if (small && tight && !slab->charged_to(account_)) kept = compactor_.copy(batch);
-    if (!kept.slab()->charge(account_)) {
-      kept = compactor_.copy(batch);
-      SLUICE_ASSERT(kept.slab()->charge(account_), "a slab of our own has no other payers");
-    }
-  }
-  account_.charge(Batch::overhead_bytes);
-  return kept;
+  return Reservation(this, keeper_.keep(batch));
 }
 
 void MemoryChannel::give_room(const Batch& batch) noexcept {
   used_events_ -= batch.size();
   used_bytes_ -= batch.body_bytes();
-  if (Slab* const slab = batch.slab()) slab->release(account_);
-  account_.release(Batch::overhead_bytes);
-}
-
-/// Two parts are given back one by one, so each pays for the slab.
-void MemoryChannel::pay_again(const Batch& batch) noexcept {
-  SLUICE_ASSERT(batch.slab()->charge(account_), "the channel pays for this slab already");
-  account_.charge(Batch::overhead_bytes);
+  keeper_.let_go(batch);
 }
 
 void MemoryChannel::split(const Batch& piece) noexcept {
   const std::lock_guard lock(mutex_);
-  pay_again(piece);
+  keeper_.keep_again(piece);
 }
 
 void MemoryChannel::publish(Reservation& room) noexcept {
@@ -213,8 +174,7 @@ void MemoryChannel::publish(Reservation& room) noexcept {
   {
     const std::lock_guard lock(mutex_);
     counters_.stored.add(events, bytes);
-    waiting_bytes_ += bytes;
-    push_back({next_sequence_, room.batch()});
+    queue_.push_back({.sequence = next_sequence_, .batch = room.batch()});
     next_sequence_ += events;
     wake = takers_asleep_ > 0;
   }
@@ -228,70 +188,7 @@ void MemoryChannel::cancel(Reservation& room) noexcept {
   if (spent()) not_empty_.notify_all();
 }
 
-void MemoryChannel::push_back(Taken::Piece piece) {
-  constexpr std::size_t pieces_at_first = 64;
-  if (queue_.full()) queue_.set_capacity(std::max(pieces_at_first, queue_.capacity() * 2));
-  queue_.push_back(std::move(piece));
-}
-
 // ---- taking
-
-const Batch& MemoryChannel::front() const noexcept {
-  return returned_.empty() ? queue_.front().batch : returned_.front().batch;
-}
-
-Taken::Piece MemoryChannel::pop_front(std::uint32_t events_max) {
-  const bool from_queue = returned_.empty();
-  Taken::Piece& head = from_queue ? queue_.front() : returned_.front();
-  const std::uint32_t size = head.batch.size();
-  Taken::Piece piece;
-  if (size <= events_max) {
-    piece = std::move(head);
-    if (from_queue) {
-      queue_.pop_front();
-    } else {
-      returned_.pop_front();
-    }
-  } else {
-    piece = {head.sequence, head.batch.slice(0, events_max)};
-    pay_again(head.batch);
-    head.sequence += events_max;
-    head.batch = head.batch.slice(events_max, size - events_max);
-  }
-  const std::uint64_t bytes = piece.batch.body_bytes();
-  waiting_bytes_ -= bytes;
-  counters_.stored.events.sub(piece.batch.size());
-  counters_.stored.bytes.sub(bytes);
-  counters_.in_flight.add(piece.batch.size(), bytes);
-  return piece;
-}
-
-Taken::Pieces MemoryChannel::collect(const TakeLimit& limit) {
-  Taken::Pieces pieces;
-  std::uint64_t events = 0;
-  std::uint64_t bytes = 0;
-  while (!nothing_waits()) {
-    const Batch& head = front();
-    const std::uint64_t head_bytes = head.body_bytes();
-    const bool more = !pieces.empty();
-    if (more && (bytes + head_bytes > std::min(gather_bytes_max, limit.bytes_max) ||
-                 (events >= limit.events_max && bytes >= limit.bytes_at_least))) {
-      break;
-    }
-    std::uint64_t wanted = limit.events_max > events ? limit.events_max - events : 0;
-    if (limit.bytes_at_least > 0) {  // a byte stream: no reason to cut it early
-      const std::uint64_t mean_bytes = head_bytes / head.size() + 1;
-      wanted = std::max(wanted, limit.bytes_at_least / mean_bytes);
-      if (bytes + head_bytes <= 2 * limit.bytes_at_least) wanted = head.size();
-    }
-    pieces.push_back(pop_front(events_within(head, wanted, limit.bytes_max)));
-    events += pieces.back().batch.size();
-    bytes += pieces.back().batch.body_bytes();
-    if (bytes >= gather_bytes_max) break;
-  }
-  if (!pacing_ && waiting_bytes_ < options_.pace_bytes / 4) pacing_ = true;
-  return pieces;
-}
 
 Taken MemoryChannel::take(const TakeLimit& limit, std::stop_token stop) {
   SLUICE_ASSERT(limit.events_max > 0, "a take of nothing");
@@ -301,36 +198,26 @@ Taken MemoryChannel::take(const TakeLimit& limit, std::stop_token stop) {
   bool wake_next;
   {
     std::unique_lock lock(mutex_);
-    if (nothing_waits()) {
+    if (queue_.empty()) {
       ++takers_asleep_;
       wait_until(not_empty_, lock, Deadline::in(limit.wait_max), stop,
-                 [&] { return !nothing_waits() || spent(); });
+                 [&] { return !queue_.empty() || spent(); });
       --takers_asleep_;
     }
-    pieces = collect(limit);
-    wake = putters_asleep_ > 0 && waiting_bytes_ <= options_.pace_bytes / 2;
-    wake_next = takers_asleep_ > 0 && !nothing_waits();  // one put woke one taker
+    pieces = queue_.collect(limit);
+    count_taken(pieces);
+    if (!pacing_ && queue_.bytes() < options_.pace_bytes / 4) pacing_ = true;
+    wake = putters_asleep_ > 0 && queue_.bytes() <= options_.pace_bytes / 2;
+    wake_next = takers_asleep_ > 0 && !queue_.empty();  // one put woke one taker
   }
   if (wake) not_full_.notify_all();
   if (wake_next) not_empty_.notify_one();
-  if (pieces.empty()) return {};
-  if (pieces.size() == 1) {
-    Batch batch = pieces.front().batch;
-    return Taken(this, std::move(pieces), std::move(batch));
-  }
-  boost::container::small_vector<Batch, 16> parts;
-  for (const Taken::Piece& piece : pieces) parts.push_back(piece.batch);
-  Batch whole = Batch::concat({parts.data(), parts.size()}, pool_);
-  MemoryCharge copied(account_, whole.slab()->capacity());
-  return Taken(this, std::move(pieces), std::move(whole), std::move(copied));
+  return join_pieces(*this, std::move(pieces), pool_, keeper_.account());
 }
 
 void MemoryChannel::finish(Taken& events) noexcept {
+  count_finished(events.pieces());
   for (const Taken::Piece& piece : events.pieces()) {
-    const std::uint64_t bytes = piece.batch.body_bytes();
-    counters_.committed.add(piece.batch.size(), bytes);
-    counters_.in_flight.events.sub(piece.batch.size());
-    counters_.in_flight.bytes.sub(bytes);
     piece.batch.receipt().settle(piece.batch.size());
   }
   bool wake;
@@ -340,7 +227,7 @@ void MemoryChannel::finish(Taken& events) noexcept {
     for (const Taken::Piece& piece : events.pieces()) {
       give_room(piece.batch);
     }
-    if (used_events_ == 0) compactor_.reset();
+    if (used_events_ == 0) keeper_.rest();
     wake = putters_asleep_ > 0;
     last = spent();
   }
@@ -351,18 +238,8 @@ void MemoryChannel::finish(Taken& events) noexcept {
 void MemoryChannel::put_back(Taken& events) noexcept {
   {
     const std::lock_guard lock(mutex_);
-    for (const Taken::Piece& piece : events.pieces()) {
-      const std::uint64_t bytes = piece.batch.body_bytes();
-      counters_.in_flight.events.sub(piece.batch.size());
-      counters_.in_flight.bytes.sub(bytes);
-      counters_.stored.add(piece.batch.size(), bytes);
-      waiting_bytes_ += bytes;
-      const auto place = std::lower_bound(returned_.begin(), returned_.end(), piece.sequence,
-                                          [](const Taken::Piece& other, std::uint64_t sequence) {
-                                            return other.sequence < sequence;
-                                          });
-      returned_.insert(place, piece);
-    }
+    count_put_back(events.pieces());
+    for (const Taken::Piece& piece : events.pieces()) queue_.put_back(piece);
   }
   not_empty_.notify_all();
 }

@@ -1,15 +1,14 @@
 // The channel in memory: fast, bounded, and empty after a crash.
 #pragma once
 
-#include <boost/circular_buffer.hpp>
 #include <condition_variable>
-#include <deque>
 #include <memory>
 #include <mutex>
 
+#include "channels/batch_keeper.h"
 #include "channels/channel.h"
+#include "channels/piece_queue.h"
 #include "core/base/wait.h"
-#include "core/event/compactor.h"
 
 namespace sluice {
 
@@ -48,7 +47,7 @@ class MemoryChannel final : public Channel {
     return options_.transaction_capacity;
   }
   milliseconds keep_alive() const noexcept override { return options_.keep_alive; }
-  const MemoryAccount& account() const noexcept override { return account_; }
+  const MemoryAccount& account() const noexcept override { return keeper_.account(); }
 
  private:
   void publish(Reservation& room) noexcept override;
@@ -62,32 +61,22 @@ class MemoryChannel final : public Channel {
   bool over_pace(const Batch& batch) const noexcept;
   void hold_back(std::unique_lock<std::mutex>& lock, const Batch& batch,
                  const std::stop_token& stop);
-  Batch claim(const Batch& batch);
   void give_room(const Batch& batch) noexcept;
-  void pay_again(const Batch& batch) noexcept;
-  Taken::Pieces collect(const TakeLimit& limit);
-  Taken::Piece pop_front(std::uint32_t events_max);
-  const Batch& front() const noexcept;
-  void push_back(Taken::Piece piece);
-  bool nothing_waits() const noexcept { return queue_.empty() && returned_.empty(); }
   /// Closed, and nothing is inside, in a taker's hands or on its way in.
   bool spent() const noexcept { return closed_ && used_events_ == 0; }
 
   const Options options_;
   SlabPool& pool_;
-  MemoryAccount account_;
 
   mutable std::mutex mutex_;
   std::condition_variable not_empty_;
   std::condition_variable not_full_;
   // Guarded by mutex_:
-  boost::circular_buffer<Taken::Piece> queue_;  ///< As published, oldest first; grows when full.
-  std::deque<Taken::Piece> returned_;  ///< Rolled back; older than anything in queue_, in order.
-  Compactor compactor_;
+  BatchKeeper keeper_;
+  PieceQueue queue_{keeper_};
   std::uint64_t next_sequence_ = 0;
-  std::uint64_t used_events_ = 0;    ///< Reserved, waiting, or taken.
-  std::uint64_t used_bytes_ = 0;     ///< Of bodies, likewise.
-  std::uint64_t waiting_bytes_ = 0;  ///< Of bodies, published and not taken.
+  std::uint64_t used_events_ = 0;  ///< Reserved, waiting, or taken.
+  std::uint64_t used_bytes_ = 0;   ///< Of bodies, likewise.
   std::uint32_t takers_asleep_ = 0;
   std::uint32_t putters_asleep_ = 0;
   bool pacing_ = true;

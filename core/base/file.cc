@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -105,6 +106,37 @@ class RealFileSystem final : public FileSystem {
 };
 
 }  // namespace
+
+Status make_directories(const std::string& path) {
+  constexpr mode_t directory_mode = 0750;
+  for (std::size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
+    const std::string part = path.substr(0, end);
+    if (::mkdir(part.c_str(), directory_mode) != 0 && errno != EEXIST) {
+      // An existing one above may be closed to us; what counts is whether the last one can be made.
+      if (end == std::string::npos || errno != EACCES) return failed("make directory", part);
+    }
+    if (end == std::string::npos) return FileSystem::real().check_directory(path);
+  }
+}
+
+Status write_whole_file(const std::string& path, std::string_view content) {
+  const std::string directory = path.substr(0, path.rfind('/'));
+  if (Status status = make_directories(directory); !status.ok()) return status;
+  FileSystem& files = FileSystem::real();
+  auto file = files.create(path, true);
+  if (!file.ok()) return file.status();
+  if (Status status = (*file)->truncate(0); !status.ok()) return status;
+  const iovec piece{const_cast<char*>(content.data()), content.size()};
+  if (Status status = (*file)->append({&piece, 1}); !status.ok()) return status;
+  if (Status status = (*file)->sync(); !status.ok()) return status;
+  return files.sync_directory(directory);
+}
+
+Result<std::uint64_t> free_disk_bytes(const std::string& path) {
+  struct statvfs info {};
+  if (::statvfs(path.c_str(), &info) != 0) return failed("look at the disk of", path);
+  return std::uint64_t{info.f_bavail} * info.f_frsize;
+}
 
 FileSystem& FileSystem::real() noexcept {
   static RealFileSystem files;

@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "core/base/status.h"
 
@@ -45,5 +46,12 @@ class FileSystem {
   /// The machine's.
   static FileSystem& real() noexcept;
 };
+
+/// Makes a directory and those above it, for the agent alone. Ok when it is there. Errors: Retry.
+Status make_directories(const std::string& path);
+/// Makes the file (and its directory) with this content, durably. Errors: Retry.
+Status write_whole_file(const std::string& path, std::string_view content);
+/// What an unprivileged writer may still use on the disk of `path`. Errors: Retry.
+Result<std::uint64_t> free_disk_bytes(const std::string& path);
 
 }  // namespace sluice

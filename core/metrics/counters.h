@@ -46,12 +46,14 @@ struct SourceCounters {
   Counter stop_ms;
 };
 
-/// Books of a channel: put = committed + in flight + stored + lost.
+/// Books of a channel: put = committed + in flight + stored + quarantined + lost. Those of a durable
+/// channel go on over restarts.
 struct ChannelCounters {
   Flow put;
   Flow committed;         ///< Taken, and the taker's commit is complete.
   Flow in_flight;         ///< Taken, not committed. A gauge.
   Flow stored;            ///< Waiting. A gauge.
+  Flow quarantined;       ///< Damaged on disk, set aside.
   Flow lost;              ///< Still in a memory channel when the agent stopped.
   Counter put_attempts;   ///< Events.
   Counter take_attempts;  ///< Calls.

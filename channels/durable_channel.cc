@@ -1,0 +1,438 @@
+#include "channels/durable_channel.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/assert.h"
+#include "core/base/fail_point.h"
+#include "core/base/file.h"
+#include "core/base/log.h"
+
+namespace sluice {
+namespace {
+
+// Read from disk at once. Large enough for the disk, small enough to come soon.
+constexpr std::uint64_t load_bytes = 4 << 20;
+// Behind a read that failed.
+constexpr milliseconds read_pause{200};
+// Beside the cache: commits in flight of a few sources, gathered copies, slabs being filled.
+constexpr std::uint64_t in_flight_bytes = 32 << 20;
+
+std::string sequences(std::uint64_t begin, std::uint64_t end) {
+  return "sequences " + std::to_string(begin) + " to " + std::to_string(end - 1);
+}
+
+}  // namespace
+
+/// Takes a damaged frame out of the queue.
+class DurableChannel::Quarantine final : public Work {
+ public:
+  Quarantine(DurableChannel& channel, std::uint64_t begin, std::uint64_t end)
+      : channel_(channel), begin_(begin), end_(end) {}
+
+  void write(WriteGroup& group) override {
+    Account& account = channel_.ledger_->written();
+    account.settle(begin_, end_);
+    account.quarantined_events += end_ - begin_;
+    if (account.stored_events() == 0) {
+      // Nobody can say how many bytes those were; with nothing left it is what is not accounted
+      // for.
+      account.quarantined_bytes += account.stored_bytes();
+      account.out_bytes = account.put_bytes;
+    }
+    account.head_frame = std::max(account.head_frame, account.low);
+    group.batch().remove_frame(channel_.ledger_->channel(), begin_);
+    group.touch(*channel_.ledger_);
+  }
+  void complete(const Status& status, bool /*written*/) override {
+    // Refused, it is found damaged again after the next start.
+    if (status.ok()) channel_.quarantined(end_ - begin_);
+  }
+  bool needs_room() const noexcept override { return false; }
+  std::uint64_t bytes() const noexcept override { return 0; }
+
+ private:
+  DurableChannel& channel_;
+  const std::uint64_t begin_;
+  const std::uint64_t end_;
+};
+
+DurableChannel::DurableChannel(Options options, SharedStore& store, SlabPool& pool)
+    : Channel(options.name),
+      options_(std::move(options)),
+      store_(store),
+      pool_(pool),
+      decoder_(pool),
+      keeper_(options_.name, options_.cache_bytes, in_flight_bytes + 8 * pool.slab_bytes(), pool) {
+  SLUICE_ASSERT(options_.capacity_events > 0, "a channel without capacity was accepted");
+}
+
+DurableChannel::~DurableChannel() {
+  if (ledger_) store_.commits().remove(*ledger_);
+  abandon();
+}
+
+std::uint64_t DurableChannel::abandon() {
+  const std::lock_guard lock(mutex_);
+  while (!queue_.empty()) keeper_.let_go(queue_.pop_front(UINT32_MAX).batch);
+  keeper_.rest();
+  decoder_.reset();
+  return 0;
+}
+
+Status DurableChannel::open() {
+  if (Status status = store_.open(); !status.ok()) return status;
+  if (Status status = restore(); !status.ok()) return status;
+  fail_point(FailPoint::RecoveryAfterAccounts);
+  counters_.start_ms.set(static_cast<std::uint64_t>(Clock::system().wall_ms()));
+  return {};
+}
+
+/// Goes on where the account ends. Takes no longer with more events inside.
+Status DurableChannel::restore() {
+  auto number = store_.store().channel_number(name());
+  if (!number.ok()) return number.status();
+  Account account;
+  if (const auto row = store_.store().row("account/" + std::to_string(*number))) {
+    auto read = Account::decode(*row);
+    if (!read.ok()) {
+      return Invalid("the store " + store_.path() + ": channel " + name() + ": " +
+                     read.status().message());
+    }
+    account = *std::move(read);
+  }
+  recovered_ = account;
+  const std::lock_guard lock(mutex_);
+  next_sequence_ = account.next;
+  on_disk_ = {account.head_frame, account.next};
+  if (account.stored_events() == 0) on_disk_ = {account.next, account.next};
+  used_events_ = account.stored_events();
+  used_bytes_ = account.stored_bytes();
+  counters_.put.add(account.next, account.put_bytes);
+  counters_.committed.add(account.out_events - account.quarantined_events,
+                          account.out_bytes - account.quarantined_bytes);
+  counters_.quarantined.add(account.quarantined_events, account.quarantined_bytes);
+  counters_.stored.add(used_events_, used_bytes_);
+  if (used_events_ > 0) {
+    log::info("channel {}: {} events ({} MiB) from before are waiting in {}", name(), used_events_,
+              used_bytes_ >> 20, store_.path());
+  }
+  ledger_ = std::make_unique<Ledger>(*number, std::move(account));
+  store_.commits().add(*ledger_);
+  return {};
+}
+
+void DurableChannel::close() {
+  {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+    keeper_.rest();
+  }
+  counters_.stop_ms.set(static_cast<std::uint64_t>(Clock::system().wall_ms()));
+  not_empty_.notify_all();
+  not_full_.notify_all();
+}
+
+bool DurableChannel::drained() const {
+  const std::lock_guard lock(mutex_);
+  return spent();
+}
+
+std::uint64_t DurableChannel::size_events() const noexcept {
+  return counters_.stored.events.get() + counters_.in_flight.events.get();
+}
+
+// ---- putting
+
+bool DurableChannel::fits(const Batch& batch) const noexcept {
+  if (used_events_ == 0) return true;  // whatever its size: nothing else could ever make room
+  return used_events_ + batch.size() <= options_.capacity_events &&
+         used_bytes_ + batch.body_bytes() <= options_.body_bytes_max;
+}
+
+Result<Reservation> DurableChannel::reserve(const Batch& batch, Deadline deadline,
+                                            std::stop_token stop) {
+  counters_.put_attempts.add(batch.size());
+  std::unique_lock lock(mutex_);
+  if (!closed_ && !fits(batch)) {
+    counters_.put_waits.add();
+    ++putters_asleep_;
+    wait_until(not_full_, lock, deadline, stop, [&] { return closed_ || fits(batch); });
+    --putters_asleep_;
+  }
+  if (closed_) return Closed("channel " + name() + " is closed");
+  if (!fits(batch)) {
+    if (stop.stop_requested()) return Closed("the agent is stopping");
+    return Retry("channel " + name() + " is full (" + std::to_string(used_events_) + " of " +
+                 std::to_string(options_.capacity_events) + " events); its sinks do not keep up");
+  }
+  used_events_ += batch.size();
+  used_bytes_ += batch.body_bytes();
+  return Reservation(this, keeper_.keep(batch));
+}
+
+void DurableChannel::cancel(Reservation& room) noexcept {
+  const std::lock_guard lock(mutex_);
+  used_events_ -= room.batch().size();
+  used_bytes_ -= room.batch().body_bytes();
+  keeper_.let_go(room.batch());
+  if (putters_asleep_ > 0) not_full_.notify_all();
+  if (spent()) not_empty_.notify_all();
+}
+
+Frame DurableChannel::encode(const Batch& batch) {
+  return encode_frame(batch, store_.store().opening(), options_.compression);
+}
+
+void DurableChannel::write_put(WriteGroup& group, const Frame& frame, const Batch& batch) {
+  Account& account = ledger_->written();
+  group.batch().put_frame(ledger_->channel(), account.next, frame);
+  account.next += batch.size();
+  account.put_bytes += batch.body_bytes();
+  group.touch(*ledger_);
+}
+
+void DurableChannel::publish(Reservation& room) noexcept {
+  const std::uint32_t events = room.batch().size();
+  const std::uint64_t bytes = room.batch().body_bytes();
+  room.batch().receipt().settle(events);  // on disk: that is as far as a source is concerned
+  counters_.put.add(events, bytes);
+  bool wake;
+  {
+    const std::lock_guard lock(mutex_);
+    counters_.stored.add(events, bytes);
+    const std::uint64_t first = next_sequence_;
+    next_sequence_ += events;
+    if (on_disk_.empty() && keeper_.account().used_bytes() <= options_.cache_bytes) {
+      queue_.push_back({first, room.batch().with_receipt({}), first, events});
+      on_disk_ = {next_sequence_, next_sequence_};
+    } else {
+      on_disk_.end = next_sequence_;
+      keeper_.let_go(room.batch());
+    }
+    wake = takers_asleep_ > 0;
+  }
+  if (wake) not_empty_.notify_one();
+}
+
+// ---- taking
+
+Taken DurableChannel::take(const TakeLimit& limit, std::stop_token stop) {
+  SLUICE_ASSERT(limit.events_max > 0, "a take of nothing");
+  counters_.take_attempts.add();
+  Taken::Pieces pieces;
+  bool wake_next;
+  {
+    std::unique_lock lock(mutex_);
+    if (!can_take()) {
+      ++takers_asleep_;
+      wait_until(not_empty_, lock, Deadline::in(limit.wait_max), stop,
+                 [&] { return can_take() || spent(); });
+      --takers_asleep_;
+    }
+    if (queue_.empty() && !on_disk_.empty() && !loading_ && !load(lock)) {
+      wait_until(not_empty_, lock, Deadline::in(std::min(limit.wait_max, read_pause)), stop,
+                 [] { return false; });
+    }
+    pieces = queue_.collect(limit);
+    count_taken(pieces);
+    wake_next = takers_asleep_ > 0 && can_take();  // one put woke one taker
+  }
+  if (wake_next) not_empty_.notify_one();
+  return join_pieces(*this, std::move(pieces), pool_, keeper_.account());
+}
+
+/// Brings the next frames into memory, without holding up those who put. False: not now.
+bool DurableChannel::load(std::unique_lock<std::mutex>& lock) {
+  loading_ = true;
+  const OnDisk wanted = on_disk_;
+  lock.unlock();
+  Loaded loaded = read_from_disk(wanted.begin, wanted.end);
+  lock.lock();
+  for (Taken::Piece& piece : loaded.pieces) {
+    piece.batch = keeper_.keep(piece.batch);
+    queue_.push_back(std::move(piece));
+  }
+  for (const auto& [first, frame] : loaded.open_frames) open_frames_.emplace(first, frame);
+  on_disk_.begin = loaded.end;
+  loading_ = false;
+  if (takers_asleep_ > 0) not_empty_.notify_all();
+  return !loaded.failed;
+}
+
+DurableChannel::Loaded DurableChannel::read_from_disk(std::uint64_t begin, std::uint64_t end) {
+  Loaded loaded;
+  loaded.end = begin;
+  std::uint64_t bytes = 0;
+  std::string damaged;
+  Status damage;
+  const auto add = [&](std::uint64_t first, std::string_view frame) {
+    if (first > loaded.end) skip_damage(loaded.end, first, Reject("it is not there"), loaded);
+    auto batch = decoder_.decode(frame, first);
+    if (!batch.ok()) {
+      damage = batch.status();
+      damaged = frame;
+      return false;
+    }
+    add_loaded(first, *batch, loaded);
+    loaded.end = first + batch->size();
+    bytes += frame.size();
+    return bytes < load_bytes;
+  };
+  Status status = store_.store().read_frames(ledger_->channel(), begin, end, add);
+  if (status.ok() && !damage.ok()) status = damage;
+  if (status.code() == Code::Reject) {
+    const std::uint64_t behind = damage.ok() ? loaded.end : loaded.end + 1;
+    const std::uint64_t next = store_.store().next_readable(ledger_->channel(), behind, end);
+    if (!damaged.empty()) keep_damaged(loaded.end, damaged);
+    skip_damage(loaded.end, next, status, loaded);
+  } else if (!status.ok()) {
+    loaded.failed = true;
+    log::error("channel {}: {}; it is tried again", name(), status.message());
+  } else if (bytes < load_bytes && loaded.end < end) {
+    skip_damage(loaded.end, end, Reject("it is not there"), loaded);
+  }
+  return loaded;
+}
+
+/// What of a frame is not out: all of it, but for the first ones behind a start.
+void DurableChannel::add_loaded(std::uint64_t first, const Batch& frame, Loaded& loaded) const {
+  const std::uint32_t events = frame.size();
+  const bool untouched = first >= recovered_.low && recovered_.above.empty();
+  if (untouched) {
+    loaded.pieces.push_back({first, frame, first, events});
+    return;
+  }
+  std::uint32_t left = 0;
+  for (std::uint32_t i = 0; i < events;) {
+    const bool out = recovered_.settled(first + i);
+    std::uint32_t run = 1;
+    while (i + run < events && recovered_.settled(first + i + run) == out) ++run;
+    if (!out) loaded.pieces.push_back({first + i, frame.slice(i, run), first, events});
+    if (!out) left += run;
+    i += run;
+  }
+  if (left < events) loaded.open_frames.push_back({first, {events, left, left}});
+}
+
+void DurableChannel::skip_damage(std::uint64_t begin, std::uint64_t end, const Status& why,
+                                 Loaded& loaded) {
+  // What is out already is not missed.
+  for (std::uint64_t at = begin; at < end;) {
+    const bool out = recovered_.settled(at);
+    std::uint64_t run_end = at + 1;
+    while (run_end < end && recovered_.settled(run_end) == out) ++run_end;
+    if (!out) quarantine(at, run_end, why);
+    at = run_end;
+  }
+  loaded.end = end;
+}
+
+void DurableChannel::keep_damaged(std::uint64_t first, std::string_view frame) const {
+  const std::string path =
+      store_.path() + "/quarantine/" + name() + "-" + std::to_string(first) + ".frame";
+  const Status kept = write_whole_file(path, frame);
+  log::error("channel {}: the bytes of the frame at sequence {} {}", name(), first,
+             kept.ok() ? "are kept in " + path : "cannot be kept: " + kept.message());
+}
+
+void DurableChannel::quarantine(std::uint64_t begin, std::uint64_t end, const Status& why) {
+  log::error("channel {}: {} ({} events) cannot be read and are passed over: {}", name(),
+             sequences(begin, end), end - begin, why.message());
+  store_.commits().submit(std::make_unique<Quarantine>(*this, begin, end));
+}
+
+void DurableChannel::quarantined(std::uint64_t events) noexcept {
+  counters_.quarantined.events.add(events);
+  counters_.stored.events.sub(events);
+  const std::lock_guard lock(mutex_);
+  used_events_ -= events;
+  if (used_events_ == 0) {
+    counters_.quarantined.bytes.add(used_bytes_);
+    counters_.stored.bytes.sub(used_bytes_);
+    used_bytes_ = 0;
+  }
+  not_full_.notify_all();
+  not_empty_.notify_all();
+}
+
+/// True when the piece was the last of its frame.
+bool DurableChannel::take_from_frame(const Taken::Piece& piece) {
+  const std::uint32_t events = piece.batch.size();
+  const auto found = open_frames_.find(piece.frame);
+  if (found == open_frames_.end() && events == piece.frame_events) return true;
+  OpenFrame& frame = open_frames_
+                         .try_emplace(piece.frame, OpenFrame{piece.frame_events, piece.frame_events,
+                                                             piece.frame_events})
+                         .first->second;
+  SLUICE_ASSERT(frame.left >= events, "more events leave a frame than it has");
+  frame.left -= events;
+  return frame.left == 0;
+}
+
+std::uint64_t DurableChannel::head_frame(std::uint64_t low) const noexcept {
+  const auto behind = open_frames_.upper_bound(low);
+  if (behind == open_frames_.begin()) return low;
+  const auto& [first, frame] = *std::prev(behind);
+  return low < first + frame.events ? first : low;
+}
+
+void DurableChannel::write_take(WriteGroup& group, const Taken::Pieces& pieces) {
+  fail_point(FailPoint::TakeBeforeCommit);
+  Account& account = ledger_->written();
+  const std::lock_guard lock(mutex_);
+  for (const Taken::Piece& piece : pieces) {
+    account.settle(piece.sequence, piece.sequence + piece.batch.size());
+    account.out_bytes += piece.batch.body_bytes();
+    if (take_from_frame(piece)) group.batch().remove_frame(ledger_->channel(), piece.frame);
+  }
+  account.head_frame = head_frame(account.low);
+  group.touch(*ledger_);
+}
+
+void DurableChannel::undo_take(const Taken::Pieces& pieces) noexcept {
+  const std::lock_guard lock(mutex_);
+  for (const Taken::Piece& piece : pieces) {
+    const auto found = open_frames_.find(piece.frame);
+    if (found != open_frames_.end()) found->second.left += piece.batch.size();
+  }
+}
+
+void DurableChannel::finish(Taken& events) noexcept {
+  count_finished(events.pieces());
+  bool wake;
+  bool last;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const Taken::Piece& piece : events.pieces()) {
+      used_events_ -= piece.batch.size();
+      used_bytes_ -= piece.batch.body_bytes();
+      keeper_.let_go(piece.batch);
+      const auto found = open_frames_.find(piece.frame);
+      if (found == open_frames_.end()) continue;
+      found->second.unfinished -= piece.batch.size();
+      if (found->second.unfinished == 0) open_frames_.erase(found);
+    }
+    if (used_events_ == 0) keeper_.rest();
+    wake = putters_asleep_ > 0;
+    last = spent();
+  }
+  if (wake) not_full_.notify_all();
+  if (last) not_empty_.notify_all();
+}
+
+void DurableChannel::put_back(Taken& events) noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    count_put_back(events.pieces());
+    for (const Taken::Piece& piece : events.pieces()) queue_.put_back(piece);
+  }
+  not_empty_.notify_all();
+}
+
+void DurableChannel::split(const Batch& piece) noexcept {
+  const std::lock_guard lock(mutex_);
+  keeper_.keep_again(piece);
+}
+
+}  // namespace sluice

@@ -1,0 +1,43 @@
+// The order of a channel: what waits, what came back, and how much one take gets.
+#pragma once
+
+#include <boost/circular_buffer.hpp>
+#include <deque>
+
+#include "channels/batch_keeper.h"
+#include "channels/channel.h"
+
+namespace sluice {
+
+/// Pieces that wait, oldest first; those that were rolled back come before all others, in order.
+/// Not thread-safe: used under its channel's lock.
+class PieceQueue {
+ public:
+  /// `keeper` pays for what is inside and is told when a piece is given out in parts.
+  explicit PieceQueue(BatchKeeper& keeper) noexcept : keeper_(keeper) {}
+
+  bool empty() const noexcept { return queue_.empty() && returned_.empty(); }
+  std::uint64_t bytes() const noexcept { return bytes_; }  ///< Of bodies that wait.
+
+  /// REQUIRES: younger than everything inside.
+  void push_back(Taken::Piece piece);
+  void put_back(const Taken::Piece& piece);
+
+  /// What one take gets: at most limit.events_max events, and small neighbours together. Never
+  /// holds a part back, so it is empty only when the queue is.
+  Taken::Pieces collect(const TakeLimit& limit);
+  Taken::Piece pop_front(std::uint32_t events_max);
+
+ private:
+  const Batch& front() const noexcept;
+
+  BatchKeeper& keeper_;
+  boost::circular_buffer<Taken::Piece> queue_;  ///< Grows when it is full.
+  std::deque<Taken::Piece> returned_;           ///< Older than anything in queue_.
+  std::uint64_t bytes_ = 0;
+};
+
+/// The pieces as one batch. Several are copied together, which is charged to `account`.
+Taken join_pieces(Channel& channel, Taken::Pieces pieces, SlabPool& pool, MemoryAccount& account);
+
+}  // namespace sluice

@@ -1,0 +1,92 @@
+#include "channels/shared_store.h"
+
+#include <boost/container/small_vector.hpp>
+#include <utility>
+
+#include "channels/stored_queue.h"
+#include "core/base/assert.h"
+#include "core/base/fail_point.h"
+
+namespace sluice {
+namespace {
+
+/// A commit as the group committer sees it. Frames are encoded by who submits it.
+class StoreCommit final : public Work {
+ public:
+  explicit StoreCommit(Commit commit) : commit_(std::move(commit)) {
+    for (const Reservation& room : commit_.puts()) {
+      StoredQueue* const queue = room.channel()->stored();
+      if (queue == nullptr) continue;
+      puts_.push_back({queue, &room.batch(), queue->encode(room.batch())});
+      bytes_ += puts_.back().frame.bytes();
+    }
+    needs_room_ = commit_.takes().empty();
+  }
+
+  void write(WriteGroup& group) override {
+    for (const Put& put : puts_) put.queue->write_put(group, put.frame, *put.batch);
+    for (const Taken& taken : commit_.takes()) {
+      if (StoredQueue* const queue = taken.channel()->stored()) {
+        queue->write_take(group, taken.pieces());
+      }
+    }
+    for (const Note& note : commit_.notes()) group.note(note.key, note.value);
+  }
+
+  void complete(const Status& status, bool written) override {
+    if (written && !status.ok()) {
+      for (const Taken& taken : commit_.takes()) {
+        if (StoredQueue* const queue = taken.channel()->stored()) {
+          queue->undo_take(taken.pieces());
+        }
+      }
+    }
+    std::move(commit_).complete(status);
+  }
+
+  bool needs_room() const noexcept override { return needs_room_; }
+  std::uint64_t bytes() const noexcept override { return bytes_; }
+
+ private:
+  struct Put {
+    StoredQueue* queue;
+    const Batch* batch;
+    Frame frame;
+  };
+  Commit commit_;
+  boost::container::small_vector<Put, 1> puts_;
+  std::uint64_t bytes_ = 0;
+  bool needs_room_ = true;
+};
+
+}  // namespace
+
+Status SharedStore::open() {
+  const std::lock_guard lock(mutex_);
+  if (commits_) return {};
+  fail_point(FailPoint::RecoveryBeforeOpen);
+  auto store = Store::open(store_options_);
+  if (!store.ok()) return store.status();
+  fail_point(FailPoint::RecoveryAfterOpen);
+  store_ = *std::move(store);
+  commits_ = std::make_unique<GroupCommit>(*store_, commit_options_);
+  return {};
+}
+
+void SharedStore::submit(Commit commit) {
+  SLUICE_ASSERT(commits_ != nullptr, "a commit for a store that is not open");
+  commits_->submit(std::make_unique<StoreCommit>(std::move(commit)));
+}
+
+std::optional<std::string> SharedStore::note(std::string_view key) const {
+  SLUICE_ASSERT(commits_ != nullptr, "a note is asked from a store that is not open");
+  return commits_->note(key);
+}
+
+SharedStore& Stores::at(const Store::Options& options, const GroupCommit::Options& commits) {
+  auto& store = stores_[options.path];
+  if (!store) store = std::make_unique<SharedStore>(options, commits);
+  return *store;
+}
+
+}  // namespace sluice

@@ -1,0 +1,57 @@
+// The store that durable channels share, as a committer.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "channels/commit.h"
+#include "core/store/group_commit.h"
+#include "core/store/store.h"
+
+namespace sluice {
+
+/// One store: opened by the first channel that needs it, closed when the last user is gone.
+/// Thread-safe. Outlives its channels; REQUIRES: nothing is in flight when it is destroyed.
+class SharedStore final : public Committer {
+ public:
+  SharedStore(Store::Options store, GroupCommit::Options commits)
+      : store_options_(std::move(store)), commit_options_(commits) {}
+
+  /// Ok when it is open. Errors: as Store::open().
+  Status open();
+  /// REQUIRES: open() was Ok.
+  Store& store() noexcept { return *store_; }
+  GroupCommit& commits() noexcept { return *commits_; }
+  const std::string& path() const noexcept { return store_options_.path; }
+
+  void submit(Commit commit) override;
+  std::optional<std::string> note(std::string_view key) const override;
+
+ private:
+  const Store::Options store_options_;
+  const GroupCommit::Options commit_options_;
+  mutable std::mutex mutex_;
+  std::unique_ptr<Store> store_;          // set once, under mutex_
+  std::unique_ptr<GroupCommit> commits_;  // set once, under mutex_
+};
+
+/// The stores of an agent, one a directory. One thread.
+class Stores {
+ public:
+  /// `directory`: of the store that channels without a directory of their own share.
+  explicit Stores(std::string directory) : directory_(std::move(directory)) {}
+
+  const std::string& directory() const noexcept { return directory_; }
+  /// The store in this directory; the options of the first who asks hold, but the strictest sync.
+  SharedStore& at(const Store::Options& options, const GroupCommit::Options& commits);
+
+ private:
+  const std::string directory_;
+  std::map<std::string, std::unique_ptr<SharedStore>, std::less<>> stores_;
+};
+
+}  // namespace sluice

@@ -1,0 +1,26 @@
+// What a commit writes for a channel whose events lie in a store.
+#pragma once
+
+#include "channels/channel.h"
+#include "core/event/frame.h"
+
+namespace sluice {
+
+class WriteGroup;
+
+/// Implemented by durable channels. encode() is called by who submits; the rest on the committer's
+/// threads, in the order of submission.
+class StoredQueue {
+ public:
+  virtual ~StoredQueue() = default;
+  /// The batch as it will be stored.
+  virtual Frame encode(const Batch& batch) = 0;
+  /// The frame goes to the end of the queue.
+  virtual void write_put(WriteGroup& group, const Frame& frame, const Batch& batch) = 0;
+  /// These pieces are out; frames that are out as a whole are removed.
+  virtual void write_take(WriteGroup& group, const Taken::Pieces& pieces) = 0;
+  /// What write_take() wrote was refused; the account is restored by the committer.
+  virtual void undo_take(const Taken::Pieces& pieces) noexcept = 0;
+};
+
+}  // namespace sluice

@@ -1,0 +1,57 @@
+#include "core/base/fail_point.h"
+
+#include <atomic>
+#include <charconv>
+#include <csignal>
+#include <cstdlib>
+#include <optional>
+
+namespace sluice {
+namespace {
+
+struct Kill {
+  FailPoint at;
+  unsigned long after;
+};
+
+std::optional<Kill> wanted() {
+  const char* const text = std::getenv("SLUICE_KILL_AT");
+  if (text == nullptr) return std::nullopt;
+  const std::string_view wish(text);
+  const std::size_t colon = wish.find(':');
+  for (unsigned char i = 0; !name_of(static_cast<FailPoint>(i)).empty(); ++i) {
+    if (name_of(static_cast<FailPoint>(i)) != wish.substr(0, colon)) continue;
+    unsigned long after = 1;
+    if (colon != std::string_view::npos) {
+      std::from_chars(wish.data() + colon + 1, wish.data() + wish.size(), after);
+    }
+    return Kill{static_cast<FailPoint>(i), after};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::string_view name_of(FailPoint point) noexcept {
+  switch (point) {
+    case FailPoint::CommitBeforeWrite: return "commit-before-write";
+    case FailPoint::CommitAfterWrite: return "commit-after-write";
+    case FailPoint::CommitBeforeSync: return "commit-before-sync";
+    case FailPoint::CommitAfterSync: return "commit-after-sync";
+    case FailPoint::CommitBetweenCompletions: return "commit-between-completions";
+    case FailPoint::TakeBeforeCommit: return "take-before-commit";
+    case FailPoint::RecoveryBeforeOpen: return "recovery-before-open";
+    case FailPoint::RecoveryAfterOpen: return "recovery-after-open";
+    case FailPoint::RecoveryAfterAccounts: return "recovery-after-accounts";
+  }
+  return {};
+}
+
+void fail_point(FailPoint point) noexcept {
+  static const std::optional<Kill> kill = wanted();
+  if (!kill || kill->at != point) return;
+  static std::atomic<unsigned long> passed{0};
+  if (passed.fetch_add(1) + 1 == kill->after) std::raise(SIGKILL);
+}
+
+}  // namespace sluice

@@ -1,0 +1,27 @@
+// Places where a test may kill the process: before and behind every step that must survive it.
+#pragma once
+
+#include <string_view>
+
+namespace sluice {
+
+enum class FailPoint : unsigned char {
+  CommitBeforeWrite,
+  CommitAfterWrite,
+  CommitBeforeSync,
+  CommitAfterSync,
+  CommitBetweenCompletions,
+  TakeBeforeCommit,
+  RecoveryBeforeOpen,
+  RecoveryAfterOpen,
+  RecoveryAfterAccounts,
+};
+
+/// The name of each, as SLUICE_KILL_AT takes it; empty behind the last.
+std::string_view name_of(FailPoint point) noexcept;
+
+/// Kills this process with SIGKILL when SLUICE_KILL_AT is "NAME:N" and it comes by for the N-th
+/// time. Otherwise costs a load; the variable is read once.
+void fail_point(FailPoint point) noexcept;
+
+}  // namespace sluice

@@ -1,0 +1,337 @@
+#include "core/store/group_commit.h"
+
+#include <algorithm>
+
+#include "core/base/assert.h"
+#include "core/base/fail_point.h"
+#include "core/base/log.h"
+#include "core/base/thread.h"
+#include "core/base/wait.h"
+
+namespace sluice {
+namespace {
+
+constexpr std::string_view note_prefix = "note/";
+// Between two attempts to reopen a broken store.
+constexpr milliseconds reopen_pause{500};
+
+std::string account_key(std::uint32_t channel) { return "account/" + std::to_string(channel); }
+
+}  // namespace
+
+void WriteGroup::touch(Ledger& ledger) {
+  if (std::find(ledgers_.begin(), ledgers_.end(), &ledger) == ledgers_.end()) {
+    ledgers_.push_back(&ledger);
+  }
+}
+
+void WriteGroup::note(std::string key, std::string value) {
+  batch_.put_row(std::string(note_prefix) + key, value);
+  notes_.emplace_back(std::move(key), std::move(value));
+}
+
+GroupCommit::GroupCommit(Store& store, Options options) : store_(store), options_(options) {
+  group_.batch_ = store_.batch();
+  store_.for_each_row(note_prefix, [this](std::string_view key, std::string_view value) {
+    notes_.emplace(key.substr(note_prefix.size()), value);
+  });
+  syncer_ = std::jthread([this] { sync_loop(); });
+  writer_ = std::jthread([this](const std::stop_token& stop) { write_loop(stop); });
+}
+
+GroupCommit::~GroupCommit() {
+  writer_.request_stop();
+  writer_.join();
+  {
+    const std::lock_guard lock(mutex_);
+    writer_done_ = true;
+  }
+  handed_over_.notify_all();
+  syncer_.join();
+}
+
+void GroupCommit::submit(std::unique_ptr<Work> work) {
+  bool wake;
+  {
+    const std::lock_guard lock(mutex_);
+    wake = queue_.empty();
+    queue_.push_back(std::move(work));
+  }
+  if (wake) submitted_.notify_one();
+}
+
+void GroupCommit::add(Ledger& ledger) {
+  const std::lock_guard lock(mutex_);
+  ledgers_.push_back(&ledger);
+}
+
+void GroupCommit::remove(Ledger& ledger) {
+  std::unique_lock lock(mutex_);
+  synced_.wait(lock,
+               [this] { return idle_ && queue_.empty() && written_.empty() && !syncer_busy_; });
+  std::erase(ledgers_, &ledger);
+}
+
+std::optional<std::string> GroupCommit::note(std::string_view key) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = notes_.find(std::string(key));
+  if (found == notes_.end()) return std::nullopt;
+  return found->second;
+}
+
+Status GroupCommit::health() const {
+  const std::lock_guard lock(mutex_);
+  return broken_;
+}
+
+// ---- the writer
+
+void GroupCommit::write_loop(const std::stop_token& stop) {
+  name_this_thread("committer");
+  for (;;) {
+    Works works = next_works(stop);
+    if (works.empty()) return;
+    if (!health().ok()) {
+      refuse(std::move(works), health(), true);
+    } else if (Status room = store_.check_room(); !room.ok()) {
+      refuse_for_lack_of_room(std::move(works), std::move(room));
+    } else {
+      write(std::move(works));
+    }
+    if (!health().ok()) recover(stop);
+  }
+}
+
+/// Waits for work; empty at the end.
+GroupCommit::Works GroupCommit::next_works(const std::stop_token& stop) {
+  Works works;
+  std::unique_lock lock(mutex_);
+  idle_ = queue_.empty();
+  if (idle_) synced_.notify_all();
+  wait_until(submitted_, lock, Deadline::never(), stop, [this] { return !queue_.empty(); });
+  idle_ = false;
+  std::uint64_t bytes = 0;
+  while (!queue_.empty() && (works.empty() || bytes < options_.group_bytes_max)) {
+    bytes += queue_.front()->bytes();
+    works.push_back(std::move(queue_.front()));
+    queue_.pop_front();
+  }
+  return works;
+}
+
+void GroupCommit::write(Works works) {
+  Group group;
+  group_.batch_.clear();
+  group_.ledgers_.clear();
+  group_.notes_.clear();
+  for (const auto& work : works) work->write(group_);
+  group.accounts.reserve(group_.ledgers_.size());
+  for (Ledger* ledger : group_.ledgers_) {
+    group_.batch_.put_row(account_key(ledger->channel()), ledger->written().encode());
+    group.accounts.emplace_back(ledger, ledger->written());
+  }
+  group.works = std::move(works);
+  group.notes = std::move(group_.notes_);
+  group.written = true;
+  fail_point(FailPoint::CommitBeforeWrite);
+  group.status = store_.write(group_.batch_);
+  fail_point(FailPoint::CommitAfterWrite);
+  counters_.groups.add();
+  counters_.works.add(group.works.size());
+  counters_.bytes.add(group_.batch_.bytes());
+  if (!group.status.ok()) {
+    const std::lock_guard lock(mutex_);
+    if (broken_.ok()) broken_ = group.status;
+  }
+  hand_over(std::move(group));
+}
+
+void GroupCommit::hand_over(Group group) {
+  {
+    const std::lock_guard lock(mutex_);
+    written_.push_back(std::move(group));
+  }
+  handed_over_.notify_one();
+}
+
+/// What makes room goes on; the rest is refused, and with it what its owners submit meanwhile.
+void GroupCommit::refuse_for_lack_of_room(Works works, Status status) {
+  Works go_on;
+  Works refused;
+  for (auto& work : works) (work->needs_room() ? refused : go_on).push_back(std::move(work));
+  if (!go_on.empty()) write(std::move(go_on));
+  if (!refused.empty()) refuse(std::move(refused), status, false);
+}
+
+void GroupCommit::refuse(Works works, const Status& status, bool all) {
+  counters_.failures.add(works.size());
+  while (!works.empty()) {
+    Group group;
+    group.works = std::move(works);
+    group.status = status;
+    hand_over(std::move(group));
+    wait_for_syncer();
+    // Submitted before its owner could know: refused too. Those that stay keep their order.
+    works.clear();
+    const std::lock_guard lock(mutex_);
+    std::deque<std::unique_ptr<Work>> kept;
+    for (auto& work : queue_) {
+      if (all || work->needs_room()) {
+        works.push_back(std::move(work));
+      } else {
+        kept.push_back(std::move(work));
+      }
+    }
+    queue_ = std::move(kept);
+  }
+}
+
+void GroupCommit::wait_for_syncer() {
+  std::unique_lock lock(mutex_);
+  synced_.wait(lock, [this] { return written_.empty() && !syncer_busy_; });
+}
+
+/// Refuses what is in flight, then reopens the store, as often as it takes.
+void GroupCommit::recover(const std::stop_token& stop) {
+  wait_for_syncer();
+  const Status why = health();
+  log::error("{}; what is in flight is refused and offered again, the store is reopened",
+             why.message());
+  for (std::uint64_t attempts = 1;; ++attempts) {
+    Works works;
+    {
+      const std::lock_guard lock(mutex_);
+      for (auto& work : queue_) works.push_back(std::move(work));
+      queue_.clear();
+    }
+    refuse(std::move(works), why, true);
+    Status status = repair();
+    if (status.ok()) break;
+    if (attempts == 1 || attempts % 64 == 0) {
+      log::error("{}; it is tried again", status.message());
+    }
+    std::unique_lock lock(mutex_);
+    if (stop.stop_requested() && queue_.empty()) return;
+    wait_until(submitted_, lock, Deadline::in(reopen_pause), stop, [] { return false; });
+  }
+  counters_.reopenings.add();
+  log::info("the store {} is open again", store_.path());
+  const std::lock_guard lock(mutex_);
+  broken_ = {};
+}
+
+/// Opens the store again and makes its rows and frames what the completed commits say.
+Status GroupCommit::repair() {
+  if (Status status = store_.reopen(); !status.ok()) return status;
+  group_.batch_ = store_.batch();
+  StoreBatch batch = store_.batch();
+  const std::lock_guard lock(mutex_);
+  for (Ledger* ledger : ledgers_) {
+    if (Status status = take_back(batch, *ledger); !status.ok()) return status;
+  }
+  std::unordered_map<std::string, std::string> on_disk;
+  store_.for_each_row(note_prefix, [&](std::string_view key, std::string_view value) {
+    on_disk.emplace(key.substr(note_prefix.size()), value);
+  });
+  for (const auto& [key, value] : notes_) {
+    if (on_disk[key] != value) batch.put_row(std::string(note_prefix) + key, value);
+  }
+  for (const auto& [key, value] : on_disk) {
+    if (!notes_.contains(key)) batch.remove_row(std::string(note_prefix) + key);
+  }
+  if (Status status = store_.write(batch); !status.ok()) return status;
+  return store_.sync();
+}
+
+/// Frames beyond the completed ones were refused: their owners offer them again.
+Status GroupCommit::take_back(StoreBatch& batch, Ledger& ledger) {
+  const Account account = ledger.durable();
+  ledger.written_ = account;
+  const Status status = store_.read_frames(ledger.channel(), account.next, UINT64_MAX,
+                                           [&](std::uint64_t first, auto) {
+                                             batch.remove_frame(ledger.channel(), first);
+                                             return true;
+                                           });
+  batch.put_row(account_key(ledger.channel()), account.encode());
+  return status;
+}
+
+// ---- the syncer
+
+void GroupCommit::sync_loop() {
+  name_this_thread("syncer");
+  auto last_sync = Clock::system().steady();
+  bool unsynced = false;
+  for (;;) {
+    std::deque<Group> groups;
+    {
+      std::unique_lock lock(mutex_);
+      syncer_busy_ = false;
+      if (written_.empty()) synced_.notify_all();
+      const auto ready = [this] { return !written_.empty() || writer_done_; };
+      if (unsynced && options_.sync == SyncMode::Interval) {
+        handed_over_.wait_until(lock, last_sync + options_.sync_interval, ready);
+      } else {
+        handed_over_.wait(lock, ready);
+      }
+      if (written_.empty() && writer_done_) break;
+      groups.swap(written_);
+      syncer_busy_ = true;
+    }
+    const bool wrote =
+        std::any_of(groups.begin(), groups.end(), [](const Group& group) { return group.written; });
+    unsynced = unsynced || wrote;
+    Status status;
+    const bool due = options_.sync == SyncMode::Always
+                         ? wrote
+                         : options_.sync == SyncMode::Interval && unsynced &&
+                               Clock::system().steady() - last_sync >= options_.sync_interval;
+    if (due) {
+      status = sync_now();
+      last_sync = Clock::system().steady();
+      unsynced = false;
+    }
+    for (Group& group : groups) finish(group, status);
+  }
+  if (unsynced && options_.sync != SyncMode::Never) static_cast<void>(store_.sync());
+}
+
+Status GroupCommit::sync_now() {
+  {
+    // Behind a failed sync nothing that was written counts.
+    const std::lock_guard lock(mutex_);
+    if (!broken_.ok()) return broken_;
+  }
+  fail_point(FailPoint::CommitBeforeSync);
+  const auto begin = Clock::system().steady();
+  Status status = store_.sync();
+  fail_point(FailPoint::CommitAfterSync);
+  counters_.syncs.add();
+  counters_.sync_us.add(static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(Clock::system().steady() - begin)
+          .count()));
+  if (!status.ok()) {
+    const std::lock_guard lock(mutex_);
+    if (broken_.ok()) broken_ = status;
+  }
+  return status;
+}
+
+void GroupCommit::finish(Group& group, const Status& synced) {
+  const Status& status = group.status.ok() ? synced : group.status;
+  const bool counts = group.written && status.ok();
+  if (counts) {
+    for (auto& [ledger, account] : group.accounts) {
+      const std::lock_guard lock(ledger->mutex_);
+      ledger->durable_ = std::move(account);
+    }
+    const std::lock_guard lock(mutex_);
+    for (auto& [key, value] : group.notes) notes_[std::move(key)] = std::move(value);
+  }
+  for (const auto& work : group.works) {
+    work->complete(status, group.written);
+    fail_point(FailPoint::CommitBetweenCompletions);
+  }
+}
+
+}  // namespace sluice

@@ -1,0 +1,359 @@
+#include "core/store/store.h"
+
+#include <rocksdb/db.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/table.h>
+#include <rocksdb/write_batch.h>
+
+#include <array>
+#include <bit>
+#include <charconv>
+#include <filesystem>
+#include <random>
+#include <utility>
+
+#include "core/base/assert.h"
+#include "core/base/clock.h"
+#include "core/base/file.h"
+#include "core/base/log.h"
+#include "core/store/rocksdb_log.h"
+
+namespace sluice {
+namespace {
+
+constexpr std::string_view format_key = "store/format";
+constexpr std::string_view format_1 = "1";
+constexpr std::string_view opening_prefix = "opening/";
+constexpr std::string_view channel_prefix = "channel/";
+
+using FrameKey = std::array<char, sizeof(std::uint32_t) + sizeof(std::uint64_t)>;
+
+FrameKey frame_key(std::uint32_t channel, std::uint64_t sequence) {
+  const std::uint32_t high = __builtin_bswap32(channel);
+  const std::uint64_t low = __builtin_bswap64(sequence);
+  FrameKey key;
+  std::memcpy(key.data(), &high, sizeof high);
+  std::memcpy(key.data() + sizeof high, &low, sizeof low);
+  return key;
+}
+
+std::uint64_t sequence_of(rocksdb::Slice key) {
+  SLUICE_ASSERT(key.size() == FrameKey().size(), "a key that no frame has");
+  std::uint64_t low = 0;
+  std::memcpy(&low, key.data() + sizeof(std::uint32_t), sizeof low);
+  return __builtin_bswap64(low);
+}
+
+rocksdb::Slice slice(std::string_view text) { return {text.data(), text.size()}; }
+rocksdb::Slice slice(const FrameKey& key) { return {key.data(), key.size()}; }
+std::string_view view(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
+
+Status failed(const std::string& what, const std::string& path, const rocksdb::Status& status) {
+  const std::string text = "cannot " + what + " the store " + path + ": " + status.ToString();
+  if (status.IsNoSpace()) return Retry(text + "; free some space, it goes on by itself");
+  if (status.IsCorruption()) return Reject(text);
+  return Retry(text);
+}
+
+rocksdb::DBOptions database_options(const Store* /*owner*/, const std::string& path) {
+  rocksdb::DBOptions options;
+  options.create_if_missing = true;
+  options.create_missing_column_families = true;
+  options.info_log = make_rocksdb_log(path);  // its own one aborts on a full disk
+  options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+  options.track_and_verify_wals_in_manifest = true;
+  options.allow_concurrent_memtable_write = false;  // one thread writes
+  options.max_background_jobs = 2;
+  options.avoid_flush_during_shutdown = true;  // what was written is in the log
+  options.stats_dump_period_sec = 0;
+  options.stats_persist_period_sec = 0;
+  return options;
+}
+
+rocksdb::ColumnFamilyOptions row_options() {
+  rocksdb::ColumnFamilyOptions options;
+  options.write_buffer_size = 4 << 20;
+  return options;
+}
+
+/// Values of hundreds of KB, written in order, read once in order, then removed.
+rocksdb::ColumnFamilyOptions frame_options(std::uint64_t memtable_bytes) {
+  rocksdb::ColumnFamilyOptions options;
+  options.write_buffer_size = memtable_bytes;
+  options.max_write_buffer_number = 4;
+  options.compression = rocksdb::kNoCompression;
+  options.level_compaction_dynamic_level_bytes = true;
+  // A queue is written once: compaction only gives space back, so it may lag far behind.
+  options.level0_slowdown_writes_trigger = 200;
+  options.level0_stop_writes_trigger = 400;
+  options.soft_pending_compaction_bytes_limit = 0;
+  options.hard_pending_compaction_bytes_limit = 0;
+  rocksdb::BlockBasedTableOptions table;
+  table.no_block_cache = true;  // what is read is removed
+  options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  return options;
+}
+
+OriginId random_id() {
+  std::random_device source;
+  const auto word = [&source] {
+    constexpr int half = 32;
+    return (std::uint64_t{source()} << half) | source();
+  };
+  return {word(), word()};
+}
+
+}  // namespace
+
+struct Store::Database {
+  std::unique_ptr<rocksdb::DB> db;
+  rocksdb::ColumnFamilyHandle* rows = nullptr;
+  rocksdb::ColumnFamilyHandle* frames = nullptr;
+
+  ~Database() {
+    if (!db) return;
+    for (rocksdb::ColumnFamilyHandle* handle : {rows, frames}) {
+      if (handle != nullptr) static_cast<void>(db->DestroyColumnFamilyHandle(handle));
+    }
+    static_cast<void>(db->Close());
+  }
+};
+
+// ---- StoreBatch
+
+struct StoreBatch::Impl {
+  rocksdb::WriteBatch batch;
+  rocksdb::ColumnFamilyHandle* rows;
+  rocksdb::ColumnFamilyHandle* frames;
+};
+
+namespace {
+
+/// A batch lives in memory: nothing about it can fail.
+void expect_ok(const rocksdb::Status& status) {
+  SLUICE_ASSERT(status.ok(), "a write batch refused an entry");
+}
+
+}  // namespace
+
+StoreBatch::StoreBatch() noexcept = default;
+StoreBatch::StoreBatch(StoreBatch&&) noexcept = default;
+StoreBatch& StoreBatch::operator=(StoreBatch&&) noexcept = default;
+StoreBatch::~StoreBatch() = default;
+
+void StoreBatch::put_frame(std::uint32_t channel, std::uint64_t first_sequence,
+                           const Frame& frame) {
+  const FrameKey key = frame_key(channel, first_sequence);
+  const rocksdb::Slice key_part = slice(key);
+  const auto pieces = frame.pieces();
+  std::array<rocksdb::Slice, pieces.size()> parts;
+  for (std::size_t i = 0; i < parts.size(); ++i) parts[i] = slice(pieces[i]);
+  expect_ok(impl_->batch.Put(impl_->frames, rocksdb::SliceParts(&key_part, 1),
+                             rocksdb::SliceParts(parts.data(), static_cast<int>(parts.size()))));
+}
+
+void StoreBatch::remove_frame(std::uint32_t channel, std::uint64_t first_sequence) {
+  // Put once, removed once: both vanish where they meet.
+  expect_ok(impl_->batch.SingleDelete(impl_->frames, slice(frame_key(channel, first_sequence))));
+}
+
+void StoreBatch::put_row(std::string_view key, std::string_view value) {
+  expect_ok(impl_->batch.Put(impl_->rows, slice(key), slice(value)));
+}
+
+void StoreBatch::remove_row(std::string_view key) {
+  expect_ok(impl_->batch.Delete(impl_->rows, slice(key)));
+}
+
+std::uint64_t StoreBatch::bytes() const noexcept { return impl_->batch.GetDataSize(); }
+void StoreBatch::clear() noexcept { impl_->batch.Clear(); }
+
+// ---- Store
+
+Store::Store(Options options) : options_(std::move(options)), opening_(random_id()) {}
+Store::~Store() = default;
+
+Result<std::unique_ptr<Store>> Store::open(Options options) {
+  std::unique_ptr<Store> store(new Store(std::move(options)));
+  if (Status status = store->open_database(); !status.ok()) return status;
+  if (Status status = store->begin_opening(); !status.ok()) return status;
+  return store;
+}
+
+Status Store::open_database() {
+  if (Status status = make_directories(options_.path); !status.ok()) return status;
+  auto database = std::make_unique<Database>();
+  const std::vector<rocksdb::ColumnFamilyDescriptor> families{
+      {rocksdb::kDefaultColumnFamilyName, row_options()},
+      {"frames", frame_options(options_.memtable_bytes)}};
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  rocksdb::DB* db = nullptr;
+  rocksdb::DBOptions made = database_options(this, options_.path);
+  // The rows fill their memtable slowly, and hold the log of all frames back until it is flushed.
+  made.max_total_wal_size = 6 * options_.memtable_bytes;
+  const rocksdb::Status status = rocksdb::DB::Open(made, options_.path, families, &handles, &db);
+  if (status.IsIOError() && status.ToString().find("lock") != std::string::npos) {
+    return Retry("the store " + options_.path +
+                 " is in use by another agent: stop that one, or give this one a directory of its "
+                 "own (" +
+                 status.ToString() + ")");
+  }
+  if (!status.ok()) return failed("open", options_.path, status);
+  database->db.reset(db);
+  database->rows = handles[0];
+  database->frames = handles[1];
+  database_ = std::move(database);
+  return {};
+}
+
+/// Refuses what it does not know, and notes that the store was opened under a new id.
+Status Store::begin_opening() {
+  if (const auto format = row(format_key); format && *format != format_1) {
+    return Invalid("the store " + options_.path + " has format " + *format +
+                   ", which this release does not know; it was written by a newer one");
+  }
+  std::uint64_t openings = 0;
+  for_each_row(opening_prefix, [&](auto, auto) { ++openings; });
+  std::array<char, 32> number{};
+  std::snprintf(number.data(), number.size(), "%012llu", static_cast<unsigned long long>(openings));
+  std::string value(reinterpret_cast<const char*>(&opening_), sizeof opening_);
+  StoreBatch first = batch();
+  first.put_row(format_key, format_1);
+  first.put_row(std::string(opening_prefix) + number.data(), value);
+  if (Status status = write(first); !status.ok()) return status;
+  return sync();
+}
+
+Status Store::reopen() {
+  const std::unique_lock lock(mutex_);
+  database_.reset();
+  return open_database();
+}
+
+StoreBatch Store::batch() {
+  const std::shared_lock lock(mutex_);
+  StoreBatch made;
+  made.impl_ = std::make_unique<StoreBatch::Impl>();
+  made.impl_->rows = database_->rows;
+  made.impl_->frames = database_->frames;
+  return made;
+}
+
+Status Store::write(StoreBatch& batch) {
+  const std::shared_lock lock(mutex_);
+  if (!database_) return Retry("the store " + options_.path + " is closed after a failure");
+  const rocksdb::Status status = database_->db->Write(rocksdb::WriteOptions(), &batch.impl_->batch);
+  return status.ok() ? Status() : failed("write to", options_.path, status);
+}
+
+Status Store::sync() {
+  const std::shared_lock lock(mutex_);
+  if (!database_) return Retry("the store " + options_.path + " is closed after a failure");
+  const rocksdb::Status status = database_->db->SyncWAL();
+  return status.ok() ? Status() : failed("sync", options_.path, status);
+}
+
+Status Store::check_room() {
+  constexpr std::int64_t ask_every_ms = 100;
+  const std::int64_t now = Clock::system().steady().time_since_epoch() / milliseconds(1);
+  if (now - room_asked_ms_.load(std::memory_order_relaxed) >= ask_every_ms) {
+    room_asked_ms_.store(now, std::memory_order_relaxed);
+    auto free = free_disk_bytes(options_.path);
+    room_.store(!free.ok() || *free >= options_.free_bytes_min, std::memory_order_relaxed);
+  }
+  if (room_.load(std::memory_order_relaxed)) return {};
+  return Retry("the disk of the store " + options_.path + " has less than " +
+               std::to_string(options_.free_bytes_min >> 20) +
+               " MiB left (minimumRequiredSpace): nothing more is taken in until there is room");
+}
+
+std::optional<std::string> Store::row(std::string_view key) const {
+  const std::shared_lock lock(mutex_);
+  std::string value;
+  if (!database_) return std::nullopt;
+  const auto status =
+      database_->db->Get(rocksdb::ReadOptions(), database_->rows, slice(key), &value);
+  if (!status.ok()) return std::nullopt;
+  return value;
+}
+
+void Store::for_each_row(std::string_view prefix,
+                         const std::function<void(std::string_view, std::string_view)>& f) const {
+  const std::shared_lock lock(mutex_);
+  if (!database_) return;
+  const std::unique_ptr<rocksdb::Iterator> it(
+      database_->db->NewIterator(rocksdb::ReadOptions(), database_->rows));
+  for (it->Seek(slice(prefix)); it->Valid() && it->key().starts_with(slice(prefix)); it->Next()) {
+    f(view(it->key()), view(it->value()));
+  }
+}
+
+Status Store::read_frames(std::uint32_t channel, std::uint64_t from, std::uint64_t below,
+                          const std::function<bool(std::uint64_t, std::string_view)>& f) const {
+  const std::shared_lock lock(mutex_);
+  if (!database_) return Retry("the store " + options_.path + " is closed after a failure");
+  const FrameKey end = frame_key(channel, below);
+  const rocksdb::Slice bound = slice(end);
+  rocksdb::ReadOptions options;
+  options.iterate_upper_bound = &bound;
+  options.fill_cache = false;
+  const std::unique_ptr<rocksdb::Iterator> it(
+      database_->db->NewIterator(options, database_->frames));
+  for (it->Seek(slice(frame_key(channel, from))); it->Valid(); it->Next()) {
+    if (!f(sequence_of(it->key()), view(it->value()))) return {};
+  }
+  return it->status().ok() ? Status() : failed("read", options_.path, it->status());
+}
+
+std::uint64_t Store::next_readable(std::uint32_t channel, std::uint64_t from,
+                                   std::uint64_t below) const {
+  // A damaged table block hides all its frames, and only what lies behind it can be found.
+  const auto readable = [&](std::uint64_t at) -> std::optional<std::uint64_t> {
+    std::uint64_t found = below;
+    const Status status = read_frames(channel, at, below, [&](std::uint64_t first, auto) {
+      found = first;
+      return false;
+    });
+    if (!status.ok()) return std::nullopt;
+    return found;
+  };
+  std::uint64_t damaged = from;
+  std::uint64_t good = below;
+  for (std::uint64_t step = 1; from + step < below; step *= 2) {
+    if (readable(from + step)) {
+      good = from + step;
+      break;
+    }
+    damaged = from + step;
+  }
+  while (good - damaged > 1) {
+    const std::uint64_t middle = damaged + (good - damaged) / 2;
+    (readable(middle) ? good : damaged) = middle;
+  }
+  return good >= below ? below : readable(good).value_or(below);
+}
+
+Result<std::uint32_t> Store::channel_number(std::string_view name) {
+  std::uint32_t number = 0;
+  for (const auto& [known, its_number] : channels()) {
+    if (known == name) return its_number;
+    number = std::max(number, its_number + 1);
+  }
+  StoreBatch added = batch();
+  added.put_row(std::string(channel_prefix) + std::string(name), std::to_string(number));
+  if (Status status = write(added); !status.ok()) return status;
+  if (Status status = sync(); !status.ok()) return status;
+  return number;
+}
+
+std::vector<std::pair<std::string, std::uint32_t>> Store::channels() const {
+  std::vector<std::pair<std::string, std::uint32_t>> all;
+  for_each_row(channel_prefix, [&](std::string_view key, std::string_view value) {
+    std::uint32_t number = 0;
+    std::from_chars(value.data(), value.data() + value.size(), number);
+    all.emplace_back(key.substr(channel_prefix.size()), number);
+  });
+  return all;
+}
+
+}  // namespace sluice

@@ -1,0 +1,118 @@
+// What an agent keeps on disk: frames of channels, their accounts, notes. RocksDB, and the only
+// room that knows it.
+//
+// Frames lie in a column family of their own, under (channel number, first sequence), so that they
+// are only ever appended and their tables do not overlap; everything small is a row in the other
+// one. Rows: "store/format", "opening/N" -> id, "channel/NAME" -> number, "account/NUMBER",
+// "note/KEY".
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <shared_mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/status.h"
+#include "core/event/frame.h"
+#include "core/event/provenance.h"
+
+namespace sluice {
+
+/// What is written at once. Made by Store::batch(); used up by Store::write(). One thread.
+class StoreBatch {
+ public:
+  StoreBatch() noexcept;
+  StoreBatch(StoreBatch&&) noexcept;
+  StoreBatch& operator=(StoreBatch&&) noexcept;
+  ~StoreBatch();
+
+  /// Copies the frame in. REQUIRES: this channel has no frame under this sequence.
+  void put_frame(std::uint32_t channel, std::uint64_t first_sequence, const Frame& frame);
+  void remove_frame(std::uint32_t channel, std::uint64_t first_sequence);
+  void put_row(std::string_view key, std::string_view value);
+  void remove_row(std::string_view key);
+
+  std::uint64_t bytes() const noexcept;
+  void clear() noexcept;
+
+ private:
+  friend class Store;
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// A directory with a database in it. One agent at a time.
+///
+/// Thread rule: write(), sync() and reopen() belong to the group committer (write and sync may run
+/// at once); everything else may be called by any thread.
+class Store {
+ public:
+  struct Options {
+    std::string path;
+    std::uint64_t memtable_bytes = 32 << 20;
+    /// write() of frames is refused while the disk has less than this left.
+    std::uint64_t free_bytes_min = 64 << 20;
+  };
+
+  /// Makes the directory if need be.
+  ///
+  /// Errors: Retry (in use by another agent, no room, no right to it), Invalid (not a store of
+  /// this release).
+  static Result<std::unique_ptr<Store>> open(Options options);
+  ~Store();
+
+  const std::string& path() const noexcept { return options_.path; }
+  /// Drawn when the store was opened; names what enters from now on.
+  OriginId opening() const noexcept { return opening_; }
+
+  StoreBatch batch();
+  /// Writes all of it or nothing; it survives a kill -9, but a power cut only after sync().
+  /// Errors: Retry; then the store must be reopened.
+  Status write(StoreBatch& batch);
+  /// What was written before the call survives a power cut. Errors: Retry; then nothing is known of
+  /// what was written since the last one, and the store must be reopened.
+  Status sync();
+  /// Closes and opens again, after a failure. Errors: Retry.
+  Status reopen();
+
+  /// Ok while there is room for more frames. Asks the system at most about ten times a second.
+  Status check_room();
+
+  std::optional<std::string> row(std::string_view key) const;
+  /// Calls f(key, value) for every row whose key starts with `prefix`.
+  void for_each_row(std::string_view prefix,
+                    const std::function<void(std::string_view, std::string_view)>& f) const;
+
+  /// Calls f(first sequence, bytes) for the channel's frames in [from, below), in order, until it
+  /// returns false. Never looks at what lies before `from`.
+  /// Errors: Reject (damaged on disk at the next frame), Retry.
+  Status read_frames(std::uint32_t channel, std::uint64_t from, std::uint64_t below,
+                     const std::function<bool(std::uint64_t, std::string_view)>& f) const;
+
+  /// The first sequence in [from, below) of a frame that can be read; `below` when there is none.
+  std::uint64_t next_readable(std::uint32_t channel, std::uint64_t from, std::uint64_t below) const;
+
+  /// The number of a channel, given once and kept.
+  Result<std::uint32_t> channel_number(std::string_view name);
+  /// Names and numbers of all channels that ever were in this store.
+  std::vector<std::pair<std::string, std::uint32_t>> channels() const;
+
+ private:
+  struct Database;
+  explicit Store(Options options);
+  Status open_database();
+  Status begin_opening();
+
+  const Options options_;
+  OriginId opening_;
+  mutable std::shared_mutex mutex_;     ///< Held by readers; reopen() has it alone.
+  std::unique_ptr<Database> database_;  // guarded by mutex_
+  std::atomic<std::int64_t> room_asked_ms_{0};
+  std::atomic<bool> room_{true};
+};
+
+}  // namespace sluice
