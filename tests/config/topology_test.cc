@@ -211,6 +211,29 @@ TEST_CASE("A bad value leaves its component out, but the memory channel's keys f
   CHECK(channel.verdict == Verdict::Runs);
 }
 
+TEST_CASE("What is not true is false, and told") {
+  const Plan plan = plan_text(tutorial("a1.sources.r1.ack-every-event = no\n"));
+  CHECK(plan.verdict == Verdict::Runs);
+  CHECK_FALSE(plan.sources.at(0).settings.boolean("ack-every-event"));
+  CHECK(told(plan.diagnostics, "it counts as false, as in Flume").find("warning x.conf:12:33+2") ==
+        0);
+}
+
+TEST_CASE("A choice that only Flume has is not built yet, another is none") {
+  const auto with = [](const std::string& serializer) {
+    return plan_text(replaced(tutorial("a1.sinks.k1.sink.directory = /tmp\n"
+                                       "a1.sinks.k1.sink.serializer = " +
+                                       serializer + "\n"),
+                              "logger", "file_roll"));
+  };
+  const Plan plan = with("AVRO_EVENT");
+  CHECK(left_out(plan) == "sink k1: its sink.serializer 'AVRO_EVENT' is not built yet");
+  CHECK(plan.left_out.at(0).not_built);
+  CHECK(told(plan.diagnostics, "known from Flume, but not built").find("error x.conf:13:31+10") ==
+        0);
+  CHECK_FALSE(with("avro").left_out.at(0).not_built);
+}
+
 TEST_CASE("A required key that is missing, or has no value, is an error") {
   const Plan plan = plan_text(replaced(tutorial(), "port = 44444", "port ="));
   CHECK(told(plan.diagnostics, "Configuration property ignored").find("warning x.conf:6:15+4") ==
