@@ -272,6 +272,10 @@ TEST_CASE("Optional channels leave the required ones") {
   CHECK(plan.sources.at(0).channels == std::vector<std::string>{"c1"});
   CHECK(plan.sources.at(0).optional_channels == std::vector<std::string>{"c2"});
   CHECK(told(plan.diagnostics, "'c7' is not a channel of source r1") != "");
+  const Plan lost = plan_text(replaced(both, "a1.channels.c2.type = memory", "") +
+                              "a1.sources.r1.selector.optional = c2\n");
+  CHECK(left_out(lost).find("channel c2 of source r1") != std::string::npos);
+  CHECK(told(lost.diagnostics, "is not a channel of") == "");
   const Plan multi = plan_text(both + "a1.sources.r1.selector.type = multiplexing\n");
   CHECK(multi.left_out.at(0).not_built);
   CHECK(told(multi.diagnostics, "multiplexing").find("error x.conf:15:31+12") == 0);
