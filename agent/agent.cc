@@ -209,7 +209,7 @@ void Agent::bound_stop() {
   changed_.notify_all();
 }
 
-void Agent::stop(bool without_bound) {
+std::uint64_t Agent::stop(bool without_bound) {
   if (!without_bound) bound_stop();
   // The watch ends the drain at its deadline, whoever is being waited for.
   std::jthread watch([this](std::stop_token done) {
@@ -232,18 +232,21 @@ void Agent::stop(bool without_bound) {
   for (const auto& sink : sinks_) sink->join();
   watch.request_stop();
   watch.join();
-  report_lost();
+  return report_lost();
 }
 
-void Agent::report_lost() {
+std::uint64_t Agent::report_lost() {
+  std::uint64_t sum = 0;
   for (const auto& channel : channels_) {
     if (const std::uint64_t lost = channel->abandon(); lost > 0) {
       log::error(
           "channel {}: {} events were still in memory and are lost; its sinks did not take "
           "them in time",
           channel->name(), lost);
+      sum += lost;
     }
   }
+  return sum;
 }
 
 Status Agent::fatal() const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -46,9 +47,9 @@ class Agent {
   void wake();
 
   /// Sources stop reading and put what they hold, sinks empty the channels, all within drain_max
-  /// (or without a bound: for finite inputs). What is left in memory then is counted as lost and
-  /// said.
-  void stop(bool without_bound = false);
+  /// (or without a bound: for finite inputs). What is left in memory then is counted as lost, said,
+  /// and returned.
+  std::uint64_t stop(bool without_bound = false);
   /// Gives a stop() without a bound its drain_max, from now on. From any thread.
   void bound_stop();
   /// Ends a stop() at once. From any thread.
@@ -73,7 +74,7 @@ class Agent {
   void add_sources(const Plan& plan);
   Channel* find_channel(std::string_view name) const noexcept;
   UnitEvents unit_events();
-  void report_lost();
+  std::uint64_t report_lost();
 
   const Options options_;
   SlabPool pool_;

@@ -380,8 +380,8 @@ agent and check:
   -Dproperty=value          a property: ${sys:property} in the file, and those below
 
 agent:
-  --once                    end with status 0 when finite sources are drained
-  --strict                  refuse to start when anything would be left out
+  --once                    end with status 0 when finite sources are drained; all must run
+  --strict                  refuse to start when anything would be left out, or is an error
   --dryrun, -d              check and print, but do not run
   --no-reload-conf          read the file only once
   --poll-interval, -i <s>   seconds between looks at the file
@@ -397,7 +397,8 @@ properties:
   The -D words of $JAVA_OPTS and $FLUME_JAVA_OPTS count too; what is typed wins.
 
 Flume's -X..., --classpath, --plugins-path, --conf-provider and the like are taken and have no
-effect. Exit status: 0 all well; check: 1 something is left out; 2 unreadable file or wrong usage.
+effect. Exit status: 0 all well; check: 1 something is left out or an error; 2 unreadable file or
+wrong usage.
 )";
 }
 

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <atomic>
 #include <csignal>
+#include <cstdint>
 #include <optional>
+#include <string>
 
 #include "agent/check.h"
 #include "agent/monitoring.h"
@@ -52,6 +54,35 @@ void log_plan(const Plan& plan) {
   }
 }
 
+/// A channel that nothing empties; "" when every one has a sink.
+std::string unread_channel(const Plan& plan) {
+  for (const ChannelPlan& channel : plan.channels) {
+    const std::string& name = channel.settings.name();
+    if (std::none_of(plan.sinks.begin(), plan.sinks.end(),
+                     [&](const SinkPlan& sink) { return sink.channel == name; })) {
+      return name;
+    }
+  }
+  return {};
+}
+
+/// Why what could run is not started all the same; "" when it is.
+std::string refusal(const CommandLine& line, const Plan& plan, bool errors) {
+  if (line.once && plan.sources.empty()) {
+    return "--once: there is no source that runs, so there is nothing to drain";
+  }
+  if ((line.once || line.strict) && !plan.left_out.empty()) {
+    return fmt::format("{}: {} component(s) would be left out, so nothing is started",
+                       line.strict ? "--strict" : "--once", plan.left_out.size());
+  }
+  if (line.strict && errors) return "--strict: the configuration has errors, so nothing is started";
+  const std::string unread = unread_channel(plan);
+  if (line.once && !unread.empty()) {
+    return "--once: no sink reads channel " + unread + ", so it could never be drained";
+  }
+  return {};
+}
+
 /// Loads and plans; nothing when there is nothing to run.
 std::optional<Plan> load_plan(const CommandLine& line) {
   const Loaded loaded = load_files(line.load_options());
@@ -65,14 +96,9 @@ std::optional<Plan> load_plan(const CommandLine& line) {
                line.agent, to_string(plan.verdict), joined(line.conf_files));
     return std::nullopt;
   }
-  if (line.once && plan.sources.empty()) {
-    log::error("agent {}: --once: there is no source that runs, so there is nothing to drain",
-               line.agent);
-    return std::nullopt;
-  }
-  if (line.strict && !plan.left_out.empty()) {
-    log::error("agent {}: --strict: {} component(s) would be left out, so nothing is started",
-               line.agent, plan.left_out.size());
+  const bool errors = has_errors(loaded.diagnostics) || has_errors(plan.diagnostics);
+  if (const std::string why = refusal(line, plan, errors); !why.empty()) {
+    log::error("agent {}: {}", line.agent, why);
     return std::nullopt;
   }
   return plan;
@@ -150,9 +176,9 @@ class Running {
     const bool drain_all = line_.once && !stop_;
     log::info("agent {} is stopping{}", line_.agent,
               drain_all ? ": its sources are at their end" : "");
-    agent_.stop(drain_all);
+    const std::uint64_t lost = agent_.stop(drain_all);
     log::info("agent {} has stopped", line_.agent);
-    return agent_.fatal().ok() && !(line_.once && some_failed()) ? 0 : exit_failed;
+    return agent_.fatal().ok() && !(line_.once && (lost > 0 || some_failed())) ? 0 : exit_failed;
   }
 
  private:

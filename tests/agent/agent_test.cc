@@ -185,7 +185,7 @@ TEST_CASE("stop gives up at its deadline and counts what is lost") {
   REQUIRE(agent.start().ok());
   CHECK(send_lines(in, 100, 1000, {}) == 1000);
   const auto begin = Clock::system().steady();
-  agent.stop();
+  CHECK(agent.stop() == 1000);
   CHECK(Clock::system().steady() - begin < milliseconds(3000));
   const ChannelCounters& channel = *agent.metrics().channels()[0].counters;
   CHECK(channel.lost.events.get() == 1000);

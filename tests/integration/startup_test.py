@@ -99,6 +99,10 @@ class Refused(unittest.TestCase):
         config = self.file("x.conf", pipeline() + "a1.sinks = k1 k2\n")
         self.start(config, "--strict", saying=["k2", "--strict"])
 
+    def test_strict_refuses_a_file_with_errors(self):
+        config = self.file("x.conf", pipeline() + "a1.sinks.k1.x = \\uZZ\n")
+        self.start(config, "--strict", saying=["--strict: the configuration has errors"])
+
     def test_nothing_left_to_run(self):
         self.start(self.file("x.conf", pipeline("type = carrier_pigeon", "type = hole")),
                    saying=["carrier_pigeon", "hole", "nothing can run"])
