@@ -10,6 +10,7 @@
 #include "agent/check.h"
 #include "agent/monitoring.h"
 #include "agent/systemd_notify.h"
+#include "core/base/cgroup.h"
 #include "core/base/log.h"
 #include "core/base/signals.h"
 #include "core/config/values.h"
@@ -118,8 +119,17 @@ void read_property(const CommandLine& line, std::string_view key, Parse parse, V
   }
 }
 
-Agent::Options agent_options(const CommandLine& line) {
+/// A container's own limit is shared with all that is not events.
+std::uint64_t default_memory_limit() {
+  const std::uint64_t most = Agent::Options().memory_limit_bytes;
+  const auto limit = cgroup_memory_limit_bytes();
+  return limit ? std::min(most, *limit / 4) : most;
+}
+
+/// The command line, then the file, then what the system lets us have.
+Agent::Options agent_options(const CommandLine& line, const Plan& plan) {
   Agent::Options options;
+  options.memory_limit_bytes = plan.memory_limit_bytes.value_or(default_memory_limit());
   read_property(line, "sluice.memory.limit", parse_bytes, options.memory_limit_bytes);
   const auto in_ms = [](std::string_view text) { return parse_duration(text, milliseconds(1)); };
   read_property(line, "sluice.drain.ms", in_ms, options.drain_max);
@@ -152,7 +162,7 @@ class Running {
   Running(const CommandLine& line, const Plan& plan)
       : line_(line),
         notify_(SystemdNotify::take_from_environment()),
-        agent_(plan, agent_options(line)),
+        agent_(plan, agent_options(line, plan)),
         signals_({SIGTERM, SIGINT, SIGHUP}, [this](int signal) { on_signal(signal); }) {}
 
   int run() {

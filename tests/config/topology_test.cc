@@ -344,6 +344,17 @@ TEST_CASE("Keys that belong to nothing are told with what was meant") {
   CHECK(plan.verdict == Verdict::Runs);
 }
 
+TEST_CASE("The agent's memoryLimit is a size, and a bad one is none") {
+  CHECK_FALSE(plan_text(tutorial()).memory_limit_bytes.has_value());
+  const Plan plan = plan_text(tutorial("a1.memoryLimit = 128MiB\n"));
+  CHECK(plan.memory_limit_bytes == 128U << 20);
+  CHECK(plan.diagnostics.empty());
+  const Plan bad = plan_text(tutorial("a1.memoryLimit = much\n"));
+  CHECK_FALSE(bad.memory_limit_bytes.has_value());
+  CHECK(bad.verdict == Verdict::Runs);
+  CHECK(told(bad.diagnostics, "memoryLimit: 'much'").find("warning x.conf:12:18+4 ") == 0);
+}
+
 TEST_CASE("An agent that is not there is an error that names those that are") {
   const Plan plan = plan_text(tutorial("b2.sinks = x\n"), "zz");
   CHECK(told(plan.diagnostics, "No configuration found for this host:zz") ==
