@@ -179,7 +179,6 @@ void Agent::wake() {
 
 bool Agent::wait(Deadline deadline, bool until_finished) {
   std::unique_lock lock(mutex_);
-  const std::uint64_t before = changes_;
   const auto over = [&] {
     const bool finished =
         until_finished && std::all_of(sources_.begin(), sources_.end(), [](const auto& source) {
@@ -187,7 +186,8 @@ bool Agent::wait(Deadline deadline, bool until_finished) {
         });
     return fatal_.has_value() || finished;
   };
-  wait_until(changed_, lock, deadline, {}, [&] { return over() || changes_ != before; });
+  wait_until(changed_, lock, deadline, {}, [&] { return over() || changes_ != seen_; });
+  seen_ = changes_;
   return over();
 }
 

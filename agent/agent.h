@@ -20,7 +20,7 @@ namespace sluice {
 /// Every component type that is built, with the tables that describe them.
 Catalog built_catalog();
 
-/// Runs a Plan. start() and stop() are called by one thread; the rest is thread-safe.
+/// Runs a Plan. start(), wait() and stop() are called by one thread; the rest is thread-safe.
 class Agent {
  public:
   struct Options {
@@ -43,7 +43,7 @@ class Agent {
   /// Waits for whichever comes first: the deadline (false), the end of all sources (when
   /// `until_finished`), or a fatal error.
   bool wait(Deadline deadline, bool until_finished);
-  /// Wakes wait().
+  /// Wakes wait(), or the next one.
   void wake();
 
   /// Sources stop reading and put what they hold, sinks empty the channels, all within drain_max
@@ -87,6 +87,7 @@ class Agent {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::uint64_t changes_ = 0;    // guarded by mutex_
+  std::uint64_t seen_ = 0;       // of changes_, by the last wait(); guarded by mutex_
   bool bounded_ = false;         // guarded by mutex_
   bool hurry_ = false;           // guarded by mutex_
   std::optional<Status> fatal_;  // guarded by mutex_

@@ -178,6 +178,16 @@ TEST_CASE("a taken port is said and tried again while the rest runs") {
   CHECK(eventually([&] { return receiver.bytes() == 1000 * 100; }));
 }
 
+TEST_CASE("a wake that comes before the wait is not slept through") {
+  Agent agent(plan_of(one + relay(1, free_port(), free_port())), {});
+  REQUIRE(agent.start().ok());
+  CHECK_FALSE(agent.wait(Deadline::in(milliseconds(0)), false));  // what start() changed
+  agent.wake();
+  const auto begin = Clock::system().steady();
+  CHECK_FALSE(agent.wait(Deadline::in(milliseconds(5000)), false));
+  CHECK(Clock::system().steady() - begin < milliseconds(2500));
+}
+
 TEST_CASE("stop gives up at its deadline and counts what is lost") {
   const std::uint16_t in = free_port();
   const Plan plan = plan_of(one + relay(1, in, free_port()));
