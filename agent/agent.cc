@@ -15,6 +15,9 @@
 namespace sluice {
 namespace {
 
+/// A limit that is none. Far above any memory, and a few sums of smaller ones stay below it.
+constexpr std::uint64_t unlimited_bytes = std::uint64_t{1} << 60;
+
 template <typename Type>
 const Type& type_of(const Settings& settings, std::span<const Type* const> types) {
   const auto found = std::find_if(types.begin(), types.end(),
@@ -148,8 +151,19 @@ UnitEvents Agent::unit_events() {
 
 std::uint64_t Agent::memory_limit_bytes() const noexcept {
   std::uint64_t sum = 0;
-  for (const MemoryAccount* account : metrics_.accounts()) sum += account->limit_bytes();
+  for (const MemoryAccount* account : metrics_.accounts()) {
+    if (account->limit_bytes() >= unlimited_bytes) return UINT64_MAX;
+    sum += account->limit_bytes();
+  }
   return sum;
+}
+
+std::string Agent::memory_limit_text() const {
+  for (const MemoryAccount* account : metrics_.accounts()) {
+    if (account->limit_bytes() < unlimited_bytes) continue;
+    return "are unlimited (" + account->name() + " has byteCapacity = 0)";
+  }
+  return "sum up to " + std::to_string(memory_limit_bytes() >> 20) + " MiB";
 }
 
 Status Agent::start() {

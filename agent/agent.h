@@ -40,8 +40,8 @@ class Agent {
   /// that could not are tried again. Errors: Fatal.
   Status start();
 
-  /// Waits for whichever comes first: the deadline (false), the end of all sources (when
-  /// `until_finished`), or a fatal error.
+  /// Waits for whichever comes first: the deadline, wake() or another change since the last call
+  /// (all false), the end of all sources (when `until_finished`), or a fatal error.
   bool wait(Deadline deadline, bool until_finished);
   /// Wakes wait(), or the next one.
   void wake();
@@ -59,8 +59,10 @@ class Agent {
   Status fatal() const;
 
   const MetricsRegistry& metrics() const noexcept { return metrics_; }
-  /// Sum of the limits of all memory accounts.
+  /// Sum of the limits of all memory accounts; the largest number when one of them has no limit.
   std::uint64_t memory_limit_bytes() const noexcept;
+  /// "sum up to 80 MiB", or "are unlimited (channel c1 has byteCapacity = 0)".
+  std::string memory_limit_text() const;
 
   struct ComponentState {
     std::string component;  ///< "source r1"

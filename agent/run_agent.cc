@@ -171,8 +171,7 @@ class Running {
       return exit_failed;
     }
     serve();
-    log::info("agent {} is running; memory accounts sum up to {} MiB", line_.agent,
-              agent_.memory_limit_bytes() >> 20);
+    log::info("agent {} is running; memory accounts {}", line_.agent, agent_.memory_limit_text());
     tell([this] { return notify_.ready(); });
     const milliseconds beat = notify_.watchdog_interval().value_or(milliseconds(1000));
     bool over = false;

@@ -188,6 +188,18 @@ TEST_CASE("a wake that comes before the wait is not slept through") {
   CHECK(Clock::system().steady() - begin < milliseconds(2500));
 }
 
+TEST_CASE("a channel without a limit makes the sum unlimited, and is named") {
+  const std::string unlimited = "a1.channels.c1.byteCapacity = 0\n";
+  const Agent agent(
+      plan_of(two + relay(1, free_port(), free_port(), unlimited) +
+              relay(2, free_port(), free_port(), "a1.channels.c2.byteCapacity = 0\n")),
+      {});
+  CHECK(agent.memory_limit_bytes() == UINT64_MAX);
+  CHECK(agent.memory_limit_text() == "are unlimited (channel c1 has byteCapacity = 0)");
+  const Agent limited(plan_of(one + relay(1, free_port(), free_port())), {});
+  CHECK(limited.memory_limit_text().starts_with("sum up to "));
+}
+
 TEST_CASE("stop gives up at its deadline and counts what is lost") {
   const std::uint16_t in = free_port();
   const Plan plan = plan_of(one + relay(1, in, free_port()));
