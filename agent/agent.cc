@@ -15,6 +15,9 @@
 namespace sluice {
 namespace {
 
+/// A limit that is none. Far above any memory, and a few sums of smaller ones stay below it.
+constexpr std::uint64_t unlimited_bytes = std::uint64_t{1} << 60;
+
 template <typename Type>
 const Type& type_of(const Settings& settings, std::span<const Type* const> types) {
   const auto found = std::find_if(types.begin(), types.end(),
@@ -148,8 +151,19 @@ UnitEvents Agent::unit_events() {
 
 std::uint64_t Agent::memory_limit_bytes() const noexcept {
   std::uint64_t sum = 0;
-  for (const MemoryAccount* account : metrics_.accounts()) sum += account->limit_bytes();
+  for (const MemoryAccount* account : metrics_.accounts()) {
+    if (account->limit_bytes() >= unlimited_bytes) return UINT64_MAX;
+    sum += account->limit_bytes();
+  }
   return sum;
+}
+
+std::string Agent::memory_limit_text() const {
+  for (const MemoryAccount* account : metrics_.accounts()) {
+    if (account->limit_bytes() < unlimited_bytes) continue;
+    return "are unlimited (" + account->name() + " has byteCapacity = 0)";
+  }
+  return "sum up to " + std::to_string(memory_limit_bytes() >> 20) + " MiB";
 }
 
 Status Agent::start() {
@@ -179,7 +193,6 @@ void Agent::wake() {
 
 bool Agent::wait(Deadline deadline, bool until_finished) {
   std::unique_lock lock(mutex_);
-  const std::uint64_t before = changes_;
   const auto over = [&] {
     const bool finished =
         until_finished && std::all_of(sources_.begin(), sources_.end(), [](const auto& source) {
@@ -187,7 +200,8 @@ bool Agent::wait(Deadline deadline, bool until_finished) {
         });
     return fatal_.has_value() || finished;
   };
-  wait_until(changed_, lock, deadline, {}, [&] { return over() || changes_ != before; });
+  wait_until(changed_, lock, deadline, {}, [&] { return over() || changes_ != seen_; });
+  seen_ = changes_;
   return over();
 }
 
@@ -209,7 +223,7 @@ void Agent::bound_stop() {
   changed_.notify_all();
 }
 
-void Agent::stop(bool without_bound) {
+std::uint64_t Agent::stop(bool without_bound) {
   if (!without_bound) bound_stop();
   // The watch ends the drain at its deadline, whoever is being waited for.
   std::jthread watch([this](std::stop_token done) {
@@ -232,18 +246,21 @@ void Agent::stop(bool without_bound) {
   for (const auto& sink : sinks_) sink->join();
   watch.request_stop();
   watch.join();
-  report_lost();
+  return report_lost();
 }
 
-void Agent::report_lost() {
+std::uint64_t Agent::report_lost() {
+  std::uint64_t sum = 0;
   for (const auto& channel : channels_) {
     if (const std::uint64_t lost = channel->abandon(); lost > 0) {
       log::error(
           "channel {}: {} events were still in memory and are lost; its sinks did not take "
           "them in time",
           channel->name(), lost);
+      sum += lost;
     }
   }
+  return sum;
 }
 
 Status Agent::fatal() const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -19,7 +20,7 @@ namespace sluice {
 /// Every component type that is built, with the tables that describe them.
 Catalog built_catalog();
 
-/// Runs a Plan. start() and stop() are called by one thread; the rest is thread-safe.
+/// Runs a Plan. start(), wait() and stop() are called by one thread; the rest is thread-safe.
 class Agent {
  public:
   struct Options {
@@ -39,16 +40,16 @@ class Agent {
   /// that could not are tried again. Errors: Fatal.
   Status start();
 
-  /// Waits for whichever comes first: the deadline (false), the end of all sources (when
-  /// `until_finished`), or a fatal error.
+  /// Waits for whichever comes first: the deadline, wake() or another change since the last call
+  /// (all false), the end of all sources (when `until_finished`), or a fatal error.
   bool wait(Deadline deadline, bool until_finished);
-  /// Wakes wait().
+  /// Wakes wait(), or the next one.
   void wake();
 
   /// Sources stop reading and put what they hold, sinks empty the channels, all within drain_max
-  /// (or without a bound: for finite inputs). What is left in memory then is counted as lost and
-  /// said.
-  void stop(bool without_bound = false);
+  /// (or without a bound: for finite inputs). What is left in memory then is counted as lost, said,
+  /// and returned.
+  std::uint64_t stop(bool without_bound = false);
   /// Gives a stop() without a bound its drain_max, from now on. From any thread.
   void bound_stop();
   /// Ends a stop() at once. From any thread.
@@ -58,8 +59,10 @@ class Agent {
   Status fatal() const;
 
   const MetricsRegistry& metrics() const noexcept { return metrics_; }
-  /// Sum of the limits of all memory accounts.
+  /// Sum of the limits of all memory accounts; the largest number when one of them has no limit.
   std::uint64_t memory_limit_bytes() const noexcept;
+  /// "sum up to 80 MiB", or "are unlimited (channel c1 has byteCapacity = 0)".
+  std::string memory_limit_text() const;
 
   struct ComponentState {
     std::string component;  ///< "source r1"
@@ -73,7 +76,7 @@ class Agent {
   void add_sources(const Plan& plan);
   Channel* find_channel(std::string_view name) const noexcept;
   UnitEvents unit_events();
-  void report_lost();
+  std::uint64_t report_lost();
 
   const Options options_;
   SlabPool pool_;
@@ -86,6 +89,7 @@ class Agent {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::uint64_t changes_ = 0;    // guarded by mutex_
+  std::uint64_t seen_ = 0;       // of changes_, by the last wait(); guarded by mutex_
   bool bounded_ = false;         // guarded by mutex_
   bool hurry_ = false;           // guarded by mutex_
   std::optional<Status> fatal_;  // guarded by mutex_

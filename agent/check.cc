@@ -258,9 +258,9 @@ void print_report_json(const Report& report, std::ostream& out) {
 int exit_status(const Report& report) {
   if (!report.loaded.readable || report.plans.empty()) return 2;
   const std::vector<std::string> agents = report.loaded.tree.agents();
-  int status = 0;
+  int status = has_errors(report.loaded.diagnostics) ? 1 : 0;
   for (const Plan& plan : report.plans) {
-    if (plan.verdict != Verdict::Runs) status = 1;
+    if (plan.verdict != Verdict::Runs || has_errors(plan.diagnostics)) status = 1;
     const bool there = !plan.left_out.empty() || plan.verdict == Verdict::Runs ||
                        std::find(agents.begin(), agents.end(), plan.agent) != agents.end();
     if (!there) return 2;

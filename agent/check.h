@@ -28,8 +28,8 @@ void print_report(const Report& report, std::ostream& out, bool colour);
 /// The same as one JSON object: {"readable", "diagnostics", "agents"}.
 void print_report_json(const Report& report, std::ostream& out);
 
-/// 0: every agent runs whole; 1: something is left out or nothing runs; 2: unreadable, or an agent
-/// that is not there.
+/// 0: every agent runs whole; 1: something is left out, nothing runs, or there is an error; 2:
+/// unreadable, or an agent that is not there.
 int exit_status(const Report& report);
 
 /// The verb `check`: the report on `out`, the command line's warnings on `err`; returns the exit

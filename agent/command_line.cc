@@ -25,7 +25,6 @@ enum class Meaning : unsigned char {
   Json,
   DryRun,
   NoReload,
-  IgnoreFlumeLog,
   Help,
   Version,
   ZooKeeper,
@@ -40,7 +39,7 @@ struct Flag {
   std::string_view why = {};  ///< NoMeaning: what to tell.
 };
 
-constexpr std::array<Flag, 21> kFlags = {{
+constexpr std::array<Flag, 22> kFlags = {{
     {"name", "n", Meaning::Name, true},
     {"conf-file", "f", Meaning::ConfFile, true},
     {"conf-uri", "u", Meaning::ConfUri, true},
@@ -51,7 +50,6 @@ constexpr std::array<Flag, 21> kFlags = {{
     {"json", "", Meaning::Json, false},
     {"dryrun", "d", Meaning::DryRun, false},
     {"no-reload-conf", "", Meaning::NoReload, false},
-    {"ignore-flume-log", "", Meaning::IgnoreFlumeLog, false},
     {"help", "h", Meaning::Help, false},
     {"version", "v", Meaning::Version, false},
     {"zkConnString", "z", Meaning::ZooKeeper, true},
@@ -62,11 +60,9 @@ constexpr std::array<Flag, 21> kFlags = {{
     {"conf-provider", "prov", Meaning::NoMeaning, true, "Java classes cannot be loaded"},
     {"conf-user", "user", Meaning::NoMeaning, true, "configuration over HTTP is not built yet"},
     {"conf-password", "pwd", Meaning::NoMeaning, true, "configuration over HTTP is not built yet"},
+    {"backup-directory", "b", Meaning::NoMeaning, true, "reloading is not built yet"},
+    {"ignore-flume-log", "", Meaning::NoMeaning, false, "the file channel is not built yet"},
 }};
-
-/// Flags of Flume that take an argument but are only remembered to be told about.
-constexpr Flag kBackupDirectory = {"backup-directory", "b", Meaning::NoMeaning, true,
-                                   "the running configuration is kept when a reload fails"};
 
 const Flag* find_flag(std::string_view name, bool two_dashes) {
   const auto same = [&](const Flag& flag) {
@@ -74,15 +70,47 @@ const Flag* find_flag(std::string_view name, bool two_dashes) {
     return name == flag.long_name || (!two_dashes && !name.empty() && name == flag.short_name);
   };
   const auto found = std::find_if(kFlags.begin(), kFlags.end(), same);
-  if (found != kFlags.end()) return &*found;
-  return same(kBackupDirectory) ? &kBackupDirectory : nullptr;
+  return found == kFlags.end() ? nullptr : &*found;
+}
+
+std::optional<log::Level> level_of(std::string_view word) {
+  static constexpr std::array<std::pair<std::string_view, log::Level>, 8> kLevels = {
+      {{"ALL", log::Level::Trace},
+       {"TRACE", log::Level::Trace},
+       {"DEBUG", log::Level::Debug},
+       {"INFO", log::Level::Info},
+       {"WARN", log::Level::Warn},
+       {"ERROR", log::Level::Error},
+       {"FATAL", log::Level::Error},
+       {"OFF", log::Level::Off}}};
+  for (const auto& [name, level] : kLevels) {
+    if (equal_ignoring_case(name, word)) return level;
+  }
+  return std::nullopt;
+}
+
+bool is_console(std::string_view word) { return equal_ignoring_case(word, "console"); }
+
+bool is_log_file(std::string_view word) {
+  return equal_ignoring_case(word, "LOGFILE") || equal_ignoring_case(word, "DAILY");
+}
+
+/// -Dflume.root.logger=LEVEL,target
+std::vector<std::string> root_logger_words(const CommandLine& line) {
+  std::string words = line.property("flume.root.logger");
+  std::replace(words.begin(), words.end(), ',', ' ');
+  return parse_list(words);
 }
 
 class Parser {
  public:
   explicit Parser(const std::vector<std::string>& arguments) : arguments_(arguments) {}
 
-  Result<CommandLine> run() {
+  Result<CommandLine> run(std::string_view java_options) {
+    // Of two values of a property the later wins, so what is typed comes behind.
+    for (const std::string& word : parse_list(java_options)) {
+      if (word.starts_with("-D")) static_cast<void>(define(word.substr(2)));
+    }
     if (Status status = read_verb(); !status.ok()) return status;
     while (next_ < arguments_.size()) {
       if (Status status = read_argument(arguments_[next_++]); !status.ok()) return status;
@@ -190,7 +218,6 @@ class Parser {
       case Meaning::Json: line_.json = true; break;
       case Meaning::DryRun: line_.dry_run = true; break;
       case Meaning::NoReload: line_.no_reload = true; break;
-      case Meaning::IgnoreFlumeLog: line_.ignore_flume_log = true; break;
       case Meaning::Help: line_.verb = Verb::Help; break;
       case Meaning::Version: line_.verb = Verb::Version; break;
       case Meaning::ZooKeeper:
@@ -235,7 +262,39 @@ class Parser {
     if (line_.conf_files.empty()) {
       return Invalid("No configuiration was provided (--conf-file <file>)");
     }
+    check_environment_script();
+    check_root_logger();
     return check_files();
+  }
+
+  /// Flume's script runs this file; a person who moves an agent may not know that we do not.
+  void check_environment_script() {
+    if (line_.conf_dir.empty()) return;
+    const std::filesystem::path script = std::filesystem::path(line_.conf_dir) / "flume-env.sh";
+    std::error_code error;
+    if (!std::filesystem::exists(script, error)) return;
+    line_.warnings.push_back(printable(script.string()) +
+                             " is not read: put the -D words of its JAVA_OPTS on the command line, "
+                             "and its other exports "
+                             "into the environment");
+  }
+
+  void check_root_logger() {
+    bool console = false;
+    bool file = false;
+    for (const std::string& word : root_logger_words(line_)) {
+      console = console || is_console(word);
+      file = file || is_log_file(word);
+      if (level_of(word) || is_console(word) || is_log_file(word)) continue;
+      line_.warnings.push_back(
+          in_quotes(word) +
+          " in -Dflume.root.logger is passed over: it is no level (TRACE, DEBUG, "
+          "INFO, WARN, ERROR, OFF) and no target (console, LOGFILE)");
+    }
+    if (console && file) {
+      line_.warnings.emplace_back(
+          "-Dflume.root.logger names console and LOGFILE: the log goes to the console only");
+    }
   }
 
   /// A relative file is not looked for below --conf, as in Flume; but that is often what was meant.
@@ -259,22 +318,6 @@ class Parser {
   CommandLine line_;
 };
 
-std::optional<log::Level> level_of(std::string_view word) {
-  static constexpr std::array<std::pair<std::string_view, log::Level>, 8> kLevels = {
-      {{"ALL", log::Level::Trace},
-       {"TRACE", log::Level::Trace},
-       {"DEBUG", log::Level::Debug},
-       {"INFO", log::Level::Info},
-       {"WARN", log::Level::Warn},
-       {"ERROR", log::Level::Error},
-       {"FATAL", log::Level::Error},
-       {"OFF", log::Level::Off}}};
-  for (const auto& [name, level] : kLevels) {
-    if (equal_ignoring_case(name, word)) return level;
-  }
-  return std::nullopt;
-}
-
 }  // namespace
 
 std::string CommandLine::property(std::string_view key) const {
@@ -284,16 +327,14 @@ std::string CommandLine::property(std::string_view key) const {
 
 log::Options CommandLine::log_options() const {
   log::Options options;
-  std::string words = property("flume.root.logger");
-  std::replace(words.begin(), words.end(), ',', ' ');
   const bool file_named =
       properties.count("flume.log.dir") > 0 || properties.count("flume.log.file") > 0;
   bool console = false;
   bool file = false;
-  for (const std::string& word : parse_list(words)) {
+  for (const std::string& word : root_logger_words(*this)) {
     if (const auto level = level_of(word)) options.level = *level;
-    console = console || equal_ignoring_case(word, "console");
-    file = file || equal_ignoring_case(word, "LOGFILE") || equal_ignoring_case(word, "DAILY");
+    console = console || is_console(word);
+    file = file || is_log_file(word);
   }
   options.console = console || !(file || file_named);
   const std::string dir = property("flume.log.dir");
@@ -339,13 +380,12 @@ agent and check:
   -Dproperty=value          a property: ${sys:property} in the file, and those below
 
 agent:
-  --once                    end with status 0 when finite sources are drained
-  --strict                  refuse to start when anything would be left out
+  --once                    end with status 0 when finite sources are drained; all must run
+  --strict                  refuse to start when anything would be left out, or is an error
   --dryrun, -d              check and print, but do not run
   --no-reload-conf          read the file only once
   --poll-interval, -i <s>   seconds between looks at the file
   --conf-uri, -u <uri>      file: only
-  --ignore-flume-log        start beside a Flume file channel's undrained files
 
 check:
   --json                    the report as JSON
@@ -353,15 +393,20 @@ check:
 properties:
   -Dflume.root.logger=LEVEL,console|LOGFILE    -Dflume.log.dir=<dir>    -Dflume.log.file=<name>
   -Dflume.monitoring.type=http                 -Dflume.monitoring.port=<port>
+  -Dsluice.memory.limit=64Mi   budget of the memory channels without a byteCapacity, together
+  -Dsluice.drain.ms=5s         how long a stop lets sinks empty their channels
   -DpropertiesImplementation=org.apache.flume.node.EnvVarResolverProperties   ${VAR} is $VAR
+  The -D words of $JAVA_OPTS and $FLUME_JAVA_OPTS count too; what is typed wins.
 
 Flume's -X..., --classpath, --plugins-path, --conf-provider and the like are taken and have no
-effect. Exit status: 0 all well; check: 1 something is left out; 2 unreadable file or wrong usage.
+effect. Exit status: 0 all well; check: 1 something is left out or an error; 2 unreadable file or
+wrong usage.
 )";
 }
 
-Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments) {
-  return Parser(arguments).run();
+Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments,
+                                       std::string_view java_options) {
+  return Parser(arguments).run(java_options);
 }
 
 }  // namespace sluice

@@ -36,14 +36,14 @@ struct CommandLine {
   bool json = false;
   bool dry_run = false;
   bool no_reload = false;
-  bool ignore_flume_log = false;
-  /// What was typed and has no meaning here, a sentence each.
+  /// What was given and has no meaning here, a sentence each.
   std::vector<std::string> warnings;
 
   /// "" when -Dkey was not given.
   std::string property(std::string_view key) const;
   /// Where the log goes: -Dflume.root.logger=LEVEL,console|LOGFILE, -Dflume.log.dir, .file.
-  /// Without them: INFO on the console. Words that are no level or appender are passed over.
+  /// Without them: INFO on the console. Of console and LOGFILE together the console is taken, and
+  /// words that are no level or target are passed over; `warnings` has said so.
   log::Options log_options() const;
   /// Nothing when no -Dflume.monitoring.type was given.
   std::optional<MonitoringChoice> monitoring() const;
@@ -54,8 +54,11 @@ struct CommandLine {
 /// Reads the arguments behind the program's name.
 ///
 /// Takes every flag that Flume takes, long, short and -single; what has no meaning here is a
-/// warning. Errors: Invalid, with what to print on stderr before exiting with status 2.
-Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments);
+/// warning. Of `java_options`, words that Flume's script would hand to Java, the -D ones count as
+/// if they were typed first. Errors: Invalid, with what to print on stderr before exiting with
+/// status 2.
+Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments,
+                                       std::string_view java_options = {});
 
 /// What `help` prints.
 std::string usage_text();

@@ -3,17 +3,33 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <iostream>
+#include <string>
+#include <vector>
 
 #include "agent/check.h"
 #include "agent/command_line.h"
 #include "agent/run_agent.h"
 #include "agent/version.h"
 
+namespace {
+
+/// What Flume's script hands to Java, in its order.
+std::string java_options() {
+  std::string words;
+  for (const char* name : {"JAVA_OPTS", "FLUME_JAVA_OPTS"}) {
+    if (const char* value = std::getenv(name)) words += std::string(value) + " ";
+  }
+  return words;
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
   using namespace sluice;
   const std::vector<std::string> arguments(argv + 1, argv + argc);
-  auto line = parse_command_line(arguments);
+  auto line = parse_command_line(arguments, java_options());
   if (!line.ok()) {
     std::cerr << line.status().message() << "\n";
     return 2;

@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <atomic>
 #include <csignal>
+#include <cstdint>
 #include <optional>
+#include <string>
 
 #include "agent/check.h"
 #include "agent/monitoring.h"
 #include "agent/systemd_notify.h"
+#include "core/base/cgroup.h"
 #include "core/base/log.h"
 #include "core/base/signals.h"
 #include "core/config/values.h"
@@ -52,6 +55,35 @@ void log_plan(const Plan& plan) {
   }
 }
 
+/// A channel that nothing empties; "" when every one has a sink.
+std::string unread_channel(const Plan& plan) {
+  for (const ChannelPlan& channel : plan.channels) {
+    const std::string& name = channel.settings.name();
+    if (std::none_of(plan.sinks.begin(), plan.sinks.end(),
+                     [&](const SinkPlan& sink) { return sink.channel == name; })) {
+      return name;
+    }
+  }
+  return {};
+}
+
+/// Why what could run is not started all the same; "" when it is.
+std::string refusal(const CommandLine& line, const Plan& plan, bool errors) {
+  if (line.once && plan.sources.empty()) {
+    return "--once: there is no source that runs, so there is nothing to drain";
+  }
+  if ((line.once || line.strict) && !plan.left_out.empty()) {
+    return fmt::format("{}: {} component(s) would be left out, so nothing is started",
+                       line.strict ? "--strict" : "--once", plan.left_out.size());
+  }
+  if (line.strict && errors) return "--strict: the configuration has errors, so nothing is started";
+  const std::string unread = unread_channel(plan);
+  if (line.once && !unread.empty()) {
+    return "--once: no sink reads channel " + unread + ", so it could never be drained";
+  }
+  return {};
+}
+
 /// Loads and plans; nothing when there is nothing to run.
 std::optional<Plan> load_plan(const CommandLine& line) {
   const Loaded loaded = load_files(line.load_options());
@@ -65,14 +97,9 @@ std::optional<Plan> load_plan(const CommandLine& line) {
                line.agent, to_string(plan.verdict), joined(line.conf_files));
     return std::nullopt;
   }
-  if (line.once && plan.sources.empty()) {
-    log::error("agent {}: --once: there is no source that runs, so there is nothing to drain",
-               line.agent);
-    return std::nullopt;
-  }
-  if (line.strict && !plan.left_out.empty()) {
-    log::error("agent {}: --strict: {} component(s) would be left out, so nothing is started",
-               line.agent, plan.left_out.size());
+  const bool errors = has_errors(loaded.diagnostics) || has_errors(plan.diagnostics);
+  if (const std::string why = refusal(line, plan, errors); !why.empty()) {
+    log::error("agent {}: {}", line.agent, why);
     return std::nullopt;
   }
   return plan;
@@ -92,8 +119,17 @@ void read_property(const CommandLine& line, std::string_view key, Parse parse, V
   }
 }
 
-Agent::Options agent_options(const CommandLine& line) {
+/// A container's own limit is shared with all that is not events.
+std::uint64_t default_memory_limit() {
+  const std::uint64_t most = Agent::Options().memory_limit_bytes;
+  const auto limit = cgroup_memory_limit_bytes();
+  return limit ? std::min(most, *limit / 4) : most;
+}
+
+/// The command line, then the file, then what the system lets us have.
+Agent::Options agent_options(const CommandLine& line, const Plan& plan) {
   Agent::Options options;
+  options.memory_limit_bytes = plan.memory_limit_bytes.value_or(default_memory_limit());
   read_property(line, "sluice.memory.limit", parse_bytes, options.memory_limit_bytes);
   const auto in_ms = [](std::string_view text) { return parse_duration(text, milliseconds(1)); };
   read_property(line, "sluice.drain.ms", in_ms, options.drain_max);
@@ -126,7 +162,7 @@ class Running {
   Running(const CommandLine& line, const Plan& plan)
       : line_(line),
         notify_(SystemdNotify::take_from_environment()),
-        agent_(plan, agent_options(line)),
+        agent_(plan, agent_options(line, plan)),
         signals_({SIGTERM, SIGINT, SIGHUP}, [this](int signal) { on_signal(signal); }) {}
 
   int run() {
@@ -135,8 +171,7 @@ class Running {
       return exit_failed;
     }
     serve();
-    log::info("agent {} is running; memory accounts sum up to {} MiB", line_.agent,
-              agent_.memory_limit_bytes() >> 20);
+    log::info("agent {} is running; memory accounts {}", line_.agent, agent_.memory_limit_text());
     tell([this] { return notify_.ready(); });
     const milliseconds beat = notify_.watchdog_interval().value_or(milliseconds(1000));
     bool over = false;
@@ -150,9 +185,9 @@ class Running {
     const bool drain_all = line_.once && !stop_;
     log::info("agent {} is stopping{}", line_.agent,
               drain_all ? ": its sources are at their end" : "");
-    agent_.stop(drain_all);
+    const std::uint64_t lost = agent_.stop(drain_all);
     log::info("agent {} has stopped", line_.agent);
-    return agent_.fatal().ok() && !(line_.once && some_failed()) ? 0 : exit_failed;
+    return agent_.fatal().ok() && !(line_.once && (lost > 0 || some_failed())) ? 0 : exit_failed;
   }
 
  private:

@@ -45,6 +45,7 @@ std::string_view to_string(UnitState state) noexcept {
 SourceUnit::SourceUnit(Parts parts, SlabPool& pool, const Clock& clock, UnitEvents events)
     : settings_(std::move(parts.settings)),
       events_(std::move(events)),
+      clock_(clock),
       window_(settings_.component(), window_limit(*parts.type, settings_)),
       processor_(std::move(parts.processor), counters_),
       source_(parts.type->make(settings_, {processor_, counters_, pool, window_, clock})) {}
@@ -81,6 +82,11 @@ void SourceUnit::supervise(std::stop_token stop) {
                  settings_.component(), status.message());
       return enter(UnitState::Failed);
     }
+    // What ran well for a while fails anew, however often it failed last month.
+    if (ran_for_ > restart_most) {
+      failures = 0;
+      backoff.reset();
+    }
     // Said at once, then rarely: a port may stay taken for days.
     ++failures;
     if (worth_saying(failures)) {
@@ -94,13 +100,16 @@ void SourceUnit::supervise(std::stop_token stop) {
 }
 
 Status SourceUnit::run_once(const std::stop_token& stop) {
+  ran_for_ = {};
   if (Status status = source_->open(); !status.ok()) {
     source_->close();
     return status;
   }
   counters_.start_ms.set(static_cast<std::uint64_t>(Clock::system().wall_ms()));
   enter(UnitState::Running);
+  const SteadyTime began = clock_.steady();
   Status status = source_->run(stop);
+  ran_for_ = clock_.steady() - began;
   processor_.finish(stop);
   source_->close();
   counters_.stop_ms.set(static_cast<std::uint64_t>(Clock::system().wall_ms()));

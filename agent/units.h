@@ -32,7 +32,8 @@ struct UnitEvents {
   std::function<void(const Status&)> fatal;  ///< A promise of our own is broken.
 };
 
-/// A source on its own thread, restarted with bounded backoff when it breaks.
+/// A source on its own thread, restarted with bounded backoff when it breaks. The backoff begins
+/// anew after a run that lasted longer than its bound. The clock outlives it.
 class SourceUnit {
  public:
   struct Parts {
@@ -59,6 +60,8 @@ class SourceUnit {
 
   const Settings settings_;
   const UnitEvents events_;
+  const Clock& clock_;
+  SteadyTime::duration ran_for_{};  // of its thread
   SourceCounters counters_;
   MemoryAccount window_;
   ChannelProcessor processor_;

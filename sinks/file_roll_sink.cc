@@ -47,7 +47,10 @@ constexpr Key keys[] = {
      .meaning = "How an event becomes text: text (its body) or header_and_text.",
      .choices = "text header_and_text "
                 "org.apache.flume.serialization.BodyTextEventSerializer$Builder "
-                "org.apache.flume.serialization.HeaderAndBodyTextEventSerializer$Builder"},
+                "org.apache.flume.serialization.HeaderAndBodyTextEventSerializer$Builder",
+     .choices_not_built = "avro_event "
+                          "org.apache.flume.serialization.FlumeEventAvroEventSerializer$Builder "
+                          "org.apache.flume.sink.hdfs.AvroEventSerializer$Builder"},
     {.name = "sink.serializer.appendNewline",
      .type = KeyType::Boolean,
      .default_value = "true",

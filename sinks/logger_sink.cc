@@ -16,7 +16,8 @@ constexpr Key keys[] = {
      .default_value = "16",
      .meaning = "Bytes of the body that are shown.",
      .min = 1,
-     .max = 1 << 20},
+     .max = 1 << 20,
+     .bad_means_default = true},
 };
 
 constexpr ComponentInfo info{.alias = "logger",

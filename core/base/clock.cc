@@ -22,7 +22,10 @@ const Clock& Clock::system() noexcept {
 }
 
 Deadline Deadline::in(milliseconds from_now) noexcept {
-  return Deadline(Clock::system().steady() + from_now);
+  const SteadyTime now = Clock::system().steady();
+  // Nanoseconds hold 292 years, milliseconds far more.
+  if (from_now >= std::chrono::floor<milliseconds>(SteadyTime::max() - now)) return never();
+  return Deadline(now + from_now);
 }
 
 bool Deadline::passed() const noexcept { return !is_never() && Clock::system().steady() >= time_; }

@@ -44,7 +44,7 @@ class Deadline {
  public:
   static Deadline never() noexcept { return Deadline(SteadyTime::max()); }
   static Deadline at(SteadyTime time) noexcept { return Deadline(time); }
-  /// Measured from now on the machine's steady clock.
+  /// Measured from now on the machine's steady clock; what is beyond its end is never().
   static Deadline in(milliseconds from_now) noexcept;
 
   bool is_never() const noexcept { return time_ == SteadyTime::max(); }

@@ -67,16 +67,28 @@ bool is_control(char c) noexcept {
   return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7F;
 }
 
+/// U+0080 to U+009F steer terminals as well; in UTF-8 they are C2 80 to C2 9F.
+bool is_c1_control(char first, char second) noexcept {
+  return first == '\xC2' && (second & '\xE0') == '\x80';
+}
+
+bool has_controls(std::string_view text) noexcept {
+  return std::any_of(text.begin(), text.end(), is_control) ||
+         std::adjacent_find(text.begin(), text.end(), is_c1_control) != text.end();
+}
+
 std::string escape_controls(std::string_view text) {
   std::string out;
   out.reserve(text.size() + 8);
-  for (const char c : text) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool c1 = i + 1 < text.size() && is_c1_control(text[i], text[i + 1]);
+    const char c = text[c1 ? ++i : i];
     if (c == '\n') {
       out += "\\n";
     } else if (c == '\r') {
       out += "\\r";
-    } else if (is_control(c)) {
-      out += fmt::format("\\x{:02X}", static_cast<unsigned>(c));
+    } else if (c1 || is_control(c)) {
+      out += fmt::format("\\x{:02X}", static_cast<unsigned char>(c));
     } else {
       out += c;
     }
@@ -126,10 +138,10 @@ void write(Level level, std::string_view text) noexcept {
       const std::lock_guard lock(s.mutex);
       logger = s.logger;
     }
-    if (std::none_of(text.begin(), text.end(), is_control)) {
-      logger->log(to_spdlog(level), spdlog::string_view_t(text.data(), text.size()));
-    } else {
+    if (has_controls(text)) {
       logger->log(to_spdlog(level), escape_controls(text));
+    } else {
+      logger->log(to_spdlog(level), spdlog::string_view_t(text.data(), text.size()));
     }
   } catch (...) {
     // Nothing sensible can be done about a log that cannot be written.

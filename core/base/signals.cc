@@ -27,18 +27,22 @@ SignalWatch::SignalWatch(std::vector<int> signals, std::function<void(int)> hand
   // A peer that hangs up and a file that may not grow are errors of the write, not of the process.
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
-  thread_ = std::thread([set, handler = std::move(handler)] {
+  thread_ = std::thread([this, set, handler = std::move(handler)] {
     name_this_thread("signals");
     for (;;) {
       int signal = 0;
       if (sigwait(&set, &signal) != 0) continue;
-      if (signal == end_of_watch) return;
-      handler(signal);
+      if (signal != end_of_watch) {
+        handler(signal);
+      } else if (ending_) {
+        return;
+      }  // Otherwise somebody else sent it, and the watch goes on.
     }
   });
 }
 
 SignalWatch::~SignalWatch() {
+  ending_ = true;
   pthread_kill(thread_.native_handle(), end_of_watch);
   thread_.join();
 }

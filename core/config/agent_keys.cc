@@ -26,10 +26,15 @@ class Collector {
                                                  &keys.groups, &keys.filters};
     std::array<Components, 5> components;
     const std::string prefix = std::string(agent_) + ".";
+    const std::string memory_limit = prefix + "memoryLimit";
     for (std::size_t i = 0; i < tree_.entries().size(); ++i) {
       const Entry& entry = tree_.entries()[i];
       if (!entry.key.starts_with(prefix)) continue;
       keys.found = true;
+      if (entry.key == memory_limit) {
+        keys.memory_limit = &entry;
+        continue;
+      }
       sort_in(entry, prefix.size(), static_cast<std::uint32_t>(i), kinds, components);
     }
     for (std::size_t k = 0; k < kinds.size(); ++k) list_components(*kinds[k], components[k]);
@@ -74,7 +79,9 @@ class Collector {
     if (tree_.is_referenced(entry)) return;
     const std::vector<std::string_view> lists(std::begin(kListNames), std::end(kListNames));
     const std::string_view nearest = reader_.nearest(head, lists);
-    std::string hint = "an agent has sources, channels, sinks, sinkgroups and configfilters";
+    std::string hint =
+        "an agent has sources, channels, sinks, sinkgroups and configfilters, and the key "
+        "memoryLimit";
     if (!nearest.empty()) {
       hint = "did you mean '" + std::string(agent_) + "." + std::string(nearest) +
              printable(entry.key.substr(at + head.size())) + "'?";

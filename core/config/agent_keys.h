@@ -26,12 +26,13 @@ struct AgentKeys {
   ComponentKind sinks{"sinks", "sink", nullptr, {}};
   ComponentKind groups{"sinkgroups", "sink group", nullptr, {}};
   ComponentKind filters{"configfilters", "config filter", nullptr, {}};
-  bool found = false;  ///< The tree has at least one key of this agent.
+  const Entry* memory_limit = nullptr;  ///< The agent's own key.
+  bool found = false;                   ///< The tree has at least one key of this agent.
 };
 
 /// Sorts the keys of `agent`. Says, through `reader`, what is written where nothing reads it: keys
-/// outside the five lists, components that are configured but not listed or listed but not
-/// configured, comments in lists. A component that is listed twice counts once.
+/// outside the five lists and memoryLimit, components that are configured but not listed or listed
+/// but not configured, comments in lists. A component that is listed twice counts once.
 AgentKeys collect_agent_keys(const Tree& tree, std::string_view agent, ComponentReader& reader);
 
 /// The words of a list, without those of a `# comment` behind it, which costs one warning. Words

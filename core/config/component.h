@@ -15,7 +15,7 @@ namespace sluice {
 enum class KeyType : unsigned char {
   Text,     ///< Any text.
   Integer,  ///< Decimal digits; also k, M, G (powers of ten) which Flume would refuse.
-  Boolean,  ///< true or false in any case; anything else is a problem (Flume: silently false).
+  Boolean,  ///< true or false in any case; anything else is false with a warning (Flume: silently).
   Millis,   ///< A duration; a bare number means milliseconds. Units: ms s m h d.
   Seconds,  ///< A duration; a bare number means seconds. Units: ms s m h d.
   Bytes,    ///< A size; a bare number means bytes. Units: k M G (1000), Ki Mi Gi (1024), also
@@ -36,7 +36,8 @@ struct Key {
   bool required = false;
   std::int64_t min = std::numeric_limits<std::int64_t>::min();  ///< In the type's own unit.
   std::int64_t max = std::numeric_limits<std::int64_t>::max();
-  std::string_view choices = {};    ///< Choice: the words, separated by blanks.
+  std::string_view choices = {};            ///< Choice: the words, separated by blanks.
+  std::string_view choices_not_built = {};  ///< Choice: words that only Flume knows so far.
   std::string_view old_names = {};  ///< Deprecated spellings that still work, separated by blanks.
   /// A value that does not fit is a warning and the default is used, as Flume's memory channel
   /// does; otherwise the component is left out.

@@ -188,17 +188,36 @@ void ComponentReader::read_key(const RawComponent& raw, const RawKey& key,
   if (known->type == KeyType::Ignored) {
     note(key_at, "'" + printable(key.name) + "' has no meaning here", std::string(known->meaning));
   }
+  Settings::Value value{entry.value, entry.value_at, key.order};
   if (const Status status = check_value(*known, entry.value); !status.ok()) {
-    const std::string problem = name + " of " + raw.label + ": " + status.message();
-    if (known->bad_means_default) {
-      warning(entry.value_at, problem + "; the default is used, as Flume does", explain(*known));
-      return;
+    if (known->type != KeyType::Boolean) {
+      return bad_value(raw.label, name, *known, entry, status, reasons);
     }
-    error(entry.value_at, problem, explain(*known));
-    reasons.push_back({"its " + name + ": " + status.message(), entry.value_at});
-    return;
+    warning(
+        entry.value_at,
+        name + " of " + raw.label + ": " + status.message() + "; it counts as false, as in Flume",
+        explain(*known));
+    value.text = "false";
   }
-  values[name] = {entry.value, entry.value_at, key.order};
+  values[name] = std::move(value);
+}
+
+/// Says what is wrong and what becomes of the component.
+void ComponentReader::bad_value(const std::string& label, const std::string& name, const Key& known,
+                                const Entry& entry, const Status& why,
+                                std::vector<Reason>& reasons) {
+  const std::string problem = name + " of " + label + ": " + why.message();
+  if (known.bad_means_default) {
+    warning(entry.value_at, problem + "; the default is used, as Flume does", explain(known));
+  } else if (parse_choice(entry.value, known.choices_not_built).ok()) {
+    const std::string choice = name + " " + in_quotes(entry.value);
+    error(entry.value_at, choice + " of " + label + " is known from Flume, but not built yet",
+          explain(known));
+    reasons.push_back({"its " + choice + " is not built yet", entry.value_at, true});
+  } else {
+    error(entry.value_at, problem, explain(known));
+    reasons.push_back({"its " + name + ": " + why.message(), entry.value_at});
+  }
 }
 
 void ComponentReader::unknown_key(const RawComponent& raw, const RawKey& key,

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/status.h"
 #include "core/config/component.h"
 #include "core/config/diagnostics.h"
 #include "core/config/document.h"
@@ -76,6 +77,8 @@ class ComponentReader {
   void read_key(const RawComponent& raw, const RawKey& key, const ComponentInfo& info,
                 std::span<const std::string_view> common, Values& values,
                 std::vector<Reason>& reasons);
+  void bad_value(const std::string& label, const std::string& name, const Key& known,
+                 const Entry& entry, const Status& why, std::vector<Reason>& reasons);
   void unknown_key(const RawComponent& raw, const RawKey& key, const ComponentInfo& info,
                    std::span<const std::string_view> common);
 

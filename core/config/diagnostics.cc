@@ -54,6 +54,11 @@ std::string_view to_string(Severity severity) noexcept {
   return "error";
 }
 
+bool has_errors(const std::vector<Diagnostic>& diagnostics) noexcept {
+  return std::any_of(diagnostics.begin(), diagnostics.end(),
+                     [](const Diagnostic& each) { return each.severity == Severity::Error; });
+}
+
 std::string_view nearest_name(std::string_view word, const std::vector<std::string_view>& names) {
   if (word.empty() || word.size() > kWordMax) return {};
   const std::string wanted = lowered(word);

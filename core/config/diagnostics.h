@@ -26,6 +26,9 @@ struct Diagnostic {
   std::string hint;  ///< What to do: nearest name, meaning, default. May be empty or several lines.
 };
 
+/// True when one of them is an error.
+bool has_errors(const std::vector<Diagnostic>& diagnostics) noexcept;
+
 /// The name among `names` that `word` most likely was meant to be, or an empty view.
 ///
 /// Compared without case by edit distance (neighbours swapped count one); at most a third of the

@@ -14,6 +14,15 @@ namespace {
 constexpr std::array<std::string_view, 1> kInterceptorKeys = {"type"};
 constexpr std::string_view kSelectorPrefix = "org.apache.flume.channel.";
 
+/// The list `channels`, with those that were left out.
+std::set<std::string> listed_channels(const RawComponent& raw) {
+  std::set<std::string> names;
+  const RawKey* key = raw.find("channels");
+  if (key == nullptr) return names;
+  for (Word& word : split_words(*key->entry)) names.insert(std::move(word.text));
+  return names;
+}
+
 }  // namespace
 
 std::vector<std::string> read_selector(const RawComponent& raw, std::vector<std::string>& channels,
@@ -42,9 +51,11 @@ std::vector<std::string> read_selector(const RawComponent& raw, std::vector<std:
   }
   const RawKey* key = raw.find("selector.optional");
   if (key == nullptr) return optional;
+  const std::set<std::string> listed = listed_channels(raw);
   for (const Word& word : split_words(*key->entry)) {
     const auto found = std::find(channels.begin(), channels.end(), word.text);
     if (found == channels.end()) {
+      if (listed.count(word.text) > 0) continue;  // it was left out, and that has been told
       reader.warning(word.where, in_quotes(word.text) + " is not a channel of " + raw.label +
                                      ", so it cannot be an optional one");
       continue;

@@ -11,6 +11,7 @@
 #include "core/config/component_reader.h"
 #include "core/config/sink_groups.h"
 #include "core/config/source_parts.h"
+#include "core/config/values.h"
 
 namespace sluice {
 namespace {
@@ -45,6 +46,7 @@ class Planner {
     for (const RawComponent& raw : keys_.filters.listed) {
       leave_out(raw, {"config filters are not built yet", raw.where, true}, Severity::Error);
     }
+    read_memory_limit();
     name_channels();
     for (const RawComponent& raw : keys_.channels.listed) plan_channel(raw);
     for (const RawComponent& raw : keys_.sources.listed) plan_source(raw);
@@ -67,6 +69,18 @@ class Planner {
     reader_.error(
         where, "No configuration found for this host:" + printable(plan_.agent),
         names.empty() ? "no agent is configured in it" : "agents that are configured: " + names);
+  }
+
+  void read_memory_limit() {
+    if (keys_.memory_limit == nullptr) return;
+    const auto bytes = parse_bytes(keys_.memory_limit->value);
+    if (bytes.ok()) {
+      plan_.memory_limit_bytes = *bytes;
+    } else {
+      reader_.warning(keys_.memory_limit->value_at,
+                      "memoryLimit: " + bytes.status().message() + "; the default is used",
+                      "budget of the memory channels without a byteCapacity, together");
+    }
   }
 
   void leave_out(const RawComponent& raw, const Reason& reason, std::optional<Severity> said = {}) {

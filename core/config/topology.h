@@ -1,6 +1,8 @@
 // What an agent will run: its components, wired, and everything that is left out and why.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -58,6 +60,7 @@ struct Plan {
   std::vector<SourcePlan> sources;
   std::vector<SinkPlan> sinks;
   std::vector<LeftOut> left_out;
+  std::optional<std::uint64_t> memory_limit_bytes;  ///< The key memoryLimit, when it is set.
   std::vector<Diagnostic> diagnostics;
   Verdict verdict = Verdict::NothingToRun;
 };

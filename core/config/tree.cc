@@ -34,10 +34,11 @@ Language language_of(const SourceText& source) {
   const std::string_view line = first_line(text);
   if (line.starts_with('<')) return Language::Xml;
   if (source.file().ends_with(".yaml") || source.file().ends_with(".yml")) return Language::Yaml;
-  if (line.starts_with('{') || line == "---") return Language::Yaml;
+  const std::string_view plain = trim(line.substr(0, line.find(" #")));
+  if (line.starts_with('{') || plain == "---") return Language::Yaml;
   // `a1:` alone is a YAML map; as a property it would be a key without a dot and without a value.
-  const bool map_line = line.size() > 1 && line.ends_with(':') &&
-                        line.find_first_of("=. \t") == std::string_view::npos;
+  const bool map_line = plain.size() > 1 && plain.ends_with(':') &&
+                        plain.find_first_of("=. \t") == std::string_view::npos;
   return map_line ? Language::Yaml : Language::Properties;
 }
 
@@ -47,12 +48,14 @@ Document parse(const SourceText& source) {
   switch (language_of(source)) {
     case Language::Properties: return parse_properties(source);
     case Language::Yaml: return parse_yaml(source);
-    case Language::Xml:
-      refused.diagnostics.push_back(
-          {Severity::Error, source.at(source.text().find('<'), source.text().find('<') + 1),
-           "this is XML, not a Flume configuration",
-           "write Java properties ('a1.sources = r1') or YAML"});
+    case Language::Xml: {
+      const auto begin =
+          static_cast<std::size_t>(first_line(source.text()).data() - source.text().data());
+      refused.diagnostics.push_back({Severity::Error, source.at(begin, begin + 1),
+                                     "this is XML, not a Flume configuration",
+                                     "write Java properties ('a1.sources = r1') or YAML"});
       return refused;
+    }
     case Language::Utf16:
       refused.diagnostics.push_back(
           {Severity::Error, source.at(0, 0), "this file is UTF-16; save it as UTF-8", ""});

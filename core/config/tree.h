@@ -51,7 +51,8 @@ struct Loaded {
 /// Reads and merges the files. Never fails: problems are diagnostics.
 ///
 /// A file is YAML when its name ends in .yaml or .yml or its first sign is `{`, `---` or a line of
-/// the form `a1:`; otherwise Java properties. XML is refused in one line.
+/// the form `a1:`, a comment behind it or not; otherwise Java properties. XML is refused in one
+/// line.
 Loaded load_files(const LoadOptions& options);
 
 /// The same for texts that are already in memory.

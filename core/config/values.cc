@@ -25,6 +25,9 @@ constexpr std::array<Unit, 8> kPowers = {{{"", 1},
                                           {"G", 1'000'000'000},
                                           {"T", 1'000'000'000'000}}};
 
+/// Far from where sums of times, counted in nanoseconds, overflow.
+constexpr std::chrono::hours kDurationMax{24 * 36'500};
+
 /// The number and what stands behind it, without the blanks between.
 struct Split {
   bool negative = false;
@@ -121,6 +124,9 @@ Result<std::chrono::milliseconds> parse_duration(std::string_view text,
   if (factor == 0) return not_a(kWhat, trim(text));
   auto value = scaled(*split, factor, text);
   if (!value.ok()) return value.status();
+  if (std::chrono::abs(std::chrono::milliseconds(*value)) > kDurationMax) {
+    return Invalid(in_quotes(text) + " is too long a duration; the longest is 36500d, a century");
+  }
   return std::chrono::milliseconds(*value);
 }
 

@@ -178,6 +178,28 @@ TEST_CASE("a taken port is said and tried again while the rest runs") {
   CHECK(eventually([&] { return receiver.bytes() == 1000 * 100; }));
 }
 
+TEST_CASE("a wake that comes before the wait is not slept through") {
+  Agent agent(plan_of(one + relay(1, free_port(), free_port())), {});
+  REQUIRE(agent.start().ok());
+  CHECK_FALSE(agent.wait(Deadline::in(milliseconds(0)), false));  // what start() changed
+  agent.wake();
+  const auto begin = Clock::system().steady();
+  CHECK_FALSE(agent.wait(Deadline::in(milliseconds(5000)), false));
+  CHECK(Clock::system().steady() - begin < milliseconds(2500));
+}
+
+TEST_CASE("a channel without a limit makes the sum unlimited, and is named") {
+  const std::string unlimited = "a1.channels.c1.byteCapacity = 0\n";
+  const Agent agent(
+      plan_of(two + relay(1, free_port(), free_port(), unlimited) +
+              relay(2, free_port(), free_port(), "a1.channels.c2.byteCapacity = 0\n")),
+      {});
+  CHECK(agent.memory_limit_bytes() == UINT64_MAX);
+  CHECK(agent.memory_limit_text() == "are unlimited (channel c1 has byteCapacity = 0)");
+  const Agent limited(plan_of(one + relay(1, free_port(), free_port())), {});
+  CHECK(limited.memory_limit_text().starts_with("sum up to "));
+}
+
 TEST_CASE("stop gives up at its deadline and counts what is lost") {
   const std::uint16_t in = free_port();
   const Plan plan = plan_of(one + relay(1, in, free_port()));
@@ -185,7 +207,7 @@ TEST_CASE("stop gives up at its deadline and counts what is lost") {
   REQUIRE(agent.start().ok());
   CHECK(send_lines(in, 100, 1000, {}) == 1000);
   const auto begin = Clock::system().steady();
-  agent.stop();
+  CHECK(agent.stop() == 1000);
   CHECK(Clock::system().steady() - begin < milliseconds(3000));
   const ChannelCounters& channel = *agent.metrics().channels()[0].counters;
   CHECK(channel.lost.events.get() == 1000);

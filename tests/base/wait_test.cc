@@ -90,5 +90,10 @@ TEST_CASE("a deadline says how much is left, never less than nothing") {
   CHECK(Deadline::in(milliseconds(60'000)).left(milliseconds(7)) == milliseconds(7));
 }
 
+TEST_CASE("a deadline beyond the end of the clock is none") {
+  CHECK(Deadline::in(milliseconds::max()).is_never());
+  CHECK_FALSE(Deadline::in(std::chrono::hours(24 * 365 * 280)).passed());
+}
+
 }  // namespace
 }  // namespace sluice

@@ -76,6 +76,9 @@ TEST_CASE("Colour is only there when asked for") {
 TEST_CASE("The exit status tells whole, partly and not at all") {
   CHECK(exit_status(report_of(kSmall + std::string("a1.sinks.k1.type = null\n"))) == 0);
   CHECK(exit_status(report_of(kSmall)) == 1);
+  const Report misread = report_of(kSmall + std::string("a1.sinks.k1.type = null\nx = \\uZZ\n"));
+  CHECK(misread.plans.at(0).verdict == Verdict::Runs);
+  CHECK(exit_status(misread) == 1);
   CHECK(exit_status(report_of("a1.sinks = k\n")) == 1);
   CHECK(exit_status(report_of("")) == 2);
   CHECK(exit_status(report_of("x = y\n")) == 2);

@@ -1,9 +1,11 @@
 #include "agent/command_line.h"
 
+#include <fstream>
 #include <string>
 #include <vector>
 
 #include "tests/catch.h"
+#include "tests/support/captured_log.h"
 
 using namespace sluice;
 
@@ -77,6 +79,37 @@ TEST_CASE("What only Java needs is taken with a warning") {
         "Warning: The \"node\" command is deprecated. Please use \"agent\" instead.");
 }
 
+TEST_CASE("What is not built yet is a warning that says so") {
+  const CommandLine line =
+      parsed({"agent", "-n", "a1", "-f", "x", "--ignore-flume-log", "--backup-directory", "d"});
+  REQUIRE(line.warnings.size() == 2);
+  for (const std::string& warning : line.warnings) {
+    CHECK(warning.find("not built yet") != std::string::npos);
+  }
+  CHECK(usage_text().find("ignore-flume-log") == std::string::npos);
+}
+
+TEST_CASE("The -D words of Java's options count, and what is typed wins") {
+  const auto line = parse_command_line({"agent", "-n", "a1", "-f", "x", "-Dtwice=typed"},
+                                       "-Xmx1g -Dtwice=java\t-Dq=1 -D -D=x -Dq=2 word");
+  REQUIRE(line.ok());
+  CHECK(line->property("twice") == "typed");
+  CHECK(line->property("q") == "2");
+  CHECK(line->properties.size() == 2);
+  CHECK(line->warnings.empty());
+}
+
+TEST_CASE("A flume-env.sh beneath --conf is not read, and told") {
+  const testing::TempDirectory directory;
+  const std::string conf = directory.path("");
+  CHECK(parsed({"agent", "-n", "a", "-c", conf, "-f", "x"}).warnings.empty());
+  std::ofstream(directory.path("flume-env.sh")) << "export JAVA_OPTS=-Dq=1\n";
+  const CommandLine line = parsed({"agent", "-n", "a", "-c", conf, "-f", "x"});
+  REQUIRE(line.warnings.size() == 1);
+  CHECK(line.warnings[0].find("flume-env.sh is not read: ") != std::string::npos);
+  CHECK(line.property("q") == "");
+}
+
 TEST_CASE("What a shell leaves of a tutorial's comments is a warning") {
   const CommandLine line = parsed({"agent", "--name", "a1", " #", "agent", "name", "-f", "x", " "});
   CHECK(line.agent == "a1");
@@ -86,12 +119,11 @@ TEST_CASE("What a shell leaves of a tutorial's comments is a warning") {
 }
 
 TEST_CASE("Our own flags") {
-  const CommandLine line = parsed({"agent", "-n", "a1", "-f", "x", "--once", "--strict", "-d",
-                                   "--ignore-flume-log", "--no-reload-conf", "-i", "5"});
+  const CommandLine line = parsed(
+      {"agent", "-n", "a1", "-f", "x", "--once", "--strict", "-d", "--no-reload-conf", "-i", "5"});
   CHECK(line.once);
   CHECK(line.strict);
   CHECK(line.dry_run);
-  CHECK(line.ignore_flume_log);
   CHECK(line.no_reload);
   CHECK(line.poll_interval == std::chrono::seconds(5));
   CHECK_FALSE(parsed({"agent", "-n", "a1", "-f", "x", "-i", "0"}).poll_interval.has_value());
@@ -157,6 +189,17 @@ TEST_CASE("The log follows flume.root.logger and flume.log.*") {
   CHECK_FALSE(options({"-Dflume.log.dir=/l"}).console);
   CHECK(options({"-Dflume.log.dir=/l", "-Dflume.root.logger=WARN,console"}).console);
   CHECK(options({"-Dflume.root.logger=OFF"}).level == log::Level::Off);
+}
+
+TEST_CASE("A target too many and a word that is none are told") {
+  const auto warnings = [](const std::string& words) {
+    return parsed({"agent", "-n", "a", "-f", "x", "-Dflume.root.logger=" + words}).warnings;
+  };
+  CHECK(warnings("DEBUG,LOGFILE").empty());
+  REQUIRE(warnings("INFO,console,LOGFILE").size() == 1);
+  CHECK(warnings("INFO,console,LOGFILE")[0].find("the console only") != std::string::npos);
+  REQUIRE(warnings("VERBOSE,console").size() == 1);
+  CHECK(warnings("VERBOSE,console")[0].find("'VERBOSE' in -Dflume.root.logger") == 0);
 }
 
 TEST_CASE("Monitoring is asked for by its type") {

@@ -11,11 +11,11 @@
 #include <string>
 #include <vector>
 
+#include "agent/agent.h"
 #include "agent/check.h"
 #include "tests/catch.h"
 #include "tests/config/corpus_table.h"
 #include "tests/config/helpers.h"
-#include "tests/config/test_catalog.h"
 
 using namespace sluice;
 
@@ -41,7 +41,7 @@ Report report_of(const std::string& file) {
   LoadOptions options;
   options.files = {folder() + "/" + file};
   options.sources.environment = [](const std::string&) { return std::optional<std::string>(); };
-  return make_report(options, "", test_catalog());
+  return make_report(options, "", built_catalog());
 }
 
 struct Row {

@@ -114,7 +114,12 @@ constexpr Key kRollKeys[] = {
      .default_value = "30",
      .meaning = "How long a file is written.",
      .old_names = "rollInterval sink.rollTime"},
-    {.name = "sink.serializer", .default_value = "TEXT", .meaning = "How events are written."},
+    {.name = "sink.serializer",
+     .type = Choice,
+     .default_value = "text",
+     .meaning = "How events are written.",
+     .choices = "text header_and_text",
+     .choices_not_built = "avro_event"},
     {.name = "batchSize", .type = Integer, .default_value = "100", .meaning = "Events a batch."},
 };
 constexpr Key kNullKeys[] = {

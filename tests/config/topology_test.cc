@@ -211,6 +211,29 @@ TEST_CASE("A bad value leaves its component out, but the memory channel's keys f
   CHECK(channel.verdict == Verdict::Runs);
 }
 
+TEST_CASE("What is not true is false, and told") {
+  const Plan plan = plan_text(tutorial("a1.sources.r1.ack-every-event = no\n"));
+  CHECK(plan.verdict == Verdict::Runs);
+  CHECK_FALSE(plan.sources.at(0).settings.boolean("ack-every-event"));
+  CHECK(told(plan.diagnostics, "it counts as false, as in Flume").find("warning x.conf:12:33+2") ==
+        0);
+}
+
+TEST_CASE("A choice that only Flume has is not built yet, another is none") {
+  const auto with = [](const std::string& serializer) {
+    return plan_text(replaced(tutorial("a1.sinks.k1.sink.directory = /tmp\n"
+                                       "a1.sinks.k1.sink.serializer = " +
+                                       serializer + "\n"),
+                              "logger", "file_roll"));
+  };
+  const Plan plan = with("AVRO_EVENT");
+  CHECK(left_out(plan) == "sink k1: its sink.serializer 'AVRO_EVENT' is not built yet");
+  CHECK(plan.left_out.at(0).not_built);
+  CHECK(told(plan.diagnostics, "known from Flume, but not built").find("error x.conf:13:31+10") ==
+        0);
+  CHECK_FALSE(with("avro").left_out.at(0).not_built);
+}
+
 TEST_CASE("A required key that is missing, or has no value, is an error") {
   const Plan plan = plan_text(replaced(tutorial(), "port = 44444", "port ="));
   CHECK(told(plan.diagnostics, "Configuration property ignored").find("warning x.conf:6:15+4") ==
@@ -249,6 +272,10 @@ TEST_CASE("Optional channels leave the required ones") {
   CHECK(plan.sources.at(0).channels == std::vector<std::string>{"c1"});
   CHECK(plan.sources.at(0).optional_channels == std::vector<std::string>{"c2"});
   CHECK(told(plan.diagnostics, "'c7' is not a channel of source r1") != "");
+  const Plan lost = plan_text(replaced(both, "a1.channels.c2.type = memory", "") +
+                              "a1.sources.r1.selector.optional = c2\n");
+  CHECK(left_out(lost).find("channel c2 of source r1") != std::string::npos);
+  CHECK(told(lost.diagnostics, "is not a channel of") == "");
   const Plan multi = plan_text(both + "a1.sources.r1.selector.type = multiplexing\n");
   CHECK(multi.left_out.at(0).not_built);
   CHECK(told(multi.diagnostics, "multiplexing").find("error x.conf:15:31+12") == 0);
@@ -315,6 +342,17 @@ TEST_CASE("Keys that belong to nothing are told with what was meant") {
   CHECK(told(plan.diagnostics, "'a1.sinks.k1.type'").find("warning x.conf:13:4+12") == 0);
   CHECK(told(plan.diagnostics, "channels.checkpointDir").find("warning x.conf:14:4+22") == 0);
   CHECK(plan.verdict == Verdict::Runs);
+}
+
+TEST_CASE("The agent's memoryLimit is a size, and a bad one is none") {
+  CHECK_FALSE(plan_text(tutorial()).memory_limit_bytes.has_value());
+  const Plan plan = plan_text(tutorial("a1.memoryLimit = 128MiB\n"));
+  CHECK(plan.memory_limit_bytes == 128U << 20);
+  CHECK(plan.diagnostics.empty());
+  const Plan bad = plan_text(tutorial("a1.memoryLimit = much\n"));
+  CHECK_FALSE(bad.memory_limit_bytes.has_value());
+  CHECK(bad.verdict == Verdict::Runs);
+  CHECK(told(bad.diagnostics, "memoryLimit: 'much'").find("warning x.conf:12:18+4 ") == 0);
 }
 
 TEST_CASE("An agent that is not there is an error that names those that are") {

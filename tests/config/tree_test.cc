@@ -144,6 +144,8 @@ TEST_CASE("The language is told from the name or the first sign") {
   CHECK(value_of(load_text("{a: {b: 1}}").tree, "a.b") == "1");
   CHECK(value_of(load_text("---\na: {b: 1}").tree, "a.b") == "1");
   CHECK(value_of(load_text("# comment\n\na1:\n  b: 1\n").tree, "a1.b") == "1");
+  CHECK(value_of(load_text("a1:   # agent\n  b: 1\n").tree, "a1.b") == "1");
+  CHECK(value_of(load_text("--- # agents\na1:\n  b: 1\n").tree, "a1.b") == "1");
   CHECK(value_of(load_text("a1: b\n").tree, "a1") == "b");
 }
 
@@ -152,6 +154,8 @@ TEST_CASE("A file of XML gets one line that says so") {
   REQUIRE(loaded.diagnostics.size() == 1);
   CHECK(told(loaded.diagnostics, "XML").find("error x.conf:2:3+1 this is XML") == 0);
   CHECK(loaded.readable == false);
+  CHECK(told(load_text("# <site>\n <configuration/>\n").diagnostics, "XML")
+            .find("error x.conf:2:2+1 ") == 0);
 }
 
 TEST_CASE("Missing, empty, UTF-16 and huge files and directories each get a clear error") {

@@ -51,6 +51,11 @@ TEST_CASE("A bare duration counts in its own unit, others say theirs") {
   CHECK(parse_duration("-1", 1ms).value() == -1ms);
   CHECK_FALSE(parse_duration("5 minutes", 1ms).ok());
   CHECK_FALSE(parse_duration("9223372036854775807d", 1ms).ok());
+  CHECK(parse_duration("36500d", 1ms).ok());
+  for (const char* text : {"36501d", "-36501d", "9223372036854775807"}) {
+    CHECK(parse_duration(text, 1ms).status().message().find("is too long a duration") !=
+          std::string::npos);
+  }
 }
 
 TEST_CASE("Sizes take powers of 1000 and of 1024") {

@@ -164,11 +164,21 @@ class Once(unittest.TestCase):
                 self.assertEqual(agent.wait(), 1)
                 self.assertIn(word, agent.log())
 
+    def test_what_could_never_be_drained_is_not_started(self):
+        source = "type = seq\ntotalEvents = 5000"
+        without_sink = pipeline(source).replace("a1.sinks = k1\n", "")
+        for config, word in ((pipeline(source, "type = looger"), "would be left out, so nothing is started"),
+                             (without_sink, "no sink reads channel c1, so it could never be drained")):
+            with self.subTest(word), Agent(config, arguments=["--once"]) as agent:
+                self.assertEqual(agent.wait(), 1)
+                self.assertIn(word, agent.log())
+
     def test_sigterm_ends_a_drain_without_an_end(self):
         config = pipeline("type = exec\ncommand = seq 1 100", tcp(free_port()))
         with Agent(config, arguments=["--once"]) as agent:
             agent.wait_for_log("agent a1 is stopping")
-            self.assertEqual(agent.stop(deadline_s=8), 0)
+            self.assertEqual(agent.stop(deadline_s=8), 1)
+            self.assertRegex(agent.log(), "channel c1: 100 events were still in memory and are lost")
 
 
 class LogFile(unittest.TestCase):

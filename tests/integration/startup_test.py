@@ -99,6 +99,10 @@ class Refused(unittest.TestCase):
         config = self.file("x.conf", pipeline() + "a1.sinks = k1 k2\n")
         self.start(config, "--strict", saying=["k2", "--strict"])
 
+    def test_strict_refuses_a_file_with_errors(self):
+        config = self.file("x.conf", pipeline() + "a1.sinks.k1.x = \\uZZ\n")
+        self.start(config, "--strict", saying=["--strict: the configuration has errors"])
+
     def test_nothing_left_to_run(self):
         self.start(self.file("x.conf", pipeline("type = carrier_pigeon", "type = hole")),
                    saying=["carrier_pigeon", "hole", "nothing can run"])
@@ -134,6 +138,18 @@ class RunsWithout(unittest.TestCase):
             agent.wait_until_running()
             self.assertNotIn("no effect", agent.log())
             self.assertRegex(agent.log(), r"memory accounts sum up to 4\d MiB")
+
+    def test_the_file_may_set_the_memory_limit_and_the_command_line_wins(self):
+        config = pipeline() + "a1.memoryLimit = 32Mi\n"
+        for arguments, sum_in_mib in (([], r"4\d"), (["-Dsluice.memory.limit=96Mi"], r"1\d\d")):
+            with Agent(config, arguments=arguments) as agent:
+                agent.wait_for_log(r"memory accounts sum up to %s MiB" % sum_in_mib)
+
+    def test_java_options_of_the_environment_count(self):
+        options = {"JAVA_OPTS": "-Xmx20m -Dq=type", "FLUME_JAVA_OPTS": "-Dq=null"}
+        config = pipeline(sink="type = ${sys:q}")
+        with Agent(config, environment=options) as agent:
+            agent.wait_for_log(r"sink k1 \(null\)")
 
     def test_dryrun_does_not_run(self):
         code, out, error = self.dry(pipeline())

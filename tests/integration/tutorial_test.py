@@ -104,7 +104,7 @@ class Netcat(unittest.TestCase):
         # In bash the first "\\ #" ends the command: flume-ng gets --name a1 and a blank, nothing more.
         with Agent(any_port(EXAMPLE), file_name="example.conf", command=TYPED) as agent:
             agent.wait(10)
-            self.assertIn("--conf-file", agent.log())
+            self.assertIn("No configuiration was provided", agent.log())
 
     def test_it_is_the_same_in_yaml(self):
         with Agent(any_port(YAML), file_name="example.yaml",
