@@ -31,6 +31,11 @@ std::string type_name(const Settings& settings) {
   return std::string(info.alias.empty() ? info.class_name : info.alias);
 }
 
+/// A source's commits go through the store of its durable channels.
+void join_store(ChannelProcessor::Options& processor, Channel& channel) {
+  if (channel.committer() != nullptr) processor.committer = channel.committer();
+}
+
 /// Sources that let the user choose have a key for it.
 OnFull on_full(const Settings& settings) {
   for (const Key& key : settings.info().keys) {
@@ -43,7 +48,8 @@ OnFull on_full(const Settings& settings) {
 
 }  // namespace
 
-Agent::Agent(const Plan& plan, Options options) : options_(options) {
+Agent::Agent(const Plan& plan, Options options)
+    : options_(std::move(options)), stores_(options_.state_directory + "/store") {
   metrics_.set_version(version_number());
   add_channels(plan);
   add_sinks(plan);
@@ -67,7 +73,7 @@ void Agent::add_channels(const Plan& plan) {
       options_.memory_limit_bytes / std::max<std::size_t>(1, plan.channels.size());
   for (const ChannelPlan& planned : plan.channels) {
     const ChannelType& type = type_of(planned.settings, channel_types());
-    channels_.push_back(type.make(planned.settings, {pool_, share}));
+    channels_.push_back(type.make(planned.settings, {pool_, share, stores_}));
     const Channel& channel = *channels_.back();
     metrics_.add(ChannelMetrics{channel.name(), type_name(planned.settings), &channel.counters(),
                                 channel.capacity_events()});
@@ -79,8 +85,10 @@ void Agent::add_sinks(const Plan& plan) {
   for (const SinkPlan& planned : plan.sinks) {
     SinkRunner::Options runner;
     runner.name = planned.settings.component();
-    SinkUnit::Parts parts{planned.settings, &type_of(planned.settings, sink_types()),
-                          find_channel(planned.channel), std::move(runner)};
+    Channel* const channel = find_channel(planned.channel);
+    runner.committer = channel->committer();
+    SinkUnit::Parts parts{planned.settings, &type_of(planned.settings, sink_types()), channel,
+                          std::move(runner)};
     sinks_.push_back(std::make_unique<SinkUnit>(std::move(parts), *options_.files, *options_.clock,
                                                 unit_events()));
     metrics_.add(SinkMetrics{planned.settings.name(), type_name(planned.settings), planned.channel,
@@ -97,9 +105,11 @@ void Agent::add_sources(const Plan& plan) {
     processor.on_full = on_full(planned.settings);
     for (const std::string& name : planned.channels) {
       processor.required.push_back(find_channel(name));
+      join_store(processor, *processor.required.back());
     }
     for (const std::string& name : planned.optional_channels) {
       processor.optional.push_back(find_channel(name));
+      join_store(processor, *processor.optional.back());
     }
     for (const InterceptorPlan& interceptor : planned.interceptors) {
       const InterceptorType& made = type_of(interceptor.settings, interceptor_types());
@@ -236,6 +246,7 @@ std::uint64_t Agent::stop(bool without_bound) {
   for (const auto& source : sources_) source->request_stop();
   for (const auto& source : sources_) source->join();
   for (const auto& channel : channels_) channel->close();
+  if (!without_bound) stop_sinks_of_durable_channels();
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] {
     return hurry_ || std::all_of(sinks_.begin(), sinks_.end(), [](const auto& sink) {
@@ -247,6 +258,13 @@ std::uint64_t Agent::stop(bool without_bound) {
   watch.request_stop();
   watch.join();
   return report_lost();
+}
+
+/// What waits there is delivered after the next start: no reason to stop later for it.
+void Agent::stop_sinks_of_durable_channels() {
+  for (const auto& sink : sinks_) {
+    if (sink->channel().keeps_beyond_process()) sink->request_stop();
+  }
 }
 
 std::uint64_t Agent::report_lost() {

@@ -12,6 +12,7 @@
 
 #include "agent/units.h"
 #include "channels/channel.h"
+#include "channels/shared_store.h"
 #include "core/config/topology.h"
 #include "core/metrics/registry.h"
 
@@ -26,6 +27,8 @@ class Agent {
   struct Options {
     /// Budget of the memory channels whose byteCapacity is not set, together.
     std::uint64_t memory_limit_bytes = 64 << 20;
+    /// Where durable channels keep their store, unless they have a directory of their own.
+    std::string state_directory = ".";
     /// How long stop() lets sinks empty their channels.
     milliseconds drain_max{5000};
     FileSystem* files = &FileSystem::real();
@@ -76,10 +79,12 @@ class Agent {
   void add_sources(const Plan& plan);
   Channel* find_channel(std::string_view name) const noexcept;
   UnitEvents unit_events();
+  void stop_sinks_of_durable_channels();
   std::uint64_t report_lost();
 
   const Options options_;
   SlabPool pool_;
+  Stores stores_;
   MetricsRegistry metrics_;
   std::stop_source abandon_;  ///< Set when what sources hold cannot be waited for any more.
   std::vector<std::unique_ptr<Channel>> channels_;

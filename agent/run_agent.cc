@@ -4,6 +4,7 @@
 #include <atomic>
 #include <csignal>
 #include <cstdint>
+#include <cstdlib>
 #include <optional>
 #include <string>
 
@@ -126,9 +127,22 @@ std::uint64_t default_memory_limit() {
   return limit ? std::min(most, *limit / 4) : most;
 }
 
+/// -Dsluice.state.dir, else what systemd gives us, else a folder at home.
+std::string state_directory(const CommandLine& line) {
+  const std::string given = line.property("sluice.state.dir");
+  if (!given.empty()) return given;
+  if (const char* const systemd = std::getenv("STATE_DIRECTORY"); systemd != nullptr) {
+    const std::string all(systemd);
+    return all.substr(0, all.find(':'));
+  }
+  const char* const home = std::getenv("HOME");
+  return std::string(home != nullptr ? home : ".") + "/.sluice/" + line.agent;
+}
+
 /// The command line, then the file, then what the system lets us have.
 Agent::Options agent_options(const CommandLine& line, const Plan& plan) {
   Agent::Options options;
+  options.state_directory = state_directory(line);
   options.memory_limit_bytes = plan.memory_limit_bytes.value_or(default_memory_limit());
   read_property(line, "sluice.memory.limit", parse_bytes, options.memory_limit_bytes);
   const auto in_ms = [](std::string_view text) { return parse_duration(text, milliseconds(1)); };

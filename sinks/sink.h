@@ -25,7 +25,7 @@ struct Delivery {
   std::vector<std::uint32_t> rejected = {};
   std::string rejected_because = {};
   /// Become true in the same commit as the take.
-  std::vector<Note> notes = {};
+  Notes notes = {};
 };
 
 /// Who hears of deliveries. Implemented by SinkRunner.

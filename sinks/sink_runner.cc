@@ -28,6 +28,7 @@ Status SinkRunner::run(std::stop_token stop) {
   counters_.start_ms.set(static_cast<std::uint64_t>(Clock::system().wall_ms()));
   const TakeLimit limit = sink_.take_limit();
   while (!stop.stop_requested() && failure_.code() != Code::Fatal) {
+    if (commit_failed_.exchange(false)) report_commit_failure();
     if (!failure_.ok()) {
       while (busy_slots() > 0) wait_for_an_end();
       if (failure_.code() == Code::Fatal) break;
@@ -50,6 +51,7 @@ Status SinkRunner::run(std::stop_token stop) {
     sink_.tend();
   }
   while (busy_slots() > 0) wait_for_an_end();
+  wait_for_commits(true);
   sink_.close();
   healthy_ = false;
   counters_.stop_ms.set(static_cast<std::uint64_t>(Clock::system().wall_ms()));
@@ -70,7 +72,7 @@ Status SinkRunner::open(const std::stop_token& stop) {
     report_failure(status);
     failure_ = {};
     back_off(stop);
-    if (stop.stop_requested()) return Closed("stopped");
+    if (stop.stop_requested() || channel_.drained()) return Closed("stopped");
   }
 }
 
@@ -135,37 +137,92 @@ void SinkRunner::settle(Slot& slot) {
 
 void SinkRunner::commit(Taken events, Delivery& delivery) {
   const std::uint64_t rejected = delivery.rejected.size();
+  std::uint64_t rejected_bytes = 0;
   if (rejected > 0) {
     const Status kept = options_.dead_letters == nullptr
                             ? Retry("no place for dead letters")
                             : options_.dead_letters->keep(events.batch(), delivery.rejected,
                                                           options_.name, delivery.rejected_because);
     if (!kept.ok()) {
+      commit_but_rejected(std::move(events), delivery.rejected);
       report_failure(kept.with_context("rejected events cannot be kept aside"));
       return;
     }
+    for (const std::uint32_t i : delivery.rejected) rejected_bytes += events.batch().body(i).size();
   }
-  const std::uint64_t count = events.batch().size();
-  const std::uint64_t bytes = events.batch().body_bytes();
-  std::uint64_t rejected_bytes = 0;
-  for (const std::uint32_t i : delivery.rejected) rejected_bytes += events.batch().body(i).size();
-
-  Commit commit(options_.committer);
-  for (Note& note : delivery.notes) commit.note(std::move(note));
-  commit.take(std::move(events));
-  if (Status status = std::move(commit).wait(); !status.ok()) {
-    counters_.channel_failures.add();
-    report_failure(status);
-    return;
-  }
-  counters_.delivered.add(count - rejected, bytes - rejected_bytes);
-  if (rejected > 0) counters_.dead_lettered.add(rejected, rejected_bytes);
+  submit(std::move(events), std::move(delivery.notes), rejected, rejected_bytes);
   if (failures_in_a_row_ > 0 && failure_.ok()) {
     log::info("{}: delivering again", options_.name);
     failures_in_a_row_ = 0;
     backoff_.reset();
     healthy_ = true;
   }
+}
+
+/// What lies between the rejected events was delivered; those alone go back.
+void SinkRunner::commit_but_rejected(Taken events, const std::vector<std::uint32_t>& rejected) {
+  std::vector<Taken> back;
+  std::uint32_t gone = 0;
+  for (const std::uint32_t i : rejected) {
+    if (i > gone) submit(events.split_front(i - gone), {}, 0, 0);
+    back.push_back(events.split_front(1));
+    gone = i + 1;
+  }
+  if (!events.batch().empty()) submit(std::move(events), {}, 0, 0);
+}
+
+void SinkRunner::submit(Taken events, Notes notes, std::uint64_t rejected,
+                        std::uint64_t rejected_bytes) {
+  const std::uint64_t count = events.batch().size();
+  const std::uint64_t bytes = events.batch().body_bytes();
+  {
+    const std::lock_guard lock(mutex_);
+    ++committing_;
+    committing_bytes_ += bytes;
+  }
+  Commit commit(options_.committer);
+  for (Note& note : notes) commit.note(std::move(note));
+  commit.take(std::move(events));
+  const Flowing left{rejected, rejected_bytes};
+  const Flowing delivered{count - rejected, bytes - rejected_bytes};
+  std::move(commit).submit(
+      [this, delivered, left](Status status) { landed(std::move(status), delivered, left); });
+  wait_for_commits(false);
+}
+
+/// On the committer's thread.
+void SinkRunner::landed(Status status, const Flowing& delivered, const Flowing& rejected) {
+  if (status.ok()) {
+    counters_.delivered.add(delivered.events, delivered.bytes);
+    if (rejected.events > 0) counters_.dead_lettered.add(rejected.events, rejected.bytes);
+  } else {
+    counters_.channel_failures.add();
+  }
+  const std::lock_guard lock(mutex_);
+  if (!status.ok()) {
+    commit_failure_ = std::move(status);
+    commit_failed_ = true;
+  }
+  --committing_;
+  committing_bytes_ -= delivered.bytes + rejected.bytes;
+  ended_.notify_all();
+}
+
+void SinkRunner::wait_for_commits(bool all) {
+  std::unique_lock lock(mutex_);
+  ended_.wait(lock, [&] {
+    return committing_ == 0 || (!all && committing_ < options_.committing_max &&
+                                committing_bytes_ < options_.committing_bytes_max);
+  });
+}
+
+void SinkRunner::report_commit_failure() {
+  Status status;
+  {
+    const std::lock_guard lock(mutex_);
+    status = commit_failure_;
+  }
+  report_failure(status.with_context("what was delivered could not be committed and comes again"));
 }
 
 void SinkRunner::wait_for_an_end() {
@@ -187,7 +244,7 @@ void SinkRunner::back_off(const std::stop_token& stop) {
 
 /// The first failure in a row is an error; the following ones are said rarely.
 void SinkRunner::report_failure(const Status& status) {
-  failure_ = status;
+  if (failure_.code() != Code::Fatal) failure_ = status;
   healthy_ = false;
   counters_.failures.add();
   const std::uint64_t n = ++failures_in_a_row_;

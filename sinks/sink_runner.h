@@ -23,8 +23,10 @@ class DeadLetters {
                       const std::string& sink, const std::string& because) = 0;
 };
 
-/// Takes, delivers, commits. A failure rolls back what did not arrive, oldest first, and nothing
-/// new is offered until every outstanding delivery has ended; then it backs off and goes on.
+/// Takes, delivers, commits. It goes on delivering while commits are on their way to the disk; one
+/// that is refused brings its events back, to be delivered again. A failure rolls back what did not
+/// arrive, oldest first, and nothing new is offered until every outstanding delivery has ended;
+/// then it backs off and goes on.
 class SinkRunner final : private DeliveryListener {
  public:
   struct Options {
@@ -33,6 +35,10 @@ class SinkRunner final : private DeliveryListener {
     DeadLetters* dead_letters = nullptr;  ///< None: rejected events are retried.
     milliseconds backoff_first{100};
     milliseconds backoff_max{5000};
+    /// Commits of a store that are submitted and not complete: so many bytes of bodies, and so
+    /// many.
+    std::uint64_t committing_bytes_max = 32 << 20;
+    std::uint64_t committing_max = 4096;
   };
   SinkRunner(Options options, Channel& channel, Sink& sink, SinkCounters& counters);
   ~SinkRunner() override;
@@ -53,15 +59,25 @@ class SinkRunner final : private DeliveryListener {
     Delivery delivery;   ///< Guarded by mutex_ until ended.
   };
 
+  struct Flowing {
+    std::uint64_t events = 0;
+    std::uint64_t bytes = 0;
+  };
+
   void delivered(std::uint32_t slot, Delivery delivery) override;
   Status open(const std::stop_token& stop);
   void offer(Taken taken, const std::stop_token& stop);
   bool settle_ended();
   void settle(Slot& slot);
   void commit(Taken events, Delivery& delivery);
+  void commit_but_rejected(Taken events, const std::vector<std::uint32_t>& rejected);
+  void submit(Taken events, Notes notes, std::uint64_t rejected, std::uint64_t rejected_bytes);
+  void landed(Status status, const Flowing& delivered, const Flowing& rejected);
+  void wait_for_commits(bool all);
   void wait_for_an_end();
   void back_off(const std::stop_token& stop);
   void report_failure(const Status& status);
+  void report_commit_failure();
   void count_take(const Taken& taken, const TakeLimit& limit);
   std::uint32_t busy_slots() const noexcept;
 
@@ -77,6 +93,10 @@ class SinkRunner final : private DeliveryListener {
   std::mutex mutex_;
   std::condition_variable ended_;
   std::vector<Slot> slots_;
+  std::uint64_t committing_ = 0;        // guarded by mutex_
+  std::uint64_t committing_bytes_ = 0;  // guarded by mutex_
+  Status commit_failure_;               // guarded by mutex_; not reported yet
+  std::atomic<bool> commit_failed_{false};
 };
 
 }  // namespace sluice

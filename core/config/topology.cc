@@ -73,7 +73,7 @@ class Planner {
 
   void read_memory_limit() {
     if (keys_.memory_limit == nullptr) return;
-    const auto bytes = parse_bytes(keys_.memory_limit->value);
+    auto bytes = parse_bytes(keys_.memory_limit->value);
     if (bytes.ok()) {
       plan_.memory_limit_bytes = *bytes;
     } else {
