@@ -20,6 +20,8 @@ struct ChannelBounds {
 struct ChannelUnderTest {
   std::string type;
   std::function<std::unique_ptr<Channel>(const ChannelBounds&, SlabPool&)> make;
+  bool durable = false;    ///< What is inside outlives the channel, and needs no memory.
+  bool from_disk = false;  ///< What is taken was read from disk: never the bytes that were put.
 };
 
 /// One entry a channel type; a type in the catalogue that is missing here fails a test.

@@ -1,4 +1,4 @@
-// Memory channels without a configuration file.
+// Channels without a configuration file, and short ways to use them.
 #pragma once
 
 #include <memory>
@@ -23,7 +23,7 @@ inline Deadline patiently() { return Deadline::in(milliseconds(10'000)); }
 inline bool put(Channel& channel, const Batch& batch) {
   auto room = channel.reserve(batch, Deadline::in(milliseconds(0)), {});
   if (!room.ok()) return false;
-  Commit commit;
+  Commit commit(channel.committer());
   commit.put(*std::move(room));
   return std::move(commit).wait().ok();
 }
@@ -33,7 +33,7 @@ inline Taken take_now(Channel& channel, std::uint32_t events_max = 1000) {
 }
 
 inline void commit(Taken taken) {
-  Commit commit;
+  Commit commit(taken.channel() == nullptr ? nullptr : taken.channel()->committer());
   commit.take(std::move(taken));
   if (!std::move(commit).wait().ok()) std::abort();
 }

@@ -1,0 +1,168 @@
+#!/usr/bin/env python3
+# test: timeout=300
+"""The durable channel: every OK is an obligation, whatever kills the agent.
+
+SLUICE_SOAK=1 kills 200 times at random instead of a few times.
+"""
+import os
+import random
+import re
+import shutil
+import tempfile
+import threading
+import time
+import unittest
+
+from support.agent import NETCAT, ROOT, Agent, file_roll, pipeline, roll_content
+from support.net import connect, free_port, numbered, send_and_read
+from support.waiting import wait_until
+
+SOAK = os.environ.get("SLUICE_SOAK") == "1"
+
+
+def fail_points():
+    """The names that SLUICE_KILL_AT takes, from the one place that has them."""
+    with open(os.path.join(ROOT, "core/base/fail_point.cc")) as file:
+        return re.findall(r'return "([a-z-]+)";', file.read())
+
+
+def delivered_lines(directory):
+    """The lines of all files; a kill may have torn the last one of each."""
+    lines = set()
+    for name in os.listdir(directory):
+        with open(os.path.join(directory, name), "rb") as file:
+            lines |= set(file.read().split(b"\n"))
+    return lines
+
+
+class Sender(threading.Thread):
+    """Sends numbered lines and counts the OKs, until it is told to stop or the agent is gone."""
+
+    def __init__(self, port, name):
+        super().__init__()
+        self.port, self.name_of_run, self.acked, self.over = port, name, 0, False
+
+    def lines(self):
+        return {b"%s-%d" % (self.name_of_run.encode(), i) for i in range(self.acked)}
+
+    def run(self):
+        sent = 0
+        try:
+            with connect(self.port) as client:
+                client.settimeout(5)
+                while not self.over:
+                    if sent - self.acked < 400:
+                        block = b"".join(b"%s-%d\n" % (self.name_of_run.encode(), sent + i)
+                                         for i in range(20))
+                        client.sendall(block)
+                        sent += 20
+                    got = client.recv(65536)
+                    if not got:
+                        break
+                    self.acked += got.count(b"\n")
+        except OSError:
+            pass
+
+
+class KilledAgain(unittest.TestCase):
+    def setUp(self):
+        self.directory = tempfile.mkdtemp(prefix="sluice-test-")
+        os.mkdir(os.path.join(self.directory, "out"))
+        self.owed = set()
+        self.runs = 0
+
+    def tearDown(self):
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def agent(self, environment=None, channel="type = rocksdb\ncapacity = 1000000"):
+        return Agent(pipeline(NETCAT, file_roll(), channel), directory=self.directory,
+                     arguments=["-Dsluice.state.dir=" + os.path.join(self.directory, "state")],
+                     environment=environment)
+
+    def send_until_killed(self, agent, seconds=None):
+        """Sends; kills after so many seconds, or waits for the agent to kill itself."""
+        self.runs += 1
+        try:
+            port = agent.port()
+        except AssertionError:
+            self.assertEqual(agent.wait(20), -9)  # before it listened
+            return
+        sender = Sender(port, "run%d" % self.runs)
+        sender.start()
+        if seconds is not None:
+            time.sleep(seconds)
+            agent.kill(9)
+        self.assertEqual(agent.wait(20), -9)
+        sender.over = True
+        sender.join(10)
+        self.owed |= sender.lines()
+
+    def check_nothing_is_missing(self):
+        with self.agent() as agent:
+            agent.port()
+
+            def missing():
+                return self.owed - delivered_lines(os.path.join(self.directory, "out"))
+            wait_until(lambda: not missing(), lambda: "%d of %d lines are missing, like %s" % (
+                len(missing()), len(self.owed), sorted(missing())[:3]), 60)
+
+    def test_random_kills(self):
+        seed = random.randrange(1 << 30)
+        print("seed", seed)
+        moments = random.Random(seed)
+        for _ in range(200 if SOAK else 8):
+            with self.agent() as agent:
+                self.send_until_killed(agent, moments.uniform(0, 0.3))
+        self.assertGreater(len(self.owed), 1000)
+        self.check_nothing_is_missing()
+
+    def test_every_fail_point(self):
+        points = fail_points()
+        self.assertGreaterEqual(len(points), 9)
+        for point in points:
+            for count in (1, 3) if point.startswith(("commit", "take")) else (1,):
+                with self.subTest(point=point, count=count):
+                    # There is something to recover, too.
+                    with self.agent({"SLUICE_KILL_AT": "%s:%d" % (point, count)}) as agent:
+                        self.send_until_killed(agent)
+                    with self.agent() as agent:
+                        self.send_until_killed(agent, 0.1)
+        self.check_nothing_is_missing()
+
+
+class Restart(unittest.TestCase):
+    def test_what_a_dead_sink_left_is_delivered_by_the_next_agent(self):
+        content = numbered(5000, 100)
+        with tempfile.TemporaryDirectory(prefix="sluice-test-") as directory:
+            os.mkdir(os.path.join(directory, "out"))
+            state = ["-Dsluice.state.dir=" + os.path.join(directory, "state")]
+            dead = "type = tcp\nhostname = 127.0.0.1\nport = %d\n" % free_port()
+            with Agent(pipeline(NETCAT, dead, "type = rocksdb"), directory=directory,
+                       arguments=state) as agent:
+                answers = send_and_read(agent.port(), content)
+                self.assertEqual(answers, b"OK\n" * 5000)
+                started = time.monotonic()
+                self.assertEqual(agent.stop(), 0)
+                self.assertLess(time.monotonic() - started, 4, "a stop need not wait for a dead sink")
+                self.assertNotRegex(agent.log(), "are lost")
+            with Agent(pipeline(NETCAT, file_roll(), "type = rocksdb"), directory=directory,
+                       arguments=state) as agent:
+                agent.wait_for_log(r"channel c1: 5000 events \(\d+ MiB\) from before are waiting")
+                wait_until(lambda: len(roll_content(os.path.join(directory, "out"))) >= len(content),
+                           lambda: "all lines come out", 20)
+                self.assertTrue(roll_content(os.path.join(directory, "out")) == content)
+
+    def test_a_second_agent_on_the_same_store_is_told_so(self):
+        with tempfile.TemporaryDirectory(prefix="sluice-test-") as directory:
+            state = ["-Dsluice.state.dir=" + os.path.join(directory, "state")]
+            config = pipeline(NETCAT, "type = null\n", "type = rocksdb")
+            with Agent(config, directory=directory, arguments=state) as first:
+                first.port()
+                with Agent(config, directory=directory, arguments=state) as second:
+                    self.assertNotEqual(second.wait(20), 0)
+                    self.assertRegex(second.log(), "in use by another agent")
+                self.assertTrue(first.running())
+
+
+if __name__ == "__main__":
+    unittest.main()
