@@ -212,7 +212,10 @@ void GroupCommit::recover(const std::stop_token& stop) {
     }
     std::unique_lock lock(mutex_);
     if (stop.stop_requested() && queue_.empty()) return;
+    idle_ = true;
+    synced_.notify_all();
     wait_until(submitted_, lock, Deadline::in(reopen_pause), stop, [] { return false; });
+    idle_ = false;
   }
   counters_.reopenings.add();
   log::info("the store {} is open again", store_.path());

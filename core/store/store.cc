@@ -55,11 +55,12 @@ Status failed(const std::string& what, const std::string& path, const rocksdb::S
   return Retry(text);
 }
 
-rocksdb::DBOptions database_options(const Store* /*owner*/, const std::string& path) {
+rocksdb::DBOptions database_options(const Store::Options& store) {
   rocksdb::DBOptions options;
+  if (store.env != nullptr) options.env = store.env;
   options.create_if_missing = true;
   options.create_missing_column_families = true;
-  options.info_log = make_rocksdb_log(path);  // its own one aborts on a full disk
+  options.info_log = make_rocksdb_log(store.path);  // its own one aborts on a full disk
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
   options.track_and_verify_wals_in_manifest = true;
   options.allow_concurrent_memtable_write = false;  // one thread writes
@@ -188,7 +189,7 @@ Status Store::open_database() {
       {"frames", frame_options(options_.memtable_bytes)}};
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;
-  rocksdb::DBOptions made = database_options(this, options_.path);
+  rocksdb::DBOptions made = database_options(options_);
   // The rows fill their memtable slowly, and hold the log of all frames back until it is flushed.
   made.max_total_wal_size = 6 * options_.memtable_bytes;
   const rocksdb::Status status = rocksdb::DB::Open(made, options_.path, families, &handles, &db);

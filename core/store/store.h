@@ -20,6 +20,10 @@
 #include "core/event/frame.h"
 #include "core/event/provenance.h"
 
+namespace rocksdb {
+class Env;
+}
+
 namespace sluice {
 
 /// What is written at once. Made by Store::batch(); used up by Store::write(). One thread.
@@ -56,6 +60,7 @@ class Store {
     std::uint64_t memtable_bytes = 32 << 20;
     /// write() of frames is refused while the disk has less than this left.
     std::uint64_t free_bytes_min = 64 << 20;
+    rocksdb::Env* env = nullptr;  ///< None: the machine's. Tests cut the power here.
   };
 
   /// Makes the directory if need be.

@@ -2,6 +2,10 @@
 
 #include "agent/units.h"
 
+#include <atomic>
+#include <utility>
+
+#include "channels/memory_channel.h"
 #include "tests/catch.h"
 #include "tests/support/captured_log.h"
 #include "tests/support/eventually.h"
@@ -34,9 +38,13 @@ const SourceType breaking{&info, [](const Settings&, SourceContext) -> std::uniq
 std::string log_of_failures(int count) {
   const testing::CapturedLog log;
   SlabPool pool;
+  MemoryChannel channel({.name = "c1", .capacity_events = 1}, pool);
+  ChannelProcessor::Options processor;
+  processor.required = {&channel};
   std::atomic<int> breaks{0};
   SourceUnit* running = nullptr;
-  SourceUnit unit({test_settings(info, "source r1", {}), &breaking, {}}, pool, the_clock,
+  SourceUnit unit({test_settings(info, "source r1", {}), &breaking, std::move(processor)}, pool,
+                  the_clock,
                   {.changed = [&] { breaks += running->state() == UnitState::Retrying ? 1 : 0; },
                    .fatal = [](const Status&) {}});
   running = &unit;

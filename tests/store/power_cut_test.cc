@@ -1,0 +1,141 @@
+// Acknowledged means on disk: the power is cut at any step, and every OK given is there afterwards.
+//
+// SLUICE_SOAK=1 runs 1000 seeds instead of a few.
+// test: timeout=600
+
+#include <rocksdb/env.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <random>
+
+#include "channels/durable_channel.h"
+#include "tests/catch.h"
+#include "tests/support/batches.h"
+#include "tests/support/captured_log.h"
+#include "tests/support/memory_channels.h"
+#include "tests/support/power_cut.h"
+
+namespace sluice {
+namespace {
+
+using testing::CapturedLog;
+using testing::PowerCut;
+using testing::TempDirectory;
+
+/// What one run was told before the power went. Event numbers are sequences.
+struct Told {
+  std::uint64_t put = 0;            ///< Events [0, put) were acknowledged,
+  std::uint64_t taken = 0;          ///< and [0, taken) are out for good.
+  std::uint64_t taken_at_most = 0;  ///< A take may be on disk though its answer never came.
+};
+
+/// Puts and takes at random until the power is gone.
+Told work_until_cut(SharedStore& store, SlabPool& pool, std::mt19937_64& random, PowerCut& power) {
+  std::atomic<std::uint64_t> put{0};
+  Told told;
+  {
+    DurableChannel::Options options;
+    options.name = "c1";
+    options.cache_bytes = random() % 2 * (1 << 20);
+    DurableChannel channel(options, store, pool);
+    const bool open = channel.open().ok();
+    std::uint64_t next = 0;
+    for (int step = 0; open && step < 300 && !power.is_cut(); ++step) {
+      if (random() % 3 != 0) {
+        const auto events = static_cast<std::uint32_t>(1 + random() % 20);
+        auto room = channel.reserve(numbered(pool, next, events, random() % 3000), soon(), {});
+        if (!room.ok()) break;
+        Commit commit(&store);
+        commit.put(*std::move(room));
+        next += events;
+        std::move(commit).submit([&put, upto = next](const Status& status) {
+          if (status.ok()) put = upto;
+        });
+      } else {
+        Taken events = take_now(channel, static_cast<std::uint32_t>(1 + random() % 30));
+        if (events.empty()) continue;
+        told.taken_at_most += events.batch().size();
+        Commit commit(&store);
+        commit.take(std::move(events));
+        // One at a time: what is refused comes back, and the count would be another.
+        if (!std::move(commit).wait().ok()) break;
+        told.taken = told.taken_at_most;
+      }
+    }
+    power.cut();
+    channel.close();
+  }
+  told.put = put;
+  return told;
+}
+
+/// What is there after the power came back.
+std::vector<std::uint64_t> found_in(const std::string& path, SlabPool& pool) {
+  SharedStore store({.path = path, .free_bytes_min = 1 << 20}, {});
+  DurableChannel channel({.name = "c1"}, store, pool);
+  REQUIRE(channel.open().ok());
+  std::vector<std::uint64_t> numbers;
+  for (Taken taken = take_now(channel); !taken.empty(); taken = take_now(channel)) {
+    for (const std::uint64_t number : numbers_of(taken.batch())) numbers.push_back(number);
+    commit(std::move(taken));
+  }
+  CHECK(channel.counters().quarantined.events.get() == 0);
+  return numbers;
+}
+
+/// Acknowledged events that are gone after a power cut.
+std::uint64_t lost_in_power_cut(std::uint64_t seed, SyncMode sync) {
+  std::mt19937_64 random(seed);
+  const TempDirectory directory;
+  SlabPool pool(64 * 1024, keep_no_free_slabs);
+  const auto power = std::make_shared<PowerCut>();
+  const std::unique_ptr<rocksdb::Env> env = rocksdb::NewCompositeEnv(power);
+  Told told;
+  {
+    SharedStore store({.path = directory.path("store"),
+                       .memtable_bytes = 256 << 10,
+                       .free_bytes_min = 1 << 20,
+                       .env = env.get()},
+                      {.sync = sync});
+    power->cut_at(1 + random() % 1000);
+    told = work_until_cut(store, pool, random, *power);
+  }
+  power->tear(random);
+  const std::vector<std::uint64_t> found = found_in(directory.path("store"), pool);
+  const std::uint64_t first = found.empty() ? told.put : found.front();
+  const std::uint64_t end = found.empty() ? told.taken_at_most : found.back() + 1;
+  if (sync == SyncMode::Always) {
+    CHECK(first >= told.taken);  // nothing comes again that is out for good
+    CHECK((found.empty() || found.size() == end - first));
+    CHECK(std::is_sorted(found.begin(), found.end()));
+  }
+  const std::uint64_t at_the_front = first > told.taken_at_most ? first - told.taken_at_most : 0;
+  return (told.put > end ? told.put - end : 0) + (found.empty() ? 0 : at_the_front);
+}
+
+std::uint64_t seeds() {
+  const char* const soak = std::getenv("SLUICE_SOAK");
+  return soak != nullptr && std::string(soak) == "1" ? 1000 : 25;
+}
+
+TEST_CASE("every acknowledged event survives a power cut at any step") {
+  const CapturedLog log(log::Level::Error);
+  const std::uint64_t begin = Catch::rngSeed() == 0 ? std::random_device()() : Catch::rngSeed();
+  for (std::uint64_t seed = begin; seed < begin + seeds(); ++seed) {
+    INFO("seed " << seed);
+    REQUIRE(lost_in_power_cut(seed, SyncMode::Always) == 0);
+  }
+}
+
+TEST_CASE("without the sync the same runs lose acknowledged events") {
+  const CapturedLog log(log::Level::Error);
+  std::uint64_t lost = 0;
+  for (std::uint64_t seed = 1; seed <= seeds(); ++seed) {
+    lost += lost_in_power_cut(seed, SyncMode::Never);
+  }
+  CHECK(lost > 0);
+}
+
+}  // namespace
+}  // namespace sluice

@@ -1,0 +1,212 @@
+// A file system whose power can be cut: what was not synced is gone, or torn.
+#pragma once
+
+#include <rocksdb/env.h>
+#include <rocksdb/file_system.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <random>
+#include <string>
+#include <utility>
+
+namespace sluice::testing {
+
+/// Passes everything on until cut(); then every call that writes fails. tear() makes the directory
+/// what a disk might hold after that: of each file its synced bytes and a part of the others, files
+/// and renames only as far as their directory was synced. Thread-safe.
+class PowerCut final : public rocksdb::FileSystemWrapper {
+ public:
+  PowerCut() : FileSystemWrapper(rocksdb::FileSystem::Default()) {}
+  const char* Name() const override { return "PowerCut"; }
+
+  /// The power fails at the n-th write or sync from now on.
+  void cut_at(std::uint64_t n) {
+    const std::lock_guard lock(mutex_);
+    left_ = n;
+  }
+  void cut() {
+    const std::lock_guard lock(mutex_);
+    cut_ = true;
+  }
+  bool is_cut() const {
+    const std::lock_guard lock(mutex_);
+    return cut_;
+  }
+  /// REQUIRES: is_cut(), and everything on the directory is closed.
+  void tear(std::mt19937_64& random) {
+    for (const auto& [path, file] : files_) {
+      std::error_code error;
+      if (!std::filesystem::exists(path, error)) continue;
+      if (!file.entry_synced && random() % 2 == 0) {
+        std::filesystem::remove(path, error);
+        continue;
+      }
+      const std::uint64_t size = std::filesystem::file_size(path);
+      const std::uint64_t torn = size > file.synced ? random() % (size - file.synced + 1) : 0;
+      std::filesystem::resize_file(path, std::min(size, file.synced + torn));
+    }
+    for (const auto& [path, before] : renamed_) {
+      if (!before || random() % 2 == 0) continue;
+      std::ofstream(path, std::ios::binary | std::ios::trunc) << *before;
+    }
+  }
+
+  rocksdb::IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
+                                    std::unique_ptr<rocksdb::FSWritableFile>* file,
+                                    rocksdb::IODebugContext* debug) override {
+    if (spent()) return dead();
+    const auto status = FileSystemWrapper::NewWritableFile(name, options, file, debug);
+    if (!status.ok()) return status;
+    {
+      const std::lock_guard lock(mutex_);
+      files_[name] = {};
+    }
+    *file = std::make_unique<File>(std::move(*file), *this, name);
+    return status;
+  }
+  rocksdb::IOStatus NewDirectory(const std::string& name, const rocksdb::IOOptions& options,
+                                 std::unique_ptr<rocksdb::FSDirectory>* directory,
+                                 rocksdb::IODebugContext* debug) override {
+    const auto status = FileSystemWrapper::NewDirectory(name, options, directory, debug);
+    if (status.ok()) *directory = std::make_unique<Directory>(std::move(*directory), *this, name);
+    return status;
+  }
+  rocksdb::IOStatus RenameFile(const std::string& from, const std::string& to,
+                               const rocksdb::IOOptions& options,
+                               rocksdb::IODebugContext* debug) override {
+    if (spent()) return dead();
+    std::optional<std::string> before;
+    if (std::ifstream old(to, std::ios::binary); old) {
+      before.emplace(std::istreambuf_iterator<char>(old), std::istreambuf_iterator<char>());
+    }
+    const auto status = FileSystemWrapper::RenameFile(from, to, options, debug);
+    const std::lock_guard lock(mutex_);
+    if (status.ok()) {
+      renamed_.try_emplace(to, std::move(before));
+      files_[to] = files_[from];
+      files_[to].entry_synced = true;  // renamed_ says what becomes of the entry
+      files_.erase(from);
+    }
+    return status;
+  }
+  rocksdb::IOStatus DeleteFile(const std::string& name, const rocksdb::IOOptions& options,
+                               rocksdb::IODebugContext* debug) override {
+    if (spent()) return dead();
+    {
+      const std::lock_guard lock(mutex_);
+      files_.erase(name);
+    }
+    return FileSystemWrapper::DeleteFile(name, options, debug);
+  }
+
+ private:
+  struct Kept {
+    std::uint64_t written = 0;
+    std::uint64_t synced = 0;
+    bool entry_synced = false;
+  };
+
+  class File final : public rocksdb::FSWritableFileOwnerWrapper {
+   public:
+    File(std::unique_ptr<rocksdb::FSWritableFile> file, PowerCut& power, std::string name)
+        : FSWritableFileOwnerWrapper(std::move(file)), power_(power), name_(std::move(name)) {}
+    rocksdb::IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options,
+                             rocksdb::IODebugContext* debug) override {
+      if (power_.spent()) return dead();
+      const auto status = target()->Append(data, options, debug);
+      power_.wrote(name_, data.size());
+      return status;
+    }
+    rocksdb::IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options,
+                             const rocksdb::DataVerificationInfo& /*info*/,
+                             rocksdb::IODebugContext* debug) override {
+      return Append(data, options, debug);
+    }
+    rocksdb::IOStatus Sync(const rocksdb::IOOptions& options,
+                           rocksdb::IODebugContext* debug) override {
+      return synced([&] { return target()->Sync(options, debug); });
+    }
+    rocksdb::IOStatus Fsync(const rocksdb::IOOptions& options,
+                            rocksdb::IODebugContext* debug) override {
+      return synced([&] { return target()->Fsync(options, debug); });
+    }
+
+   private:
+    template <typename F>
+    rocksdb::IOStatus synced(F&& sync) {
+      // What another thread appends meanwhile may or may not be part of it: it is not.
+      const std::uint64_t before = power_.written(name_);
+      if (power_.spent()) return dead();
+      const auto status = sync();
+      if (status.ok()) power_.synced(name_, before);
+      return status;
+    }
+    PowerCut& power_;
+    const std::string name_;
+  };
+
+  class Directory final : public rocksdb::FSDirectoryWrapper {
+   public:
+    Directory(std::unique_ptr<rocksdb::FSDirectory> directory, PowerCut& power, std::string name)
+        : FSDirectoryWrapper(std::move(directory)), power_(power), name_(std::move(name)) {}
+    rocksdb::IOStatus Fsync(const rocksdb::IOOptions& options,
+                            rocksdb::IODebugContext* debug) override {
+      if (power_.spent()) return dead();
+      const auto status = FSDirectoryWrapper::Fsync(options, debug);
+      if (status.ok()) power_.directory_synced(name_);
+      return status;
+    }
+    rocksdb::IOStatus FsyncWithDirOptions(const rocksdb::IOOptions& options,
+                                          rocksdb::IODebugContext* debug,
+                                          const rocksdb::DirFsyncOptions& /*dir*/) override {
+      return Fsync(options, debug);
+    }
+
+   private:
+    PowerCut& power_;
+    const std::string name_;
+  };
+
+  static rocksdb::IOStatus dead() { return rocksdb::IOStatus::IOError("the power is cut"); }
+
+  /// Counts a step; true once the power is gone.
+  bool spent() {
+    const std::lock_guard lock(mutex_);
+    if (cut_) return true;
+    if (left_ && --*left_ == 0) cut_ = true;
+    return cut_;
+  }
+  void wrote(const std::string& name, std::uint64_t bytes) {
+    const std::lock_guard lock(mutex_);
+    files_[name].written += bytes;
+  }
+  std::uint64_t written(const std::string& name) {
+    const std::lock_guard lock(mutex_);
+    return files_[name].written;
+  }
+  void synced(const std::string& name, std::uint64_t bytes) {
+    const std::lock_guard lock(mutex_);
+    files_[name].synced = std::max(files_[name].synced, bytes);
+  }
+  void directory_synced(const std::string& directory) {
+    const std::lock_guard lock(mutex_);
+    for (auto& [path, file] : files_) {
+      if (path.rfind(directory, 0) == 0) file.entry_synced = true;
+    }
+    renamed_.clear();
+  }
+
+  mutable std::mutex mutex_;
+  std::optional<std::uint64_t> left_;
+  bool cut_ = false;
+  std::map<std::string, Kept> files_;
+  std::map<std::string, std::optional<std::string>> renamed_;
+};
+
+}  // namespace sluice::testing
