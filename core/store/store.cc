@@ -17,6 +17,7 @@
 #include "core/base/file.h"
 #include "core/base/log.h"
 #include "core/store/rocksdb_log.h"
+#include "core/store/store_files.h"
 
 namespace sluice {
 namespace {
@@ -57,7 +58,6 @@ Status failed(const std::string& what, const std::string& path, const rocksdb::S
 
 rocksdb::DBOptions database_options(const Store::Options& store) {
   rocksdb::DBOptions options;
-  if (store.env != nullptr) options.env = store.env;
   options.create_if_missing = true;
   options.create_missing_column_families = true;
   options.info_log = make_rocksdb_log(store.path);  // its own one aborts on a full disk
@@ -107,6 +107,8 @@ OriginId random_id() {
 }  // namespace
 
 struct Store::Database {
+  std::shared_ptr<StoreFiles> files;
+  std::unique_ptr<rocksdb::Env> env;
   std::unique_ptr<rocksdb::DB> db;
   rocksdb::ColumnFamilyHandle* rows = nullptr;
   rocksdb::ColumnFamilyHandle* frames = nullptr;
@@ -189,7 +191,11 @@ Status Store::open_database() {
       {"frames", frame_options(options_.memtable_bytes)}};
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;
+  rocksdb::Env* const base = options_.env != nullptr ? options_.env : rocksdb::Env::Default();
+  database->files = std::make_shared<StoreFiles>(base->GetFileSystem(), options_.sync_takes);
+  database->env = rocksdb::NewCompositeEnv(database->files);
   rocksdb::DBOptions made = database_options(options_);
+  made.env = database->env.get();
   // The rows fill their memtable slowly, and hold the log of all frames back until it is flushed.
   made.max_total_wal_size = 6 * options_.memtable_bytes;
   const rocksdb::Status status = rocksdb::DB::Open(made, options_.path, families, &handles, &db);
@@ -228,6 +234,7 @@ Status Store::begin_opening() {
 Status Store::reopen() {
   const std::unique_lock lock(mutex_);
   database_.reset();
+  failed_ = false;
   return open_database();
 }
 
@@ -242,16 +249,24 @@ StoreBatch Store::batch() {
 
 Status Store::write(StoreBatch& batch) {
   const std::shared_lock lock(mutex_);
-  if (!database_) return Retry("the store " + options_.path + " is closed after a failure");
+  if (!database_ || failed_) return closed_after_failure();
   const rocksdb::Status status = database_->db->Write(rocksdb::WriteOptions(), &batch.impl_->batch);
-  return status.ok() ? Status() : failed("write to", options_.path, status);
+  if (status.ok()) return {};
+  failed_ = true;
+  return failed("write to", options_.path, status);
 }
 
 Status Store::sync() {
   const std::shared_lock lock(mutex_);
-  if (!database_) return Retry("the store " + options_.path + " is closed after a failure");
-  const rocksdb::Status status = database_->db->SyncWAL();
-  return status.ok() ? Status() : failed("sync", options_.path, status);
+  if (!database_ || failed_) return closed_after_failure();
+  Status status = database_->files->sync_logs();
+  if (status.ok()) return {};
+  failed_ = true;
+  return status.with_context("cannot sync the store " + options_.path);
+}
+
+Status Store::closed_after_failure() const {
+  return Retry("the store " + options_.path + " is closed after a failure");
 }
 
 Status Store::check_room() {
@@ -292,7 +307,7 @@ void Store::for_each_row(std::string_view prefix,
 Status Store::read_frames(std::uint32_t channel, std::uint64_t from, std::uint64_t below,
                           const std::function<bool(std::uint64_t, std::string_view)>& f) const {
   const std::shared_lock lock(mutex_);
-  if (!database_) return Retry("the store " + options_.path + " is closed after a failure");
+  if (!database_) return closed_after_failure();
   const FrameKey end = frame_key(channel, below);
   const rocksdb::Slice bound = slice(end);
   rocksdb::ReadOptions options;

@@ -7,6 +7,7 @@
 // "note/KEY".
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -16,6 +17,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/clock.h"
 #include "core/base/status.h"
 #include "core/event/frame.h"
 #include "core/event/provenance.h"
@@ -61,6 +63,7 @@ class Store {
     /// write() of frames is refused while the disk has less than this left.
     std::uint64_t free_bytes_min = 64 << 20;
     rocksdb::Env* env = nullptr;  ///< None: the machine's. Tests cut the power here.
+    milliseconds sync_takes{0};   ///< Added to every sync, to measure what slow disks cost.
   };
 
   /// Makes the directory if need be.
@@ -111,9 +114,11 @@ class Store {
   explicit Store(Options options);
   Status open_database();
   Status begin_opening();
+  Status closed_after_failure() const;
 
   const Options options_;
   OriginId opening_;
+  std::atomic<bool> failed_{false};     ///< Nothing more until reopen().
   mutable std::shared_mutex mutex_;     ///< Held by readers; reopen() has it alone.
   std::unique_ptr<Database> database_;  // guarded by mutex_
   std::atomic<std::int64_t> room_asked_ms_{0};

@@ -193,6 +193,11 @@ class PowerCut final : public rocksdb::FileSystemWrapper {
   void synced(const std::string& name, std::uint64_t bytes) {
     const std::lock_guard lock(mutex_);
     files_[name].synced = std::max(files_[name].synced, bytes);
+    // Of a log the entry counts only once its directory is synced. With other files RocksDB relies
+    // on what every journaling file system does: who syncs a new file has its entry, too.
+    if (name.size() < 4 || name.compare(name.size() - 4, 4, ".log") != 0) {
+      files_[name].entry_synced = true;
+    }
   }
   void directory_synced(const std::string& directory) {
     const std::lock_guard lock(mutex_);
