@@ -132,20 +132,18 @@ class FileRollSink final : public Sink {
   }
 
   void deliver(const Batch& batch, std::stop_token, DeliveryDone done) override {
-    if (!file_ || roll_due()) {
-      if (Status status = begin_file(); !status.ok()) return done({.status = std::move(status)});
-    }
-    const std::uint64_t good_bytes = file_->size_bytes();
-    if (Status status = file_->append(serialize(batch)); !status.ok()) {
-      // Cut the torn tail off, so that the retry leaves neither half lines nor doubles. If even
-      // that fails, leave the file; the next deliver() begins a fresh one.
-      if (!file_->truncate(good_bytes).ok()) {
-        log::error("{}: {} ends in a torn line and is left as it is", name_, file_->path());
-        file_.reset();
+    std::uint32_t written = 0;
+    while (written < batch.size()) {
+      if (Status status = make_ready(); !status.ok()) {
+        return done({.status = std::move(status), .arrived = written});
       }
-      return done({.status = std::move(status)});
+      const std::uint32_t fit = events_that_fit(batch.size() - written);
+      const Batch part = fit == batch.size() ? batch : batch.slice(written, fit);
+      if (Status status = write(part); !status.ok()) {
+        return done({.status = std::move(status), .arrived = written});
+      }
+      written += fit;
     }
-    events_in_file_ += batch.size();
     done({});
   }
 
@@ -159,11 +157,6 @@ class FileRollSink final : public Sink {
   void close() override { file_.reset(); }
 
   TakeLimit take_limit() const override {
-    // A count that begins files must not be jumped over by a large take.
-    if (roll_events_ > 0) {
-      return {.events_max =
-                  static_cast<std::uint32_t>(std::min<std::uint64_t>(batch_events_, roll_events_))};
-    }
     return {.events_max = batch_events_, .bytes_at_least = stream_bytes_at_least};
   }
 
@@ -175,6 +168,30 @@ class FileRollSink final : public Sink {
     return (file_->size_bytes() > 0 && interval_over()) ||
            (roll_bytes_ > 0 && file_->size_bytes() >= roll_bytes_) ||
            (roll_events_ > 0 && events_in_file_ >= roll_events_);
+  }
+
+  /// How many of `events` go into the file that is open: a count that begins files is exact.
+  std::uint32_t events_that_fit(std::uint32_t events) const noexcept {
+    if (roll_events_ == 0) return events;
+    return static_cast<std::uint32_t>(
+        std::min<std::uint64_t>(events, roll_events_ - events_in_file_));
+  }
+
+  Status make_ready() { return file_ && !roll_due() ? Status() : begin_file(); }
+
+  /// All of the events, or none of them.
+  Status write(const Batch& batch) {
+    const std::uint64_t good_bytes = file_->size_bytes();
+    Status status = file_->append(serialize(batch));
+    if (status.ok()) {
+      events_in_file_ += batch.size();
+    } else if (!file_->truncate(good_bytes).ok()) {
+      // The torn tail should have been cut off, so that the retry leaves neither half lines nor
+      // doubles. The next write begins a fresh file.
+      log::error("{}: {} ends in a torn line and is left as it is", name_, file_->path());
+      file_.reset();
+    }
+    return status;
   }
 
   Status begin_file() {

@@ -43,6 +43,10 @@ constexpr ComponentInfo info{.alias = "tcp",
                              .keys = keys,
                              .batch_size_key = "batchSize"};
 
+// At the end: how long a receiver may say nothing, and how long it may go on answering.
+constexpr milliseconds goodbye_silence_max{2'000};
+constexpr milliseconds goodbye_max{5'000};
+
 class TcpSink final : public Sink {
  public:
   TcpSink(const Settings& settings, SinkContext context)
@@ -74,7 +78,9 @@ class TcpSink final : public Sink {
   }
 
   void close() override {
-    if (stream_) disconnect("the agent is stopping");
+    if (!stream_) return;
+    stream_->finish(goodbye_silence_max, Deadline::in(goodbye_max));
+    disconnect("the agent is stopping");
   }
 
   TakeLimit take_limit() const override {

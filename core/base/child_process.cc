@@ -15,29 +15,11 @@
 #include <cstring>
 #include <utility>
 
+#include "core/base/descriptor.h"
 #include "core/base/stop_signal.h"
 
 namespace sluice {
 namespace {
-
-class Descriptor {
- public:
-  Descriptor() noexcept = default;
-  explicit Descriptor(int fd) noexcept : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  ~Descriptor() { reset(); }
-  void reset() noexcept {
-    if (fd_ >= 0) ::close(std::exchange(fd_, -1));
-  }
-  int get() const noexcept { return fd_; }
-
- private:
-  int fd_ = -1;
-};
 
 /// Moves a descriptor out of the way of the three standard ones, which an agent may lack.
 Descriptor above_standard(int fd) noexcept {
@@ -167,6 +149,9 @@ Status ChildProcess::Impl::start(const std::vector<std::string>& arguments) {
   const auto failed = [&](const char* what, int error) {
     return Retry("cannot run " + arguments[0] + ": " + what + ": " + errno_text(error));
   };
+  if (Status status = signal.status(); !status.ok()) {
+    return status.with_context("cannot run " + arguments[0]);
+  }
   Pipe output;
   Pipe errors;
   Pipe report;

@@ -5,11 +5,12 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <utility>
+
+#include "core/base/descriptor.h"
+#include "core/base/piece_window.h"
 
 namespace sluice {
 namespace {
@@ -27,36 +28,31 @@ Status failed(const char* what, const std::string& path) {
 
 class RealFile final : public OutputFile {
  public:
-  RealFile(int fd, std::string path, std::uint64_t bytes)
-      : fd_(fd), path_(std::move(path)), bytes_(bytes) {}
-  ~RealFile() override { ::close(fd_); }
+  RealFile(Descriptor fd, std::string path, std::uint64_t bytes)
+      : fd_(std::move(fd)), path_(std::move(path)), bytes_(bytes) {}
 
   Status append(std::span<const iovec> pieces) override {
-    for (const iovec& piece : pieces) {
-      const char* from = static_cast<const char*>(piece.iov_base);
-      std::size_t left = piece.iov_len;
-      while (left > 0) {
-        const ssize_t written = ::write(fd_, from, left);
-        if (written < 0 && errno == EINTR) continue;
-        if (written < 0) return failed("write to", path_);
-        from += written;
-        left -= static_cast<std::size_t>(written);
-        bytes_ += static_cast<std::uint64_t>(written);
-      }
+    PieceWindow window(pieces);
+    for (auto next = window.next(); !next.empty(); next = window.next()) {
+      const ssize_t written = ::writev(fd_.get(), next.data(), static_cast<int>(next.size()));
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) return failed("write to", path_);
+      window.written(static_cast<std::size_t>(written));
+      bytes_ += static_cast<std::uint64_t>(written);
     }
     return {};
   }
   Status truncate(std::uint64_t bytes) override {
-    if (::ftruncate(fd_, static_cast<off_t>(bytes)) != 0) return failed("shorten", path_);
+    if (::ftruncate(fd_.get(), static_cast<off_t>(bytes)) != 0) return failed("shorten", path_);
     bytes_ = bytes;
     return {};
   }
-  Status sync() override { return ::fdatasync(fd_) == 0 ? Status() : failed("sync", path_); }
+  Status sync() override { return ::fdatasync(fd_.get()) == 0 ? Status() : failed("sync", path_); }
   std::uint64_t size_bytes() const noexcept override { return bytes_; }
   const std::string& path() const noexcept override { return path_; }
 
  private:
-  const int fd_;
+  const Descriptor fd_;
   const std::string path_;
   std::uint64_t bytes_;
 };
@@ -65,20 +61,17 @@ class RealFileSystem final : public FileSystem {
  public:
   Result<std::unique_ptr<OutputFile>> create(const std::string& path, bool may_exist) override {
     // O_APPEND: after a truncate() the next write goes to the new end.
-    const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, file_mode);
-    if (fd < 0) return failed("create", path);
+    // O_EXCL: an empty one may have been begun by somebody else a moment ago.
+    const int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | (may_exist ? 0 : O_EXCL);
+    Descriptor fd(::open(path.c_str(), flags, file_mode));
+    if (fd.get() < 0 && errno == EEXIST) {
+      return Reject("cannot create " + path + ": a file of this name exists");
+    }
+    if (fd.get() < 0) return failed("create", path);
     struct stat info {};
-    if (::fstat(fd, &info) != 0) {
-      Status status = failed("look at", path);
-      ::close(fd);
-      return status;
-    }
-    if (info.st_size > 0 && !may_exist) {
-      ::close(fd);
-      return Reject("cannot create " + path + ": a file of this name with content exists");
-    }
+    if (::fstat(fd.get(), &info) != 0) return failed("look at", path);
     const auto bytes = static_cast<std::uint64_t>(info.st_size);
-    return std::unique_ptr<OutputFile>(std::make_unique<RealFile>(fd, path, bytes));
+    return std::unique_ptr<OutputFile>(std::make_unique<RealFile>(std::move(fd), path, bytes));
   }
 
   Status check_directory(const std::string& path) override {

@@ -34,8 +34,8 @@ class FileSystem {
  public:
   virtual ~FileSystem() = default;
 
-  /// A new file, or one of this name that is empty. One that has content is Reject (try another
-  /// name), unless `may_exist`, which goes on at its end. Errors besides: Retry.
+  /// A new file that nobody else has. A name that is taken is Reject (try another one), unless
+  /// `may_exist`, which goes on at the end of what is there. Errors besides: Retry.
   virtual Result<std::unique_ptr<OutputFile>> create(const std::string& path, bool may_exist) = 0;
   /// Ok when the directory is there and can be written. Errors: Retry, with the reason.
   virtual Status check_directory(const std::string& path) = 0;

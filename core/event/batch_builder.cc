@@ -34,6 +34,13 @@ void BatchBuilder::renew(std::size_t bytes_min) {
   attach(pool_.acquire(bytes_min));
 }
 
+void BatchBuilder::renew_with_space(std::size_t bytes) {
+  renew(2 * bytes + 8 * stride_);
+  // Very short events so far promise nothing about what comes next.
+  if (space().size() < bytes) mean_bytes_ = mean_bytes_first;
+  SLUICE_ASSERT(space().size() >= bytes, "half of a slab is enough for an index");
+}
+
 void BatchBuilder::reserve(std::size_t bytes) {
   if (!slab_ || index_top_ - position_ < bytes) renew(bytes);
 }

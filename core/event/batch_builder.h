@@ -38,6 +38,9 @@ class BatchBuilder {
   std::span<char> space() noexcept;
   /// Leaves the slab for a fresh one of at least `bytes_min`. REQUIRES: nothing marked.
   void renew(std::size_t bytes_min = 0);
+  /// Leaves the slab for a fresh one whose space() has at least `bytes`, whatever the last events
+  /// were like. REQUIRES: nothing marked.
+  void renew_with_space(std::size_t bytes);
 
   /// The slab's bytes, and how many of them are taken. Offsets of mark() count from here.
   char* base() noexcept { return slab_->data(); }
@@ -87,8 +90,10 @@ class BatchBuilder {
   std::uint32_t count_ = 0;
   std::uint64_t body_bytes_ = 0;
   bool lines_ = true;
-  std::size_t next_line_ = 0;      ///< Offset at which the next event must begin to keep lines_.
-  std::uint64_t mean_bytes_ = 64;  ///< Of recent events; decides how much index space() keeps free.
+  std::size_t next_line_ = 0;  ///< Offset at which the next event must begin to keep lines_.
+  /// Of recent events; decides how much index space() keeps free.
+  std::uint64_t mean_bytes_ = mean_bytes_first;
+  static constexpr std::uint64_t mean_bytes_first = 64;
 };
 
 }  // namespace sluice

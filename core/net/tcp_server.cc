@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/base/log.h"
+#include "core/event/paid_text.h"
 #include "core/net/asio.h"
 
 namespace sluice {
@@ -75,8 +76,13 @@ class Server;
 /// Handlers of a closed socket still run once, so they hold the id and look the connection up.
 class Connection final : public TcpConnection {
  public:
-  Connection(Server& server, tcp::socket socket, std::uint64_t id, std::string peer)
-      : server_(server), socket_(std::move(socket)), id_(id), peer_(std::move(peer)) {}
+  Connection(Server& server, tcp::socket socket, std::uint64_t id, std::string peer,
+             MemoryAccount* window)
+      : server_(server),
+        socket_(std::move(socket)),
+        id_(id),
+        peer_(std::move(peer)),
+        unsent_(window) {}
 
   std::uint64_t id() const noexcept override { return id_; }
   const std::string& peer() const noexcept override { return peer_; }
@@ -85,6 +91,7 @@ class Connection final : public TcpConnection {
   void stop_reading() override { reading_ = false; }
   void finish() override;
 
+  std::size_t write(std::string_view bytes);
   void flush();
   void discard_input();
 
@@ -94,7 +101,7 @@ class Connection final : public TcpConnection {
   tcp::socket socket_;
   const std::uint64_t id_;
   const std::string peer_;
-  std::string unsent_;
+  PaidText unsent_;
   std::shared_ptr<WaitMemory> read_wait_ = std::make_shared<WaitMemory>();
   std::shared_ptr<WaitMemory> write_wait_ = std::make_shared<WaitMemory>();
   bool read_waits_ = false;
@@ -169,23 +176,30 @@ Result<std::size_t> Connection::read_some(std::span<char> into) {
 
 void Connection::send(std::string_view bytes) {
   if (broken_ || finishing_) return;
+  if (unsent_.empty()) bytes.remove_prefix(write(bytes));
   unsent_.append(bytes);
-  flush();
+  if (!unsent_.empty()) server_.wait_writable(*this);
 }
 
-void Connection::flush() {
+/// How much the system takes; a connection that breaks takes all.
+std::size_t Connection::write(std::string_view bytes) {
   std::size_t sent_bytes = 0;
-  while (sent_bytes < unsent_.size()) {
+  while (sent_bytes < bytes.size()) {
     error_code error;
     sent_bytes += socket_.write_some(
-        asio::buffer(unsent_.data() + sent_bytes, unsent_.size() - sent_bytes), error);
+        asio::buffer(bytes.data() + sent_bytes, bytes.size() - sent_bytes), error);
     if (error == asio::error::would_block) break;
     if (error) {
       server_.remove_later(*this);
-      return;
+      return bytes.size();
     }
   }
-  unsent_.erase(0, sent_bytes);
+  return sent_bytes;
+}
+
+void Connection::flush() {
+  unsent_.drop_front(write(unsent_.view()));
+  if (broken_) return;
   if (!unsent_.empty()) {
     server_.wait_writable(*this);
   } else if (finishing_) {
@@ -304,7 +318,8 @@ void Server::add(tcp::socket socket, const tcp::endpoint& peer) {
   socket.set_option(tcp::no_delay(true), error);
   const std::uint64_t id = next_id_++;
   auto connection = std::make_unique<Connection>(
-      *this, std::move(socket), id, peer.address().to_string() + ":" + std::to_string(peer.port()));
+      *this, std::move(socket), id, peer.address().to_string() + ":" + std::to_string(peer.port()),
+      options_.window);
   Connection& added = *connection;
   connections_.emplace(id, std::move(connection));
   if (handler_.on_open) handler_.on_open(added);

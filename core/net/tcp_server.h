@@ -12,6 +12,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/status.h"
+#include "core/event/memory_account.h"
 
 namespace sluice {
 
@@ -49,6 +50,7 @@ class TcpServer {
     std::uint16_t port = 0;                    ///< 0: the system chooses; see port().
     std::string name;                          ///< For messages: "source r1".
     std::size_t unsent_bytes_max = 64 * 1024;  ///< A connection.
+    MemoryAccount* window = nullptr;           ///< Pays for what is unsent, when given.
   };
   struct Handler {
     std::function<void(TcpConnection&)> on_open;

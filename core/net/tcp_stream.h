@@ -24,7 +24,8 @@ class TcpStream {
     std::string text() const { return host + ":" + std::to_string(port); }
   };
 
-  /// Tries every address of the host. Errors: Retry (with each address's reason), Closed (stop).
+  /// Tries every address of the host, each with its share of the time. Errors: Retry (with each
+  /// address's reason), Closed (stop).
   static Result<TcpStream> connect(const Target& target, Deadline deadline,
                                    const std::stop_token& stop);
 
@@ -39,8 +40,12 @@ class TcpStream {
   Result<std::size_t> read_some(std::span<char> into, Deadline deadline,
                                 const std::stop_token& stop);
   /// True when the peer has closed or reset the connection; what is written now would be lost.
-  /// A system call, no wait. Bytes that the peer sends are thrown away.
+  /// No wait. Bytes that the peer sends are thrown away, up to a bound.
   bool peer_is_gone() noexcept;
+  /// The end of a connection whose peer may answer: says that nothing more is coming and throws the
+  /// answers away until the peer has finished too, says nothing for `silence_max`, or the deadline
+  /// passes. Closing with unread answers would be a reset, which can overtake what was written.
+  void finish(milliseconds silence_max, Deadline deadline) noexcept;
 
  private:
   class Impl;

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <limits>
 #include <new>
@@ -23,21 +24,35 @@ namespace {
 
 using AddressList = std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)>;
 
-std::string to_text(const sockaddr_storage& address) {
-  char text[INET6_ADDRSTRLEN] = {};
-  if (address.ss_family == AF_INET) {
-    const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
-    ::inet_ntop(AF_INET, &v4.sin_addr, text, sizeof text);
-    return std::string(text) + ":" + std::to_string(ntohs(v4.sin_port));
+/// Text of a sender's address, in place: one is made a datagram.
+class SenderText {
+ public:
+  void assign(const sockaddr_storage& address) noexcept {
+    if (address.ss_family == AF_INET) {
+      const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
+      return write(text_.data(), AF_INET, &v4.sin_addr, v4.sin_port);
+    }
+    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
+    if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) {
+      return write(text_.data(), AF_INET, v6.sin6_addr.s6_addr + 12, v6.sin6_port);
+    }
+    text_[0] = '[';
+    write(text_.data() + 1, AF_INET6, &v6.sin6_addr, v6.sin6_port);
   }
-  const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
-  if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) {
-    ::inet_ntop(AF_INET, v6.sin6_addr.s6_addr + 12, text, sizeof text);
-    return std::string(text) + ":" + std::to_string(ntohs(v6.sin6_port));
+  std::string_view view() const noexcept { return {text_.data(), bytes_}; }
+
+ private:
+  void write(char* to, int family, const void* address, in_port_t port) noexcept {
+    ::inet_ntop(family, address, to, INET6_ADDRSTRLEN);
+    to += std::strlen(to);
+    if (family == AF_INET6) *to++ = ']';
+    *to++ = ':';
+    to = std::to_chars(to, text_.data() + text_.size(), ntohs(port)).ptr;
+    bytes_ = static_cast<std::size_t>(to - text_.data());
   }
-  ::inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
-  return "[" + std::string(text) + "]:" + std::to_string(ntohs(v6.sin6_port));
-}
+  std::array<char, 64> text_{};  ///< INET6_ADDRSTRLEN, "[]:" and five digits are less.
+  std::size_t bytes_ = 0;
+};
 
 /// Both versions on one socket where no host is named.
 Status bind_address(int fd, const addrinfo& address, const std::string& text) {
@@ -88,10 +103,11 @@ class UdpSocket::Impl {
   std::array<iovec, datagrams_max> pieces{};
   std::array<sockaddr_storage, datagrams_max> addresses{};
   std::array<Control, datagrams_max> controls{};
-  std::array<std::string, datagrams_max> sender_texts;
+  std::array<SenderText, datagrams_max> sender_texts;
 };
 
 Status UdpSocket::Impl::bind(const Options& options) {
+  if (Status status = signal.status(); !status.ok()) return status;
   addrinfo hints{};
   hints.ai_family = options.host.empty() ? AF_INET6 : AF_UNSPEC;
   hints.ai_socktype = SOCK_DGRAM;
@@ -199,14 +215,14 @@ Result<std::size_t> UdpSocket::receive() {
   const auto count = static_cast<std::size_t>(got);
   for (std::size_t i = 0; i < count; ++i) {
     impl_->note_drops(impl_->messages[i].msg_hdr);
-    if (impl_->senders) impl_->sender_texts[i] = to_text(impl_->addresses[i]);
+    if (impl_->senders) impl_->sender_texts[i].assign(impl_->addresses[i]);
   }
   return count;
 }
 
 Datagram UdpSocket::operator[](std::size_t i) const noexcept {
   return {{impl_->buffers + i * datagram_bytes_max, impl_->messages[i].msg_len},
-          impl_->sender_texts[i]};
+          impl_->sender_texts[i].view()};
 }
 
 std::uint64_t UdpSocket::dropped() const noexcept { return impl_->dropped; }

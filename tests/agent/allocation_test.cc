@@ -8,6 +8,7 @@
 
 #include "agent/agent.h"
 #include "core/config/tree.h"
+#include "core/net/udp_socket.h"
 #include "tests/catch.h"
 #include "tests/support/sockets.h"
 
@@ -59,12 +60,15 @@ namespace {
 // Single lines make the slowest batches; a part of them shows the same.
 std::uint64_t batches_watched(std::size_t chunk_lines) { return chunk_lines == 1 ? 2500 : 10'000; }
 
-Plan plan_of(std::uint16_t in, const std::string& sink) {
+enum class Answers : bool { None, Ok };
+
+Plan plan_of(std::uint16_t in, const std::string& sink, Answers answers = Answers::None) {
   const std::string text =
       "a1.sources = r1\na1.channels = c1\na1.sinks = k1\n"
       "a1.sources.r1.type = netcat\na1.sources.r1.bind = 127.0.0.1\n"
-      "a1.sources.r1.ack-every-event = false\na1.sources.r1.channels = c1\na1.sources.r1.port = " +
-      std::to_string(in) +
+      "a1.sources.r1.ack-every-event = " +
+      std::string(answers == Answers::Ok ? "true" : "false") +
+      "\na1.sources.r1.channels = c1\na1.sources.r1.port = " + std::to_string(in) +
       "\na1.channels.c1.type = memory\na1.channels.c1.capacity = 100000\n"
       "a1.sinks.k1.channel = c1\n" +
       sink;
@@ -80,22 +84,27 @@ struct Figures {
   std::uint64_t allocations = 0;
 };
 
-/// Sends until so many batches more are committed, as fast as the agent takes them.
-Figures watch(Agent& agent, TestClient& client, std::size_t chunk_lines) {
+/// Sends until so many batches more are committed, as fast as the agent takes (or answers) them.
+Figures watch(Agent& agent, TestClient& client, std::size_t chunk_lines, std::uint64_t batches,
+              Answers answers = Answers::None) {
   const SourceCounters& source = *agent.metrics().sources()[0].counters;
   const ChannelCounters& channel = *agent.metrics().channels()[0].counters;
   std::string chunk;
   for (std::size_t i = 0; i < chunk_lines; ++i) chunk += std::string(99, 'x') + "\n";
   const auto send_until = [&](std::uint64_t count) {
     const std::uint64_t until = source.batches.get() + count;
-    while (source.batches.get() < until) REQUIRE(client.send(chunk));
+    while (source.batches.get() < until) {
+      REQUIRE(client.send(chunk));
+      const std::size_t answer_bytes = answers == Answers::Ok ? 3 * chunk_lines : 0;
+      REQUIRE(client.read(answer_bytes).size() == answer_bytes);
+    }
     REQUIRE(eventually([&] { return channel.put.events.get() == channel.committed.events.get(); }));
   };
   send_until(500);  // warm
   const std::uint64_t before = source.batches.get();
   allocations = 0;
   watching = true;
-  send_until(batches_watched(chunk_lines));
+  send_until(batches);
   watching = false;
   return {source.batches.get() - before, allocations};
 }
@@ -117,11 +126,49 @@ TEST_CASE("netcat to null allocates once a batch at most") {
     Agent agent(plan_of(in, "a1.sinks.k1.type = null\n"), {});
     REQUIRE(agent.start().ok());
     TestClient client(in);
-    const Figures figures = watch(agent, client, chunk_lines);
+    const Figures figures = watch(agent, client, chunk_lines, batches_watched(chunk_lines));
     INFO(figures.allocations << " allocations, " << figures.batches << " batches");
     CHECK(figures.batches >= batches_watched(chunk_lines));
     CHECK(figures.allocations <= figures.batches);
   }
+}
+
+TEST_CASE("netcat with answers allocates once a batch at most") {
+  outside = true;
+  constexpr std::uint64_t batches = 10'000;
+  for (const std::size_t chunk_lines : {1U, 100U}) {
+    const std::uint16_t in = free_port();
+    Agent agent(plan_of(in, "a1.sinks.k1.type = null\n", Answers::Ok), {});
+    REQUIRE(agent.start().ok());
+    TestClient client(in);
+    const Figures figures = watch(agent, client, chunk_lines, batches, Answers::Ok);
+    INFO(figures.allocations << " allocations, " << figures.batches << " batches");
+    CHECK(figures.batches >= batches);
+    CHECK(figures.allocations <= figures.batches);
+  }
+}
+
+TEST_CASE("receiving datagrams allocates nothing, the senders' addresses included") {
+  outside = false;
+  auto socket = UdpSocket::bind({.host = "127.0.0.1", .senders = true});
+  REQUIRE(socket.ok());
+  const TestSocket sender(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_in own = loopback(0);
+  own.sin_addr.s_addr = ::inet_addr("127.111.111.111");  // too long for a short string
+  REQUIRE(::bind(sender.fd(), reinterpret_cast<const sockaddr*>(&own), sizeof own) == 0);
+  const sockaddr_in address = loopback(socket->port());
+  for (int i = 0; i < 10; ++i) {
+    REQUIRE(::sendto(sender.fd(), "x", 1, 0, reinterpret_cast<const sockaddr*>(&address),
+                     sizeof address) == 1);
+  }
+  allocations = 0;
+  watching = true;
+  const auto got = socket->receive();
+  watching = false;
+  REQUIRE(got.ok());
+  CHECK(got.value() == 10);
+  CHECK((*socket)[9].sender.starts_with("127.111.111.111:"));
+  CHECK(allocations == 0);
 }
 
 TEST_CASE("netcat to tcp allocates once a batch at most") {
@@ -137,7 +184,7 @@ TEST_CASE("netcat to tcp allocates once a batch at most") {
                 {});
     REQUIRE(agent.start().ok());
     TestClient client(in);
-    const Figures figures = watch(agent, client, chunk_lines);
+    const Figures figures = watch(agent, client, chunk_lines, batches_watched(chunk_lines));
     INFO(figures.allocations << " allocations, " << figures.batches << " batches");
     CHECK(figures.allocations <= figures.batches);
   }

@@ -2,12 +2,15 @@
 
 #include "core/base/file.h"
 
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <vector>
 
 #include "tests/catch.h"
 
@@ -49,8 +52,67 @@ TEST_CASE("what is appended behind a truncation goes to the new end") {
   CHECK(content(a.path()) == "one three");
 }
 
-TEST_CASE("a file with content is not taken for a new one") {
+/// Bytes 'a', "bb", "ccc", ... in pieces of their own, some of them empty.
+struct Pieces {
+  explicit Pieces(std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
+      texts.emplace_back(i % 10, static_cast<char>('a' + i % 26));
+      whole += texts.back();
+    }
+    for (std::string& text : texts) views.push_back({text.data(), text.size()});
+  }
+  std::vector<std::string> texts;
+  std::vector<iovec> views;
+  std::string whole;
+};
+
+/// System calls of this process that have written, as the system counts them.
+std::uint64_t writes_so_far() {
+  std::ifstream file("/proc/self/io");
+  std::string word;
+  std::uint64_t count = 0;
+  while (file >> word) {
+    if (word == "syscw:") file >> count;
+  }
+  return count;
+}
+
+TEST_CASE("many pieces are written in order, many with one system call") {
   const Directory directory;
+  const Pieces pieces(5000);
+  auto file = FileSystem::real().create(directory / "a", false);
+  REQUIRE(file.ok());
+  const std::uint64_t before = writes_so_far();
+  REQUIRE((*file)->append(pieces.views).ok());
+  CHECK(writes_so_far() - before <= 5000 / 100);
+  CHECK((*file)->append({}).ok());
+  CHECK((*file)->size_bytes() == pieces.whole.size());
+  CHECK((content(directory / "a") == pieces.whole));
+}
+
+TEST_CASE("a write that ends inside a piece says how much is in the file") {
+  const Directory directory;
+  const Pieces pieces(1000);
+  auto file = FileSystem::real().create(directory / "a", false);
+  REQUIRE(file.ok());
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_FSIZE, &before) == 0);
+  rlimit small = before;
+  small.rlim_cur = 2003;
+  const auto signal_before = std::signal(SIGXFSZ, SIG_IGN);
+  REQUIRE(::setrlimit(RLIMIT_FSIZE, &small) == 0);
+  const Status status = (*file)->append(pieces.views);
+  REQUIRE(::setrlimit(RLIMIT_FSIZE, &before) == 0);
+  std::signal(SIGXFSZ, signal_before);
+  CHECK(status.code() == Code::Retry);
+  CHECK((*file)->size_bytes() == 2003);
+  CHECK((content(directory / "a") == pieces.whole.substr(0, 2003)));
+}
+
+TEST_CASE("a file that exists is not taken for a new one, with content or empty") {
+  const Directory directory;
+  std::ofstream(directory / "empty").flush();
+  CHECK(FileSystem::real().create(directory / "empty", false).code() == Code::Reject);
   std::ofstream(directory / "a") << "old";
   CHECK(FileSystem::real().create(directory / "a", false).code() == Code::Reject);
   CHECK(content(directory / "a") == "old");

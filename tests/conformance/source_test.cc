@@ -28,11 +28,11 @@ TEST_CASE("every source type of the catalogue is under test or says why not") {
   }
 }
 
-/// Numbers, in order, whatever the line ends are.
-std::vector<std::uint64_t> numbers(const std::vector<std::string>& bodies) {
-  std::vector<std::uint64_t> found;
-  for (const std::string& body : bodies) found.push_back(std::stoull(body));
-  return found;
+/// Every number from 0 on, in order, whatever the line ends are.
+bool are_numbered(const std::vector<std::string>& bodies) {
+  std::uint64_t next = 0;
+  return std::all_of(bodies.begin(), bodies.end(),
+                     [&](const std::string& body) { return std::stoull(body) == next++; });
 }
 
 TEST_CASE("a source loses nothing and keeps order while commits come late and some are refused") {
@@ -52,11 +52,10 @@ TEST_CASE("a source loses nothing and keeps order while commits come late and so
       REQUIRE(rig.open().ok());
       rig.start();
       std::jthread feeder([&] { instance.feed(0, lines_fed); });
-      const auto found = numbers(rig.take(lines_fed));
+      const auto bodies = rig.take(lines_fed);
       feeder.join();
-      REQUIRE(found.size() == lines_fed);
-      CHECK(std::is_sorted(found.begin(), found.end()));
-      CHECK(std::adjacent_find(found.begin(), found.end()) == found.end());
+      REQUIRE(bodies.size() == lines_fed);
+      CHECK((!source.numbered || are_numbered(bodies)));
       rig.stop();
       CHECK(rig.outcome().ok());
       CHECK(rig.counters().put.events.get() == lines_fed);

@@ -1,5 +1,8 @@
 #include "tests/conformance/sources_under_test.h"
 
+#include <algorithm>
+#include <optional>
+
 #include "sources/catalog.h"
 #include "tests/support/settings.h"
 #include "tests/support/sockets.h"
@@ -32,6 +35,55 @@ SourceUnderTest::Instance netcat() {
           client};
 }
 
+/// The server that a source connects to, and the one connection it serves.
+class Server {
+ public:
+  explicit Server(std::uint16_t port)
+      : listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    const int on = 1;
+    ::setsockopt(listener_.fd(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    const sockaddr_in address = loopback(port);
+    if (::bind(listener_.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+        ::listen(listener_.fd(), 1) != 0) {
+      std::abort();
+    }
+  }
+  void feed(std::uint64_t first, std::uint64_t count) {
+    if (!client_ && !accept()) return;
+    for (std::uint64_t i = 0; i < count; i += 100) {
+      const std::uint64_t part = std::min<std::uint64_t>(100, count - i);
+      if (!client_->send(lines(first + i, part), milliseconds(3000))) return;
+    }
+  }
+
+ private:
+  /// False when the source was stopped before it had connected.
+  bool accept() {
+    pollfd waiting{listener_.fd(), POLLIN, 0};
+    if (::poll(&waiting, 1, 3000) != 1) return false;
+    client_.emplace(TestSocket(::accept4(listener_.fd(), nullptr, nullptr, SOCK_CLOEXEC)));
+    return true;
+  }
+  TestSocket listener_;
+  std::optional<TestClient> client_;
+};
+
+SourceUnderTest::Instance netcatclient() {
+  const std::uint16_t port = free_port();
+  auto server = std::make_shared<Server>(port);
+  const SourceType& type = *find_type(source_types(), "netcatclient");
+  return {test_settings(*type.info, "source r1",
+                        {{"host", "127.0.0.1"}, {"port", std::to_string(port)}}),
+          [server](std::uint64_t first, std::uint64_t count) { server->feed(first, count); },
+          server};
+}
+
+SourceUnderTest::Instance stress() {
+  const SourceType& type = *find_type(source_types(), "stress");
+  return {test_settings(*type.info, "source r1", {{"size", "10"}, {"maxTotalEvents", "5000"}}),
+          [](std::uint64_t, std::uint64_t) {}, nullptr};
+}
+
 /// The source counts by itself.
 SourceUnderTest::Instance seq() {
   const SourceType& type = *find_type(source_types(), "seq");
@@ -52,9 +104,9 @@ const std::vector<SourceUnderTest>& sources_under_test() {
       {"netcat", netcat},
       {"seq", seq},
       {"exec", exec},
-      {"netcatudp", nullptr, "datagrams may be lost; tests/sources counts the drops"},
-      {"netcatclient", nullptr, "connects out; tests/sources gives it a server"},
-      {"stress", nullptr, "its events have no numbers; tests/sources counts them"},
+      {"netcatudp", nullptr, true, "datagrams may be lost; tests/sources counts the drops"},
+      {"netcatclient", netcatclient},
+      {"stress", stress, false},
   };
   return all;
 }

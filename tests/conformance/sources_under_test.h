@@ -22,6 +22,8 @@ struct SourceUnderTest {
     std::shared_ptr<void> keep;
   };
   std::function<Instance()> make;
+  /// False: its events are only counted, they do not say which they are.
+  bool numbered = true;
   /// Empty: under test. Otherwise why the harness cannot run it.
   std::string skipped_because = {};
 };

@@ -72,6 +72,20 @@ TEST_CASE("space leaves room for the index of lines like the last ones") {
   }
 }
 
+TEST_CASE("a fresh slab has the space that is asked for, however short the last events were") {
+  SlabPool pool(64 * 1024, keep_no_free_slabs);
+  for (const EventHeaders headers : {EventHeaders::Shared, EventHeaders::Own}) {
+    BatchBuilder builder(pool, headers);
+    for (const std::size_t bytes : {0U, 1U, 20'000U, 60'000U, 300'000U}) {
+      builder.renew();
+      while (builder.append("")) continue;
+      CHECK_FALSE(builder.seal().empty());
+      builder.renew_with_space(bytes);
+      CHECK(builder.space().size() >= bytes);
+    }
+  }
+}
+
 TEST_CASE("a large event gets a slab of its own size") {
   SlabPool pool(4096, keep_no_free_slabs);
   BatchBuilder builder(pool);

@@ -109,6 +109,28 @@ class Receivers(unittest.TestCase):
             self.assertEqual(agent.stop(), 0)
 
 
+    def test_a_clean_stop_loses_nothing_when_a_slow_receiver_answers_every_line(self):
+        content = numbered(10_000, 100)
+        with Receiver(answer=b"OK\n", bytes_a_second=1_000_000) as receiver:
+            with Agent(pipeline(NETCAT, tcp(receiver.port), CHANNEL)) as agent:
+                self.assertEqual(send_and_read(agent.port(), content), b"OK\n" * 10_000)
+                wait_until(lambda: receiver.parts and receiver.parts[0], lambda: "the first bytes", 10)
+                self.assertEqual(agent.stop(), 0)
+            self.assertTrue(receiver.wait_for(len(content)) == content)
+
+    def test_a_clean_stop_does_not_wait_for_ever_for_a_receiver_that_says_nothing(self):
+        content = numbered(100)
+        with Receiver() as receiver, Agent(pipeline(NETCAT, tcp(receiver.port), CHANNEL)) as agent:
+            port = agent.port()
+            send_and_read(port, numbered(1))
+            receiver.wait_for(1)
+            receiver.pause()
+            self.assertEqual(send_and_read(port, content), b"OK\n" * 100)
+            self.assertEqual(agent.stop(deadline_s=8), 0)
+            receiver.go_on()
+            self.assertTrue(receiver.wait_for(len(content) + len(numbered(1))).endswith(content))
+
+
 class Chain(unittest.TestCase):
     def test_two_agents_lose_and_double_nothing(self):
         count = 200_000
@@ -123,6 +145,18 @@ class Chain(unittest.TestCase):
             got = roll_content(second.path("out"))
             self.assertEqual(lost_and_doubled(got, count), ([], 0))
             self.assertTrue(got == content, "reordered")
+
+    def test_stopping_the_first_agent_loses_nothing_when_the_second_answers_every_line(self):
+        content = numbered(50_000, 40)
+        with Agent(pipeline(NETCAT, file_roll(), CHANNEL), folders=["out"]) as second:
+            with Agent(pipeline(NETCAT, tcp(second.port()), CHANNEL)) as first:
+                answers = send_and_read(first.port(), content)
+                self.assertEqual(answers.count(b"OK\n"), 50_000)
+                self.assertEqual(first.stop(), 0)
+            wait_until(lambda: roll_bytes(second.path("out")) >= len(content),
+                       lambda: roll_bytes(second.path("out")), 20)
+            self.assertEqual(second.stop(), 0)
+            self.assertTrue(roll_content(second.path("out")) == content)
 
     def test_stopping_the_first_agent_first_loses_nothing_at_full_load(self):
         content = numbered(200_000, 40)

@@ -97,6 +97,29 @@ TEST_CASE("a peer that does not read is not read, and goes on when it does") {
   CHECK(echo.rounds_until([&] { return echo.closed == 1; }));
 }
 
+TEST_CASE("the window pays for what is unsent until it is sent or its connection is gone") {
+  MemoryAccount window("window", 1 << 20);
+  Echo echo({.host = "127.0.0.1", .name = "test", .window = &window});
+  TestClient client(echo.server->port(), 4096);
+  TestClient other(echo.server->port(), 4096);
+  REQUIRE(echo.rounds_until([&] { return echo.opened == 2; }));
+  const std::string answer(8 << 20, 'a');  // more than the system takes at once
+  echo.server->find(1)->send(answer);
+  const std::uint64_t unsent = window.used_bytes();
+  CHECK(unsent > 0);
+  CHECK(unsent <= answer.size());
+  echo.server->find(2)->send(answer);
+  CHECK(window.used_bytes() > unsent);
+  other.reset();
+  CHECK(echo.rounds_until([&] { return echo.closed == 1; }));
+  CHECK(window.used_bytes() == unsent);
+  std::string received;
+  std::jthread reader([&] { received = client.read(answer.size()); });
+  CHECK(echo.rounds_until([&] { return window.used_bytes() == 0; }));
+  reader.join();
+  CHECK((received == answer));
+}
+
 TEST_CASE("a reset connection is reported closed") {
   Echo echo;
   TestClient client(echo.server->port());

@@ -2,6 +2,9 @@
 
 #include "core/net/tcp_stream.h"
 
+#include <sys/resource.h>
+
+#include <optional>
 #include <thread>
 
 #include "tests/catch.h"
@@ -63,6 +66,85 @@ TEST_CASE("a peer that closed is noticed before anything is written") {
   REQUIRE(eventually([&] { return receiver.accepted() == 1; }));
   receiver.hang_up();
   CHECK(eventually([&] { return stream->peer_is_gone(); }));
+}
+
+/// A connection whose peer is a client of the test's own.
+struct Pair {
+  Pair() {
+    TestSocket listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address = loopback(0);
+    socklen_t size = sizeof address;
+    auto* const any = reinterpret_cast<sockaddr*>(&address);
+    REQUIRE(::bind(listener.fd(), any, size) == 0);
+    REQUIRE(::listen(listener.fd(), 1) == 0);
+    REQUIRE(::getsockname(listener.fd(), any, &size) == 0);
+    auto made = connect(ntohs(address.sin_port));
+    REQUIRE(made.ok());
+    stream.emplace(*std::move(made));
+    peer.emplace(TestSocket(::accept4(listener.fd(), nullptr, nullptr, SOCK_CLOEXEC)));
+  }
+  std::optional<TcpStream> stream;
+  std::optional<TestClient> peer;
+};
+
+TEST_CASE("a peer that never stops sending does not hold up who looks after it") {
+  Pair pair;
+  std::jthread flood([&](std::stop_token stop) {
+    const std::string chunk(1 << 20, 'f');
+    while (!stop.stop_requested()) pair.peer->send(chunk, milliseconds(10));
+  });
+  const auto begin = Clock::system().steady();
+  for (int i = 0; i < 20; ++i) CHECK_FALSE(pair.stream->peer_is_gone());
+  CHECK(Clock::system().steady() - begin < test_patience / 2);
+  pair.stream->finish(test_patience, Deadline::in(milliseconds(50)));
+  CHECK(Clock::system().steady() - begin < test_patience / 2);
+}
+
+TEST_CASE("what was written reaches a peer that answers until it has read all") {
+  Pair pair;
+  std::string text;
+  while (text.size() < 8 << 20) text += std::to_string(text.size());  // more than fits at once
+  std::string received;
+  std::jthread reader([&] {
+    for (;;) {
+      const std::string part = pair.peer->read(4096);
+      received += part;
+      if (part.empty() || pair.peer->ended()) break;
+      pair.peer->send("OK\n");
+    }
+    pair.peer->close();
+  });
+  const iovec piece{text.data(), text.size()};
+  REQUIRE(pair.stream->write_all({&piece, 1}, Deadline::never(), {}).ok());
+  pair.stream->finish(test_patience, Deadline::never());
+  pair.stream.reset();
+  reader.join();
+  CHECK((received == text));
+}
+
+TEST_CASE("a peer that says nothing at the end is left after a while") {
+  Pair pair;
+  pair.stream->finish(milliseconds(10), Deadline::never());
+  CHECK(pair.peer->read_to_end().empty());
+  CHECK(pair.peer->ended());
+}
+
+TEST_CASE("without descriptors a connection is Retry") {
+  TestReceiver receiver;
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  const int lowest = TestSocket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)).fd();
+  for (int left = 0; left < 2; ++left) {
+    const rlimit few{static_cast<rlim_t>(lowest + left), before.rlim_max};
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &few) == 0);
+    const auto stream = connect(receiver.port());
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+    CHECK(stream.code() == Code::Retry);
+    const std::string who = left == 0 ? "no descriptor for a stop" : "127.0.0.1:";
+    CHECK(stream.status().message().find(who) != std::string::npos);
+    CHECK(stream.status().message().find("Too many open files") != std::string::npos);
+  }
+  CHECK(connect(receiver.port()).ok());
 }
 
 TEST_CASE("a write into a connection that was reset is Retry, not a signal") {

@@ -101,11 +101,47 @@ TEST_CASE("a count that begins files is exact, whatever lies together in the cha
   REQUIRE(put(rig->channel(), batch_of(rig->pool(), std::vector<std::string>(21, ""))));
   REQUIRE(put(rig->channel(), numbered(rig->pool(), 10, 14)));
   rig->start();
+  // Takes of a live sink end anywhere.
+  for (std::uint64_t i = 0; i < 7; ++i) {
+    REQUIRE(put(rig->channel(), numbered(rig->pool(), 100 + 5 * i, 5)));
+    REQUIRE(rig->delivered(40 + 5 * i));
+  }
   rig->drain();
-  CHECK(files.files().size() == 5);
+  CHECK(files.files().size() == 10);
   for (const auto& [path, content] : files.files()) {
     CHECK(std::count(content.begin(), content.end(), '\n') == 7);
   }
+}
+
+TEST_CASE("what went into a full file is not written again when the next one cannot be begun") {
+  FakeFileSystem files;
+  const auto rig = file_roll(files, {{"sink.rollCount", "4"}, {"sink.rollInterval", "0"}});
+  files.bytes_left(9);  // the first file and half an event of the second
+  REQUIRE(put(rig->channel(), numbered(rig->pool(), 0, 8)));
+  rig->start();
+  REQUIRE(eventually([&] { return rig->counters().failures.get() >= 2; }));
+  CHECK(rig->counters().delivered.events.get() == 4);
+  files.bytes_left(UINT64_MAX / 2);
+  REQUIRE(rig->delivered(8));
+  rig->drain();
+  CHECK(files.content() == number_lines(0, 8));
+}
+
+TEST_CASE("two sinks in one directory never share a file, not even an empty one") {
+  FakeFileSystem files;
+  const ManualClock clock;
+  const auto one = file_roll(files, {}, clock);
+  const auto other = file_roll(files, {}, clock);
+  REQUIRE(one->sink().open({}).ok());
+  REQUIRE(other->sink().open({}).ok());
+  Directly directly;
+  files.bytes_left(10);
+  REQUIRE(directly.deliver(one->sink(), numbered(one->pool(), 0, 2)).ok());
+  // The disk is full now, and what the other sink wrote in part is cut off.
+  CHECK_FALSE(directly.deliver(other->sink(), numbered(other->pool(), 100, 5)).ok());
+  REQUIRE(directly.deliver(one->sink(), numbered(one->pool(), 2, 3)).ok());
+  CHECK(files.files().size() == 2);
+  CHECK(files.content() == number_lines(0, 5));
 }
 
 TEST_CASE(

@@ -2,10 +2,13 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
+#include <atomic>
 #include <string>
 
 #include "sources/catalog.h"
 #include "tests/catch.h"
+#include "tests/support/captured_log.h"
 #include "tests/support/sockets.h"
 #include "tests/support/source_rig.h"
 
@@ -172,6 +175,140 @@ TEST_CASE("very many very short lines pass") {
   CHECK(client.read(900'000).size() == 900'000);
 }
 
+/// Sends in segments that the system does not join.
+void send_slowly(TestClient& client, std::string_view text, std::size_t segment_bytes) {
+  for (; !text.empty(); text.remove_prefix(std::min(segment_bytes, text.size()))) {
+    REQUIRE(client.send(text.substr(0, segment_bytes)));
+    client.read(1, milliseconds(1));
+  }
+}
+
+TEST_CASE("empty lines do not take the room of a long line that follows in small segments") {
+  Netcat netcat({{"ack-every-event", "false"}, {"max-line-length", "70000"}});
+  TestClient client = netcat.client();
+  REQUIRE(client.send(std::string(100'000, '\n')));
+  CHECK(netcat.rig->take(100'000).size() == 100'000);
+  const std::string line(66'000, 'l');
+  send_slowly(client, line, 1000);
+  REQUIRE(client.send("\n"));
+  CHECK((netcat.rig->take(1) == Bodies{line}));
+}
+
+TEST_CASE("empty lines of one client do not take the room of another one's long lines") {
+  Netcat netcat({{"ack-every-event", "false"}, {"max-line-length", "70000"}});
+  TestClient client = netcat.client();
+  std::atomic<std::uint64_t> empty_lines{0};
+  std::jthread other([&](std::stop_token stop) {
+    TestClient of_empty_lines = netcat.client();
+    for (; !stop.stop_requested(); empty_lines += 1000) {
+      if (!of_empty_lines.send(std::string(1000, '\n'))) return;
+    }
+  });
+  const std::string line(66'000, 'l');
+  std::jthread sender([&] {
+    send_slowly(client, line, 2000);
+    REQUIRE(client.send("\n"));
+  });
+  bool found = false;
+  const Deadline deadline = Deadline::in(test_patience);
+  while (!found && !deadline.passed()) {
+    for (const std::string& body : netcat.rig->take(100)) found = found || body == line;
+  }
+  CHECK(found);
+  other.request_stop();
+  other.join();
+  CHECK(empty_lines > 0);
+}
+
+TEST_CASE("a long line that ends in one burst is judged as a whole") {
+  Netcat netcat({{"max-line-length", "100000"}});
+  std::string fits;
+  for (int i = 0; i < 99'999; ++i) fits += "\xC3\xA4";
+  for (const std::size_t front : {40'001U, 90'001U, 180'000U}) {
+    TestClient client = netcat.client();
+    REQUIRE(client.send(fits.substr(0, front)));
+    client.read(1, milliseconds(20));
+    REQUIRE(client.send(fits.substr(front) + "\n"));
+    CHECK(client.read(3) == "OK\n");
+    CHECK((netcat.rig->take(1) == Bodies{fits}));
+    REQUIRE(client.send(fits.substr(0, front)));
+    client.read(1, milliseconds(20));
+    REQUIRE(client.send(fits.substr(front) + "x\n"));
+    CHECK(client.read_to_end().starts_with("FAILED: Event exceeds the maximum length (100000"));
+  }
+  CHECK(netcat.rig->channel().size_events() == 0);
+}
+
+TEST_CASE("the last line without a line feed is judged too") {
+  Netcat netcat;
+  TestClient client = netcat.client();
+  REQUIRE(client.send(std::string(512, 'x')));
+  client.half_close();
+  CHECK(client.read_to_end() == too_long_512);
+  CHECK(netcat.rig->channel().size_events() == 0);
+}
+
+TEST_CASE("stalled clients with long unfinished lines shut out nobody whose lines are short") {
+  const testing::CapturedLog log;
+  Netcat netcat({{"max-line-length", "1048576"}});
+  std::vector<TestClient> stalled;
+  for (const std::size_t bytes : {1'048'000U, 1'048'000U, 1'048'000U, 1'048'000U, 2'300U}) {
+    stalled.push_back(netcat.client());
+    REQUIRE(stalled.back().send(std::string(bytes, 's')));
+  }
+  TestClient client = netcat.client();
+  for (int i = 0; i < 100; ++i) {  // by then all of the above is read
+    REQUIRE(client.send(std::string(100, 'x')));
+    client.read(1, milliseconds(1));
+    REQUIRE(client.send("\n"));
+    REQUIRE(client.read(3) == "OK\n");
+  }
+  REQUIRE(client.send(std::string(100'000, 'l')));
+  CHECK(client.read_to_end() ==
+        "FAILED: Too many bytes of unfinished lines on all connections together\n");
+  CHECK(log.has("unfinished lines of all connections together are longer than 4194304 bytes"));
+  CHECK(netcat.rig->window().peak_bytes() <= netcat.rig->window().limit_bytes());
+}
+
+TEST_CASE("a flood without a line feed is refused before it becomes memory") {
+  Netcat netcat;
+  const auto peak = [&] { return netcat.rig->window().peak_bytes(); };
+  TestClient client = netcat.client();
+  REQUIRE(client.send("one\n"));
+  REQUIRE(client.read(3) == "OK\n");
+  const std::uint64_t before = peak();
+  REQUIRE(client.send(std::string(200'000, 'f')));
+  CHECK(client.read_to_end() == too_long_512);
+  CHECK(peak() - before < 64 * 1024);
+}
+
+TEST_CASE("an unfinished line that a stop cuts off is counted") {
+  Netcat netcat;
+  TestClient client = netcat.client();
+  REQUIRE(client.send("one\nunfinished"));
+  REQUIRE(client.read(3) == "OK\n");
+  CHECK(netcat.rig->take(1) == Bodies{"one"});
+  netcat.rig->stop();
+  CHECK(netcat.rig->counters().rejected_lines.get() == 1);
+}
+
+TEST_CASE("lines that a stop leaves without room are counted") {
+  const testing::CapturedLog log;
+  for (const char* ack : {"true", "false"}) {
+    SourceRig::Options options;
+    options.channel.capacity_events = 10;
+    Netcat netcat({{"ack-every-event", ack}}, std::move(options));
+    TestClient client = netcat.client();
+    REQUIRE(client.send("1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n"));
+    REQUIRE(eventually([&] { return netcat.rig->channel().size_events() == 10; }));
+    REQUIRE(client.send("11\n12\n"));
+    REQUIRE(eventually([&] { return netcat.rig->channel().counters().put_waits.get() > 0; }));
+    netcat.rig->stop();
+    CHECK(netcat.rig->counters().rejected_lines.get() == 2);
+  }
+  CHECK(log.has("2 lines are not taken"));
+}
+
 TEST_CASE("a thousand connections, each with its own lines") {
   rlimit files{};
   ::getrlimit(RLIMIT_NOFILE, &files);
@@ -207,6 +344,8 @@ TEST_CASE("a peer that never reads its answers is held back and costs bounded me
   });
   while (sent < 64 << 20 && client.send(chunk, milliseconds(500))) sent += chunk.size();
   CHECK(sent < 64 << 20);
+  CHECK(netcat.rig->window().used_bytes() > Slab::bytes_default);  // answers are paid for
+  CHECK(netcat.rig->window().peak_bytes() <= netcat.rig->window().limit_bytes());
   TestClient other = netcat.client();  // nobody else is held back
   REQUIRE(other.send("hello\n"));
   CHECK(other.read(3) == "OK\n");
@@ -227,7 +366,8 @@ TEST_CASE("a full channel holds the sender back") {
   CHECK(client.read(270).size() == 270);
 }
 
-TEST_CASE("with onFull = reject a full channel answers FAILED") {
+TEST_CASE("with onFull = reject a full channel answers FAILED, and what is lost is counted") {
+  const testing::CapturedLog log;
   SourceRig::Options options;
   options.channel.capacity_events = 2;
   options.channel.keep_alive = milliseconds(1);
@@ -238,6 +378,8 @@ TEST_CASE("with onFull = reject a full channel answers FAILED") {
   CHECK(client.read(6) == "OK\nOK\n");
   REQUIRE(client.send("three\n"));
   CHECK(client.read(8) == "FAILED: ");
+  CHECK(netcat.rig->counters().rejected_lines.get() == 1);
+  CHECK(log.has("1 lines are not taken"));
   CHECK(netcat.rig->take(2) == Bodies{"one", "two"});
   CHECK(netcat.rig->channel().size_events() == 0);
 }

@@ -40,9 +40,9 @@ class FakeFileSystem final : public FileSystem {
   Result<std::unique_ptr<OutputFile>> create(const std::string& path, bool may_exist) override {
     const std::lock_guard lock(mutex_);
     if (!directory_) return Retry("cannot create " + path + ": no such directory");
-    std::string& content = files_[path];
-    if (!content.empty() && !may_exist) return Reject(path + " exists");
-    return std::unique_ptr<OutputFile>(std::make_unique<File>(*this, path, content.size()));
+    const auto [file, is_new] = files_.try_emplace(path);
+    if (!is_new && !may_exist) return Reject(path + " exists");
+    return std::unique_ptr<OutputFile>(std::make_unique<File>(*this, path, file->second.size()));
   }
   Status check_directory(const std::string& path) override {
     const std::lock_guard lock(mutex_);

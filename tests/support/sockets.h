@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -74,11 +75,15 @@ class TestClient {
     if (receive_buffer > 0) {
       ::setsockopt(socket_.fd(), SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
     }
+    const int on = 1;  // tests that send in pieces mean pieces
+    ::setsockopt(socket_.fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     const sockaddr_in address = loopback(port);
     if (::connect(socket_.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
       socket_.close();
     }
   }
+  /// The other end of a connection that a test has accepted.
+  explicit TestClient(TestSocket accepted) noexcept : socket_(std::move(accepted)) {}
   bool connected() const noexcept { return socket_.open(); }
 
   /// False when the peer is gone, or takes nothing for `patience`.

@@ -72,14 +72,15 @@ def send_and_read(port, content, timeout_s=30, half_close=True):
 class Receiver:
     """Takes connections one after another and keeps the bytes of each.
 
-    `bytes_a_second` slows reading down; pause() stops it. cut() drops the connection and the
+    `bytes_a_second` slows reading down; pause() stops it. Each line is answered with `answer`. cut() drops the connection and the
     listener at once, with a reset; start() listens on the same port again.
     """
 
-    def __init__(self, port=0, bytes_a_second=0, small_buffer=False):
+    def __init__(self, port=0, bytes_a_second=0, small_buffer=False, answer=b""):
         self.port = port
         self.bytes_a_second = bytes_a_second
         self.small_buffer = small_buffer
+        self.answer = answer    # sent for every line
         self.parts = []         # one bytearray a connection
         self.going = threading.Event()
         self.going.set()
@@ -134,6 +135,10 @@ class Receiver:
             if not part:
                 break
             into += part
+            try:
+                connection.sendall(self.answer * part.count(b"\n"))
+            except OSError:
+                break
         connection.close()
 
     def pause(self):
