@@ -18,8 +18,12 @@ FROM debian:bookworm-slim
 RUN apt-get update \
  && apt-get install -y --no-install-recommends \
       libfmt9 \
+      liblz4-1 \
+      librocksdb7.8 \
       libspdlog1.10 \
+      libxxhash0 \
       libyaml-cpp0.7 \
+      libzstd1 \
       tzdata \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --system --uid 10001 --home-dir /var/lib/sluice --create-home --shell /usr/sbin/nologin sluice

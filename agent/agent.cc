@@ -31,9 +31,13 @@ std::string type_name(const Settings& settings) {
   return std::string(info.alias.empty() ? info.class_name : info.alias);
 }
 
-/// A source's commits go through the store of its durable channels.
-void join_store(ChannelProcessor::Options& processor, Channel& channel) {
-  if (channel.committer() != nullptr) processor.committer = channel.committer();
+/// A source's commits go through the store of its durable channels. False when it is another one.
+bool join_store(ChannelProcessor::Options& processor, Channel& channel) {
+  Committer* const store = channel.committer();
+  if (store == nullptr) return true;
+  if (processor.committer != nullptr && processor.committer != store) return false;
+  processor.committer = store;
+  return true;
 }
 
 /// Sources that let the user choose have a key for it.
@@ -103,13 +107,21 @@ void Agent::add_sources(const Plan& plan) {
     processor.source_name = planned.settings.component();
     processor.abandon = abandon_.get_token();
     processor.on_full = on_full(planned.settings);
+    bool one_store = true;
     for (const std::string& name : planned.channels) {
       processor.required.push_back(find_channel(name));
-      join_store(processor, *processor.required.back());
+      one_store = join_store(processor, *processor.required.back()) && one_store;
     }
     for (const std::string& name : planned.optional_channels) {
       processor.optional.push_back(find_channel(name));
-      join_store(processor, *processor.optional.back());
+      one_store = join_store(processor, *processor.optional.back()) && one_store;
+    }
+    if (!one_store) {
+      log::error(
+          "{} is left out: its channels lie in different stores, which one commit cannot span "
+          "yet; give them one directory, or none",
+          planned.settings.component());
+      continue;
     }
     for (const InterceptorPlan& interceptor : planned.interceptors) {
       const InterceptorType& made = type_of(interceptor.settings, interceptor_types());

@@ -81,10 +81,28 @@ std::uint64_t DurableChannel::abandon() {
 }
 
 Status DurableChannel::open() {
+  if (Status status = check_for_flume_files(); !status.ok()) return status;
   if (Status status = store_.open(); !status.ok()) return status;
   if (Status status = restore(); !status.ok()) return status;
   fail_point(FailPoint::RecoveryAfterAccounts);
   counters_.start_ms.set(static_cast<std::uint64_t>(Clock::system().wall_ms()));
+  return {};
+}
+
+/// Flume's logs are "log-1", "log-2", ...; what lies in them is not read here.
+Status DurableChannel::check_for_flume_files() const {
+  for (const std::string& directory : options_.flume_directories) {
+    std::uint64_t logs = 0;
+    for (const std::string& file : file_names_in(directory)) {
+      const bool log = file.size() > 4 && file.rfind("log-", 0) == 0 &&
+                       file.find_first_not_of("0123456789", 4) == std::string::npos;
+      if (log) ++logs;
+    }
+    if (logs > 0) {
+      return Invalid(std::to_string(logs) + " files of Flume's file channel in " + directory +
+                     " may hold undelivered events: drain them with Flume first, then remove them");
+    }
+  }
   return {};
 }
 

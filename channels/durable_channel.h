@@ -32,6 +32,8 @@ class DurableChannel final : public Channel, private StoredQueue {
     std::uint64_t body_bytes_max = UINT64_MAX;
     std::uint64_t cache_bytes = 64 << 20;  ///< Of slabs kept alive by what waits.
     FrameCompression compression = FrameCompression::None;
+    /// Where Flume's own files may lie; events in them would be forgotten, so open() refuses.
+    std::vector<std::string> flume_directories = {};
   };
   /// The store and the pool outlive the channel.
   DurableChannel(Options options, SharedStore& store, SlabPool& pool);
@@ -90,6 +92,7 @@ class DurableChannel final : public Channel, private StoredQueue {
   void write_take(WriteGroup& group, const Taken::Pieces& pieces) override;
   void undo_take(const Taken::Pieces& pieces) noexcept override;
 
+  Status check_for_flume_files() const;
   Status restore();
   Loaded read_from_disk(std::uint64_t begin, std::uint64_t end);
   void add_loaded(std::uint64_t first, const Batch& frame, Loaded& loaded) const;

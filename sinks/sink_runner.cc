@@ -175,6 +175,14 @@ void SinkRunner::submit(Taken events, Notes notes, std::uint64_t rejected,
                         std::uint64_t rejected_bytes) {
   const std::uint64_t count = events.batch().size();
   const std::uint64_t bytes = events.batch().body_bytes();
+  const Flowing left{rejected, rejected_bytes};
+  const Flowing delivered{count - rejected, bytes - rejected_bytes};
+  if (options_.committer == nullptr) {  // nothing to wait for, nothing that can fail
+    Commit commit;
+    commit.take(std::move(events));
+    std::move(commit).complete({});
+    return count_delivered(delivered, left);
+  }
   {
     const std::lock_guard lock(mutex_);
     ++committing_;
@@ -183,18 +191,20 @@ void SinkRunner::submit(Taken events, Notes notes, std::uint64_t rejected,
   Commit commit(options_.committer);
   for (Note& note : notes) commit.note(std::move(note));
   commit.take(std::move(events));
-  const Flowing left{rejected, rejected_bytes};
-  const Flowing delivered{count - rejected, bytes - rejected_bytes};
   std::move(commit).submit(
       [this, delivered, left](Status status) { landed(std::move(status), delivered, left); });
   wait_for_commits(false);
 }
 
+void SinkRunner::count_delivered(const Flowing& delivered, const Flowing& rejected) noexcept {
+  counters_.delivered.add(delivered.events, delivered.bytes);
+  if (rejected.events > 0) counters_.dead_lettered.add(rejected.events, rejected.bytes);
+}
+
 /// On the committer's thread.
 void SinkRunner::landed(Status status, const Flowing& delivered, const Flowing& rejected) {
   if (status.ok()) {
-    counters_.delivered.add(delivered.events, delivered.bytes);
-    if (rejected.events > 0) counters_.dead_lettered.add(rejected.events, rejected.bytes);
+    count_delivered(delivered, rejected);
   } else {
     counters_.channel_failures.add();
   }

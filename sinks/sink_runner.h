@@ -73,6 +73,7 @@ class SinkRunner final : private DeliveryListener {
   void commit_but_rejected(Taken events, const std::vector<std::uint32_t>& rejected);
   void submit(Taken events, Notes notes, std::uint64_t rejected, std::uint64_t rejected_bytes);
   void landed(Status status, const Flowing& delivered, const Flowing& rejected);
+  void count_delivered(const Flowing& delivered, const Flowing& rejected) noexcept;
   void wait_for_commits(bool all);
   void wait_for_an_end();
   void back_off(const std::stop_token& stop);

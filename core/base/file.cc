@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <filesystem>
 #include <utility>
 
 #include "core/base/descriptor.h"
@@ -123,6 +124,15 @@ Status write_whole_file(const std::string& path, std::string_view content) {
   if (Status status = (*file)->append({&piece, 1}); !status.ok()) return status;
   if (Status status = (*file)->sync(); !status.ok()) return status;
   return files.sync_directory(directory);
+}
+
+std::vector<std::string> file_names_in(const std::string& directory) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
+    names.push_back(entry.path().filename().string());
+  }
+  return names;
 }
 
 Result<std::uint64_t> free_disk_bytes(const std::string& path) {

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/base/status.h"
 
@@ -51,6 +52,8 @@ class FileSystem {
 Status make_directories(const std::string& path);
 /// Makes the file (and its directory) with this content, durably. Errors: Retry.
 Status write_whole_file(const std::string& path, std::string_view content);
+/// Names of what is in a directory; none when it cannot be read.
+std::vector<std::string> file_names_in(const std::string& directory);
 /// What an unprivileged writer may still use on the disk of `path`. Errors: Retry.
 Result<std::uint64_t> free_disk_bytes(const std::string& path);
 

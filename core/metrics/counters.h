@@ -46,8 +46,8 @@ struct SourceCounters {
   Counter stop_ms;
 };
 
-/// Books of a channel: put = committed + in flight + stored + quarantined + lost. Those of a durable
-/// channel go on over restarts.
+/// Books of a channel: put = committed + in flight + stored + quarantined + lost.
+/// Those of a durable channel go on over restarts.
 struct ChannelCounters {
   Flow put;
   Flow committed;         ///< Taken, and the taker's commit is complete.

@@ -54,6 +54,7 @@ constexpr FlowRow<ChannelCounters> channel_flows[] = {
     {"put", &ChannelCounters::put, Type::Counter, "put into the channel"},
     {"committed", &ChannelCounters::committed, Type::Counter,
      "that left the channel for good: taken, and the taker's commit is complete"},
+    {"quarantined", &ChannelCounters::quarantined, Type::Counter, "damaged on disk and set aside"},
     {"lost", &ChannelCounters::lost, Type::Counter,
      "still in a memory channel when the agent stopped"},
     {"in_flight", &ChannelCounters::in_flight, Type::Gauge, "taken and not committed yet"},

@@ -93,7 +93,8 @@ Expectation expectation_of(const Row& row) {
     result.any_later = result.any_later || which == Known::Later;
     const bool end = component.find("source:") == 0 || component.find("sink:") == 0;
     result.any_end_built = result.any_end_built || (end && which == Known::Built);
-    result.channel_built = result.channel_built || component == "channel:memory";
+    result.channel_built = result.channel_built || component == "channel:memory" ||
+                           component == "channel:file" || component == "channel:spillablememory";
   }
   return result;
 }

@@ -106,10 +106,10 @@ TEST_CASE("A type that is not built yet is said to be so, and its keys are not j
   CHECK(at(plan.left_out.at(0).where) == "x.conf:7:20+4");
   CHECK(told(plan.diagnostics, "hdfs.path") == "");
   CHECK(plan.verdict == Verdict::RunsWithout);
-  const Plan file = plan_text(replaced(tutorial(), "= memory", "= file"));
+  const Plan file = plan_text(replaced(tutorial(), "= memory", "= jdbc"));
   CHECK(file.verdict == Verdict::NotBuiltYet);
   CHECK(left_out(file) ==
-        "channel c1: its type 'file' is not built yet; source r1: its channel c1 is left out; "
+        "channel c1: its type 'jdbc' is not built yet; source r1: its channel c1 is left out; "
         "sink k1: its channel c1 is left out");
   CHECK(told(file.diagnostics, "Agent configuration invalid for agent 'a1'") != "");
 }

@@ -90,7 +90,7 @@ class KilledAgain(unittest.TestCase):
         sender = Sender(port, "run%d" % self.runs)
         sender.start()
         if seconds is not None:
-            time.sleep(seconds)
+            sender.join(seconds)  # any moment will do
             agent.kill(9)
         self.assertEqual(agent.wait(20), -9)
         sender.over = True

@@ -191,6 +191,7 @@ Batch random_batch(BatchBuilder& builder, std::mt19937& random) {
 /// Refuses every other commit for now; the rest is durable as soon as its thread comes to it.
 class ReluctantCommitter final : public Committer {
  public:
+  std::optional<std::string> note(std::string_view /*key*/) const override { return std::nullopt; }
   ReluctantCommitter() {
     worker_ = std::jthread([this](const std::stop_token& stop) { complete(stop); });
   }

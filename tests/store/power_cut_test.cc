@@ -118,7 +118,7 @@ std::uint64_t lost_in_power_cut(std::uint64_t seed, SyncMode sync) {
 
 std::uint64_t seeds() {
   const char* const soak = std::getenv("SLUICE_SOAK");
-  return soak != nullptr && std::string(soak) == "1" ? 1000 : 25;
+  return soak != nullptr && std::string(soak) == "1" ? 1000 : 10;
 }
 
 TEST_CASE("every acknowledged event survives a power cut at any step") {

@@ -1,0 +1,43 @@
+// The durable channel under its own name.
+#include "channels/durable_settings.h"
+
+namespace sluice {
+namespace {
+
+constexpr Key keys[] = {
+    capacity_key,
+    transaction_capacity_key,
+    keep_alive_key,
+    capacity_bytes_key,
+    cache_bytes_key,
+    sync_key,
+    sync_interval_key,
+    compression_key,
+    {.name = "directory",
+     .type = KeyType::Path,
+     .meaning = "Where the store lies; without it in the agent's state directory, shared with the "
+                "other durable channels."},
+    {.name = "minimumRequiredSpace",
+     .type = KeyType::Bytes,
+     .default_value = "64MiB",
+     .meaning = "Nothing more is taken in while the disk has less than this left.",
+     .min = 1 << 20},
+};
+
+constexpr ComponentInfo info{
+    .alias = "rocksdb",
+    .class_name = {},
+    .meaning = "Keeps events on disk: what it has acknowledged survives a crash.",
+    .keys = keys};
+
+std::unique_ptr<Channel> make(const Settings& settings, ChannelContext context) {
+  return make_durable(durable_options(settings, context),
+                      settings.has("directory") ? settings.text("directory") : "", settings,
+                      commit_options(settings), context);
+}
+
+}  // namespace
+
+extern const ChannelType rocksdb_channel{&info, make};
+
+}  // namespace sluice
