@@ -130,6 +130,11 @@ class KilledAgain(unittest.TestCase):
         self.check_nothing_is_missing()
 
 
+def agent_text(agent):
+    with open(agent.config) as file:
+        return file.read()
+
+
 class Restart(unittest.TestCase):
     def test_what_a_dead_sink_left_is_delivered_by_the_next_agent(self):
         content = numbered(5000, 100)
@@ -151,6 +156,32 @@ class Restart(unittest.TestCase):
                 wait_until(lambda: len(roll_content(os.path.join(directory, "out"))) >= len(content),
                            lambda: "all lines come out", 20)
                 self.assertTrue(roll_content(os.path.join(directory, "out")) == content)
+
+    def test_flumes_own_types_keep_their_events_in_their_data_directories(self):
+        content = numbered(500, 50)
+        for kind in ("file", "spillablememory"):
+            with self.subTest(kind=kind), tempfile.TemporaryDirectory(prefix="sluice-test-") as directory:
+                os.mkdir(os.path.join(directory, "out"))
+                channel = ("type = %s\ndataDirs = {dir}/data, {dir}/more\ncheckpointDir = {dir}/cp\n"
+                           "minimumRequiredSpace = 2000000\n" % kind)
+                dead = "type = tcp\nhostname = 127.0.0.1\nport = %d\n" % free_port()
+                with Agent(pipeline(NETCAT, dead, channel), directory=directory) as agent:
+                    self.assertEqual(send_and_read(agent.port(), content), b"OK\n" * 500)
+                self.assertTrue(os.path.isdir(os.path.join(directory, "data", "sluice-c1")))
+                with Agent(pipeline(NETCAT, file_roll(), channel), directory=directory):
+                    out = os.path.join(directory, "out")
+                    wait_until(lambda: roll_content(out) == content, lambda: "all lines come out", 20)
+
+    def test_flumes_own_undrained_files_are_not_forgotten(self):
+        channel = "type = file\ndataDirs = {dir}/data\n"
+        with Agent(pipeline(NETCAT, "type = null", channel), folders=["data"],
+                   arguments=["-Dsluice.drain.ms=1"]) as agent:
+            agent.stop()
+            with open(agent.path("data", "log-3"), "w") as file:
+                file.write("events")
+            with Agent(agent_text(agent), directory=agent.directory) as again:
+                self.assertNotEqual(again.wait(20), 0)
+                self.assertRegex(again.log(), r"1 files of Flume's file channel in \S+ may hold undelivered")
 
     def test_a_second_agent_on_the_same_store_is_told_so(self):
         with tempfile.TemporaryDirectory(prefix="sluice-test-") as directory:
