@@ -36,23 +36,50 @@ LineScan result_of(const Collector& lines, const LineInput& input, const IndexEn
 }
 
 #if defined(__x86_64__)
+#define SLUICE_AVX2 __attribute__((target("avx2,bmi,bmi2"), always_inline)) inline
+
+SLUICE_AVX2 __m256i line_feeds_at(const char* block) noexcept {
+  return _mm256_cmpeq_epi8(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(block)),
+                           _mm256_set1_epi8('\n'));
+}
+
+/// One bit for each of 64 bytes.
+SLUICE_AVX2 std::uint64_t bits_of(__m256i low, __m256i high) noexcept {
+  const auto first = static_cast<std::uint32_t>(_mm256_movemask_epi8(low));
+  const auto second = static_cast<std::uint32_t>(_mm256_movemask_epi8(high));
+  return std::uint64_t{second} << 32 | first;
+}
+
+SLUICE_AVX2 void collect(Collector& lines, std::size_t at, std::uint64_t bits) noexcept {
+  while (bits != 0 && !lines.full()) {
+    lines.line_ends_at(at + static_cast<std::size_t>(__builtin_ctzll(bits)));
+    bits &= bits - 1;
+  }
+}
+
 __attribute__((target("avx2,bmi,bmi2"))) LineScan split_lines_avx2(
     const LineInput& input, IndexEntry* top, std::size_t entries_max) noexcept {
   Collector lines{input.begin, top, top - entries_max};
-  const __m256i line_feeds = _mm256_set1_epi8('\n');
-  for (std::size_t at = input.scan_from; at < input.end && !lines.full(); at += 64) {
-    const auto* const block = reinterpret_cast<const __m256i*>(input.base + at);
-    const auto low = static_cast<std::uint32_t>(
-        _mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_loadu_si256(block), line_feeds)));
-    const auto high = static_cast<std::uint32_t>(
-        _mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_loadu_si256(block + 1), line_feeds)));
-    std::uint64_t mask = std::uint64_t{high} << 32 | low;
+  std::size_t at = input.scan_from;
+  // Four loads and one branch where there is no line feed, which is most of a long line.
+  constexpr std::size_t stride = 128;
+  for (; at + stride <= input.end && !lines.full(); at += stride) {
+    const char* const block = input.base + at;
+    const __m256i a = line_feeds_at(block);
+    const __m256i b = line_feeds_at(block + 32);
+    const __m256i c = line_feeds_at(block + 64);
+    const __m256i d = line_feeds_at(block + 96);
+    const __m256i any = _mm256_or_si256(_mm256_or_si256(a, b), _mm256_or_si256(c, d));
+    if (_mm256_testz_si256(any, any) != 0) continue;
+    collect(lines, at, bits_of(a, b));
+    collect(lines, at + 64, bits_of(c, d));
+  }
+  for (; at < input.end && !lines.full(); at += 64) {
+    const char* const block = input.base + at;
+    std::uint64_t bits = bits_of(line_feeds_at(block), line_feeds_at(block + 32));
     // The last block may reach beyond the end; what lies there is not ours to look at.
-    if (input.end - at < 64) mask &= (std::uint64_t{1} << (input.end - at)) - 1;
-    while (mask != 0 && !lines.full()) {
-      lines.line_ends_at(at + static_cast<std::size_t>(__builtin_ctzll(mask)));
-      mask &= mask - 1;
-    }
+    if (input.end - at < 64) bits &= (std::uint64_t{1} << (input.end - at)) - 1;
+    collect(lines, at, bits);
   }
   return result_of(lines, input, top);
 }
