@@ -16,6 +16,7 @@
 #include "core/base/clock.h"
 #include "core/base/file.h"
 #include "core/base/log.h"
+#include "core/store/crc32c.h"
 #include "core/store/rocksdb_log.h"
 #include "core/store/store_files.h"
 
@@ -180,6 +181,10 @@ Result<std::unique_ptr<Store>> Store::open(Options options) {
   std::unique_ptr<Store> store(new Store(std::move(options)));
   if (Status status = store->open_database(); !status.ok()) return status;
   if (Status status = store->begin_opening(); !status.ok()) return status;
+  if (!rocksdb_uses_our_crc32c()) {
+    log::info("store {}: RocksDB computes its checksums itself, which is slower",
+              store->options_.path);
+  }
   return store;
 }
 

@@ -133,7 +133,7 @@ TEST_CASE("every acknowledged event survives a power cut at any step") {
 TEST_CASE("without the sync the same runs lose acknowledged events") {
   const CapturedLog log(log::Level::Error);
   std::uint64_t lost = 0;
-  for (std::uint64_t seed = 1; seed <= seeds(); ++seed) {
+  for (std::uint64_t seed = 1; lost == 0 && seed <= 200; ++seed) {
     lost += lost_in_power_cut(seed, SyncMode::Never);
   }
   CHECK(lost > 0);
