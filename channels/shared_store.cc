@@ -1,5 +1,6 @@
 #include "channels/shared_store.h"
 
+#include <algorithm>
 #include <boost/container/small_vector.hpp>
 #include <utility>
 
@@ -61,6 +62,14 @@ class StoreCommit final : public Work {
 
 }  // namespace
 
+void SharedStore::tighten(const Store::Options& store, const GroupCommit::Options& commits) {
+  const std::lock_guard lock(mutex_);
+  SLUICE_ASSERT(commits_ == nullptr, "an open store keeps its options");
+  store_options_.free_bytes_min = std::max(store_options_.free_bytes_min, store.free_bytes_min);
+  commit_options_.sync = std::min(commit_options_.sync, commits.sync);
+  commit_options_.sync_interval = std::min(commit_options_.sync_interval, commits.sync_interval);
+}
+
 Status SharedStore::open() {
   const std::lock_guard lock(mutex_);
   if (commits_) return {};
@@ -85,7 +94,11 @@ std::optional<std::string> SharedStore::note(std::string_view key) const {
 
 SharedStore& Stores::at(const Store::Options& options, const GroupCommit::Options& commits) {
   auto& store = stores_[options.path];
-  if (!store) store = std::make_unique<SharedStore>(options, commits);
+  if (store) {
+    store->tighten(options, commits);
+  } else {
+    store = std::make_unique<SharedStore>(options, commits);
+  }
   return *store;
 }
 

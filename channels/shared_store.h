@@ -21,6 +21,8 @@ class SharedStore final : public Committer {
   SharedStore(Store::Options store, GroupCommit::Options commits)
       : store_options_(std::move(store)), commit_options_(commits) {}
 
+  /// Another user's wishes: the strictest hold. REQUIRES: not open yet.
+  void tighten(const Store::Options& store, const GroupCommit::Options& commits);
   /// Ok when it is open. Errors: as Store::open().
   Status open();
   /// REQUIRES: open() was Ok.
@@ -32,8 +34,8 @@ class SharedStore final : public Committer {
   std::optional<std::string> note(std::string_view key) const override;
 
  private:
-  const Store::Options store_options_;
-  const GroupCommit::Options commit_options_;
+  Store::Options store_options_;
+  GroupCommit::Options commit_options_;
   mutable std::mutex mutex_;
   std::unique_ptr<Store> store_;          // set once, under mutex_
   std::unique_ptr<GroupCommit> commits_;  // set once, under mutex_
@@ -46,7 +48,7 @@ class Stores {
   explicit Stores(std::string directory) : directory_(std::move(directory)) {}
 
   const std::string& directory() const noexcept { return directory_; }
-  /// The store in this directory; the options of the first who asks hold, but the strictest sync.
+  /// The store in this directory; of the options of all who ask the strictest hold.
   SharedStore& at(const Store::Options& options, const GroupCommit::Options& commits);
 
  private:

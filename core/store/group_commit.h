@@ -23,7 +23,7 @@
 
 namespace sluice {
 
-/// When a commit is complete.
+/// When a commit is complete; the strictest first.
 enum class SyncMode : unsigned char {
   Always,    ///< Once it is synced: it survives a power cut.
   Interval,  ///< Once it is written: it survives a kill -9; syncs follow at an interval.

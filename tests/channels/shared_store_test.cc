@@ -1,0 +1,144 @@
+// Several channels on one store.
+
+#include "channels/shared_store.h"
+
+#include "channels/durable_channel.h"
+#include "tests/catch.h"
+#include "tests/support/batches.h"
+#include "tests/support/captured_log.h"
+#include "tests/support/memory_channels.h"
+
+namespace sluice {
+namespace {
+
+using testing::TempDirectory;
+
+TEST_CASE("of several users of a store the strictest is served") {
+  const TempDirectory directory;
+  Stores stores(directory.path("store"));
+  const Store::Options where{.path = directory.path("store"), .free_bytes_min = 1 << 20};
+  SharedStore& store = stores.at(where, {.sync = SyncMode::Never});
+  CHECK(&stores.at(where, {.sync = SyncMode::Always}) == &store);
+  CHECK(&stores.at(where, {.sync = SyncMode::Interval}) == &store);
+  REQUIRE(store.open().ok());
+  SlabPool pool(64 * 1024, keep_no_free_slabs);
+  DurableChannel channel({.name = "c1"}, store, pool);
+  REQUIRE(channel.open().ok());
+  const std::uint64_t before = store.commits().counters().syncs.get();
+  REQUIRE(put(channel, numbered(pool, 0, 3)));
+  CHECK(store.commits().counters().syncs.get() == before + 1);
+}
+
+TEST_CASE("a commit into two channels is in both after a restart, and notes are with it") {
+  const TempDirectory directory;
+  SlabPool pool(64 * 1024, keep_no_free_slabs);
+  const Store::Options where{.path = directory.path("store"), .free_bytes_min = 1 << 20};
+  for (const bool again : {false, true}) {
+    SharedStore store(where, {});
+    DurableChannel one({.name = "one"}, store, pool);
+    DurableChannel two({.name = "two"}, store, pool);
+    REQUIRE(one.open().ok());
+    REQUIRE(two.open().ok());
+    if (again) {
+      CHECK(store.note("position") == "5");
+      CHECK(numbers_of(take_now(one).batch()) == std::vector<std::uint64_t>{3, 4});
+      CHECK(numbers_of(take_now(two).batch()).size() == 5);
+      continue;
+    }
+    const Batch batch = numbered(pool, 0, 5);
+    Commit both(&store);
+    both.put(*one.reserve(batch, soon(), {}));
+    both.put(*two.reserve(batch, soon(), {}));
+    both.note({"position", "5"});
+    REQUIRE(std::move(both).wait().ok());
+    commit(take_now(one, 3));
+  }
+}
+
+TEST_CASE("a full disk refuses what comes in, lets go what goes out, and is over by itself") {
+  const TempDirectory directory;
+  SlabPool pool(64 * 1024, keep_no_free_slabs);
+  const Store::Options where{.path = directory.path("store"), .free_bytes_min = 1 << 20};
+  {
+    SharedStore store(where, {});
+    DurableChannel channel({.name = "c1"}, store, pool);
+    REQUIRE(channel.open().ok());
+    REQUIRE(put(channel, numbered(pool, 0, 5)));
+  }
+  Store::Options full = where;
+  full.free_bytes_min = std::uint64_t{1} << 60;
+  SharedStore store(full, {});
+  DurableChannel channel({.name = "c1"}, store, pool);
+  REQUIRE(channel.open().ok());
+  auto room = channel.reserve(numbered(pool, 5, 5), soon(), {});
+  REQUIRE(room.ok());
+  Commit in(&store);
+  in.put(*std::move(room));
+  const Status refused = std::move(in).wait();
+  CHECK(refused.code() == Code::Retry);
+  CHECK(refused.message().find("minimumRequiredSpace") != std::string::npos);
+  CHECK(channel.size_events() == 5);
+  Commit out(&store);
+  out.take(take_now(channel));
+  CHECK(std::move(out).wait().ok());
+  CHECK(channel.size_events() == 0);
+}
+
+TEST_CASE("a store of a newer release is refused") {
+  const TempDirectory directory;
+  const Store::Options where{.path = directory.path("store"), .free_bytes_min = 1 << 20};
+  {
+    auto store = Store::open(where);
+    REQUIRE(store.ok());
+    StoreBatch batch = (*store)->batch();
+    batch.put_row("store/format", "2");
+    REQUIRE((*store)->write(batch).ok());
+  }
+  const auto store = Store::open(where);
+  CHECK(store.code() == Code::Invalid);
+  CHECK(store.status().message().find("newer") != std::string::npos);
+}
+
+TEST_CASE("a damaged frame costs only itself, and is kept aside") {
+  const TempDirectory directory;
+  const testing::CapturedLog log(log::Level::Error);
+  SlabPool pool(64 * 1024, keep_no_free_slabs);
+  const Store::Options where{.path = directory.path("store"), .free_bytes_min = 1 << 20};
+  {
+    SharedStore store(where, {});
+    DurableChannel channel({.name = "c1"}, store, pool);
+    REQUIRE(channel.open().ok());
+    for (std::uint64_t i = 0; i < 5; ++i) REQUIRE(put(channel, numbered(pool, i * 10, 10)));
+  }
+  {
+    auto store = Store::open(where);
+    REQUIRE(store.ok());
+    Frame bad = encode_frame(numbered(pool, 20, 10), {});
+    bad.head[9] = static_cast<char>(bad.head[9] ^ 1);
+    StoreBatch batch = (*store)->batch();
+    batch.remove_frame(0, 20);
+    batch.put_frame(0, 20, bad);
+    REQUIRE((*store)->write(batch).ok());
+  }
+  SharedStore store(where, {});
+  DurableChannel channel({.name = "c1"}, store, pool);
+  REQUIRE(channel.open().ok());
+  std::vector<std::uint64_t> numbers;
+  const Deadline deadline = patiently();
+  while (numbers.size() < 40 && !deadline.passed()) {
+    Taken taken = take_now(channel);
+    for (const std::uint64_t number : numbers_of(taken.batch())) numbers.push_back(number);
+    if (!taken.empty()) commit(std::move(taken));
+  }
+  REQUIRE(numbers.size() == 40);
+  CHECK(numbers[19] == 19);
+  CHECK(numbers[20] == 30);
+  channel.close();
+  CHECK(channel.counters().quarantined.events.get() == 10);
+  CHECK(channel.drained());
+  CHECK(log.has("sequences 20 to 29 (10 events) cannot be read and are passed over"));
+  CHECK(std::filesystem::exists(directory.path("store/quarantine/c1-20.frame")));
+}
+
+}  // namespace
+}  // namespace sluice
