@@ -18,6 +18,7 @@ FROM debian:bookworm-slim
 RUN apt-get update \
  && apt-get install -y --no-install-recommends \
       libfmt9 \
+      libpcre2-8-0 \
       libspdlog1.10 \
       libyaml-cpp0.7 \
       tzdata \
