@@ -27,6 +27,8 @@ class Agent {
     std::uint64_t memory_limit_bytes = 64 << 20;
     /// How long stop() lets sinks empty their channels.
     milliseconds drain_max{5000};
+    /// --once: sources that follow something end when they have caught up.
+    bool once = false;
     FileSystem* files = &FileSystem::real();
     const Clock* clock = &Clock::system();
   };

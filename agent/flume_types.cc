@@ -19,8 +19,6 @@ constexpr std::array kSources = {
           "Receives syslog over TCP on several ports."),
     later("spooldir", "org.apache.flume.source.SpoolDirectorySource",
           "Reads files that are put into a directory."),
-    later("TAILDIR", "org.apache.flume.source.taildir.TaildirSource",
-          "Follows files that grow, with their positions."),
     later("http", "org.apache.flume.source.http.HTTPSource", "Receives events by HTTP POST."),
     later("jms", "org.apache.flume.source.jms.JMSSource", "Reads a JMS queue or topic."),
     later("kafka", "org.apache.flume.source.kafka.KafkaSource", "Reads Kafka topics."),

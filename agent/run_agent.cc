@@ -94,6 +94,7 @@ void read_property(const CommandLine& line, std::string_view key, Parse parse, V
 
 Agent::Options agent_options(const CommandLine& line) {
   Agent::Options options;
+  options.once = line.once;
   read_property(line, "sluice.memory.limit", parse_bytes, options.memory_limit_bytes);
   const auto in_ms = [](std::string_view text) { return parse_duration(text, milliseconds(1)); };
   read_property(line, "sluice.drain.ms", in_ms, options.drain_max);

@@ -1,6 +1,9 @@
 #include "tests/conformance/sources_under_test.h"
 
+#include <fstream>
+
 #include "sources/catalog.h"
+#include "tests/support/captured_log.h"
 #include "tests/support/settings.h"
 #include "tests/support/sockets.h"
 
@@ -45,6 +48,23 @@ SourceUnderTest::Instance exec() {
           [](std::uint64_t, std::uint64_t) {}, nullptr};
 }
 
+/// A file that grows while it is followed.
+SourceUnderTest::Instance taildir() {
+  const auto directory = std::make_shared<testing::TempDirectory>();
+  const SourceType& type = *find_type(source_types(), "TAILDIR");
+  return {test_settings(*type.info, "source r1",
+                        {{"filegroups", "g"},
+                         {"filegroups.g", directory->path("numbers")},
+                         {"positionFile", directory->path("positions.json")}}),
+          [directory](std::uint64_t first, std::uint64_t count) {
+            std::ofstream file(directory->path("numbers"), std::ios::app);
+            for (std::uint64_t i = 0; i < count; i += 100) {
+              file << lines(first + i, std::min<std::uint64_t>(100, count - i)) << std::flush;
+            }
+          },
+          directory};
+}
+
 }  // namespace
 
 const std::vector<SourceUnderTest>& sources_under_test() {
@@ -52,6 +72,7 @@ const std::vector<SourceUnderTest>& sources_under_test() {
       {"netcat", netcat},
       {"seq", seq},
       {"exec", exec},
+      {"TAILDIR", taildir},
       {"netcatudp", nullptr, "datagrams may be lost; tests/sources counts the drops"},
       {"netcatclient", nullptr, "connects out; tests/sources gives it a server"},
       {"stress", nullptr, "its events have no numbers; tests/sources counts them"},
