@@ -17,8 +17,6 @@ constexpr std::array kSources = {
     later("syslogudp", "org.apache.flume.source.SyslogUDPSource", "Receives syslog over UDP."),
     later("multiport_syslogtcp", "org.apache.flume.source.MultiportSyslogTCPSource",
           "Receives syslog over TCP on several ports."),
-    later("spooldir", "org.apache.flume.source.SpoolDirectorySource",
-          "Reads files that are put into a directory."),
     later("http", "org.apache.flume.source.http.HTTPSource", "Receives events by HTTP POST."),
     later("jms", "org.apache.flume.source.jms.JMSSource", "Reads a JMS queue or topic."),
     later("kafka", "org.apache.flume.source.kafka.KafkaSource", "Reads Kafka topics."),

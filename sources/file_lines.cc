@@ -35,7 +35,7 @@ FileLines::FileLines(Options options, const SourceContext& context,
 
 Result<FileLines::Turn> FileLines::read(FileGeneration& generation, bool to_the_end,
                                         const std::stop_token& stop) {
-  if (generation.offset() == 0) {
+  if (generation.offset() == 0 && options_.skip_holes) {
     auto begun = skip_hole(generation);
     if (!begun.ok()) return begun.status();
     if (!*begun) return Turn{true, generation.looked_to};
@@ -45,7 +45,7 @@ Result<FileLines::Turn> FileLines::read(FileGeneration& generation, bool to_the_
     if (!ended.ok()) return ended.status();
     if (!*ended && !to_the_end) return Turn{true, generation.looked_to};
     const std::uint64_t from = generation.next_line();
-    const std::span<char> into = space();
+    const std::span<char> into = options_.blobs ? space_for_blob(generation) : space();
     auto got = generation.file->read_at(from, into);
     if (!got.ok()) return got.status();
     const bool last = *got < into.size();
@@ -70,6 +70,14 @@ std::span<char> FileLines::space() {
   }
   if (builder_.space().size() < read_bytes_min) builder_.renew();
   return builder_.space();
+}
+
+/// Room for the next event, and a byte more, which shows whether the file ends behind it.
+std::span<char> FileLines::space_for_blob(const FileGeneration& generation) {
+  const std::uint64_t left =
+      generation.size_seen - std::min(generation.size_seen, generation.offset());
+  wanted_ = std::min<std::uint64_t>(left, options_.line_bytes_max) + 1;
+  return space();
 }
 
 /// A writer that does not append leaves a hole where the truncated bytes were. False: the file is
@@ -137,6 +145,10 @@ Status FileLines::put_lines(FileGeneration& generation, Piece& piece, const std:
 FileLines::Found FileLines::find(const FileGeneration& generation, const Piece& piece) {
   const std::size_t entries_max =
       std::min<std::size_t>(context_.out.batch_events_max(), builder_.entries_left());
+  if (options_.blobs) {
+    if (piece.bytes <= options_.line_bytes_max && !piece.to_the_end) return {};
+    return find_one(piece, std::min<std::size_t>(piece.bytes, options_.line_bytes_max));
+  }
   const LineScan scan =
       split_lines({builder_.base(), piece.begin, piece.begin, piece.begin + piece.bytes},
                   builder_.index_top(), entries_max);

@@ -28,7 +28,9 @@ class FileLines {
     std::string name;         ///< Of the source, for messages.
     std::string note_prefix;  ///< "taildir/r1/"
     std::size_t line_bytes_max = 16 << 20;
-    bool trim_cr = true;              ///< One '\r' before the line feed is no part of the line.
+    bool trim_cr = true;  ///< One '\r' before the line feed is no part of the line.
+    bool blobs = false;   ///< Not lines: the whole file is one event, or pieces of line_bytes_max.
+    bool skip_holes = true;           ///< NULs before the first line are what a truncation left.
     bool byte_offset_header = false;  ///< Costs a copy of every line.
     std::uint64_t reads_max = 16;     ///< Of one file, before it is the turn of the next.
   };
@@ -60,6 +62,7 @@ class FileLines {
     bool lines = true;  ///< As BatchBuilder::marked() means it.
   };
   std::span<char> space();
+  std::span<char> space_for_blob(const FileGeneration& generation);
   Result<bool> skip_hole(FileGeneration& generation);
   Result<bool> line_has_ended(FileGeneration& generation);
   Status put_lines(FileGeneration& generation, Piece& piece, const std::stop_token& stop);

@@ -58,24 +58,22 @@ std::vector<FilePosition> FilePositions::read_file() {
   return {};
 }
 
-Status FilePositions::update(FileFollower& follower, const std::stop_token& stop, bool now) {
-  const Generations& generations = follower.generations();
+Status FilePositions::update(const Generations& generations, const std::stop_token& stop) {
   take_arrived(generations);
-  const bool other_files = follower.take_changed();
-  dirty_ = dirty_ || other_files;
-  if (other_files && context_.out.store() != nullptr) {
+  dirty_ = dirty_ || changed_;
+  if (std::exchange(changed_, false) && context_.out.store() != nullptr) {
     if (Status status = write_list(generations, stop); !status.ok()) return status;
   }
   const SteadyTime time = context_.clock.steady();
-  if (!dirty_ || (!now && time < write_at_)) return {};
+  if (!dirty_ || time < write_at_) return {};
   write_at_ = time + options_.write_interval;
   write_file(generations);
   return {};
 }
 
-void FilePositions::write_last(FileFollower& follower) {
-  take_arrived(follower.generations());
-  if (dirty_ || follower.take_changed()) write_file(follower.generations());
+void FilePositions::write_last(const Generations& generations) {
+  take_arrived(generations);
+  if (dirty_ || changed_) write_file(generations);
 }
 
 void FilePositions::take_arrived(const Generations& generations) {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "sources/deliveries.h"
-#include "sources/file_follower.h"
+#include "sources/file_generation.h"
 #include "sources/source.h"
 
 namespace sluice {
@@ -21,6 +21,7 @@ namespace sluice {
 /// more than what the sinks have committed. One thread.
 class FilePositions {
  public:
+  using Generations = std::map<std::uint64_t, std::unique_ptr<FileGeneration>>;
   struct Options {
     std::string name;         ///< Of the source, for messages.
     std::string note_prefix;  ///< As that of FileLines.
@@ -33,14 +34,14 @@ class FilePositions {
   std::vector<FilePosition> read();
 
   /// Takes note of what has arrived, and of files that came and went; writes the file when it is
-  /// due, or `now`. Errors: Closed (stop), Fatal; a file that cannot be written is said.
-  Status update(FileFollower& follower, const std::stop_token& stop, bool now = false);
+  /// due. Errors: Closed (stop), Fatal; a file that cannot be written is said.
+  Status update(const Generations& generations, const std::stop_token& stop);
+  /// A generation came or went: what is kept changes with the next update().
+  void files_changed() noexcept { changed_ = true; }
   /// The same without the store, which is not there any more when a source is destroyed.
-  void write_last(FileFollower& follower);
+  void write_last(const Generations& generations);
 
  private:
-  using Generations = std::map<std::uint64_t, std::unique_ptr<FileGeneration>>;
-
   std::vector<FilePosition> read_notes() const;
   std::vector<FilePosition> read_file();
   void take_arrived(const Generations& generations);
@@ -52,7 +53,8 @@ class FilePositions {
   Deliveries& deliveries_;
   std::map<std::uint64_t, std::string> noted_;  ///< Ids in the store's list, by number.
   SteadyTime write_at_{};
-  bool dirty_ = false;
+  bool changed_ = false;  ///< The list in the store is old.
+  bool dirty_ = false;    ///< The file is old.
   std::uint64_t failures_ = 0;
 };
 

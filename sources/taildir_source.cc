@@ -145,7 +145,7 @@ class TaildirSource final : public Source {
         look_interval_(settings.duration("maxBackoffSleep")) {}
   ~TaildirSource() override {
     // By now the sinks have drained the channels, so more has arrived than when run() ended.
-    if (follower_) positions_.write_last(*follower_);
+    if (follower_) positions_.write_last(follower_->generations());
   }
 
   Status open() override {
@@ -169,6 +169,7 @@ class TaildirSource final : public Source {
   Result<bool> read_all(const std::stop_token& stop);
   Result<bool> read(FileGeneration& generation, const std::stop_token& stop);
   void impose_headers(FileGeneration& generation);
+  Status update_positions(const std::stop_token& stop);
   void scan();
   void watch_directories();
   bool caught_up() const;
@@ -242,7 +243,7 @@ Status TaildirSource::run(std::stop_token stop) {
     const bool due = now >= look_at_ || scan_wanted_ || follower_->wants_scan();
     if (due && now >= scan_at_) scan();
     auto read_some = read_all(stop);
-    status = read_some.ok() ? positions_.update(*follower_, stop) : read_some.status();
+    status = read_some.ok() ? update_positions(stop) : read_some.status();
     if (!status.ok()) break;
     context_.out.retry_refused(stop);
     if (context_.once && !*read_some && caught_up()) break;
@@ -290,7 +291,7 @@ Result<bool> TaildirSource::read_all(const std::stop_token& stop) {
     if (!read_one.ok()) return read_one.status();
     some = some || *read_one;
     context_.out.retry_refused(stop);
-    if (Status status = positions_.update(*follower_, stop); !status.ok()) return status;
+    if (Status status = update_positions(stop); !status.ok()) return status;
   }
   return some;
 }
@@ -327,6 +328,11 @@ void TaildirSource::impose_headers(FileGeneration& generation) {
     if (key.starts_with(prefix)) append_header(block, key.substr(prefix.size()), value);
   }
   if (!block.empty()) generation.headers = HeaderBlock(std::move(block));
+}
+
+Status TaildirSource::update_positions(const std::stop_token& stop) {
+  if (follower_->take_changed()) positions_.files_changed();
+  return positions_.update(follower_->generations(), stop);
 }
 
 void TaildirSource::wait(bool idle, const std::stop_token& stop) {

@@ -1,5 +1,6 @@
 #include "tests/conformance/sources_under_test.h"
 
+#include <filesystem>
 #include <fstream>
 
 #include "sources/catalog.h"
@@ -65,6 +66,28 @@ SourceUnderTest::Instance taildir() {
           directory};
 }
 
+/// A file is put into the directory for each part of the lines.
+SourceUnderTest::Instance spooldir() {
+  const auto directory = std::make_shared<testing::TempDirectory>();
+  const SourceType& type = *find_type(source_types(), "spooldir");
+  return {test_settings(*type.info, "source r1",
+                        {{"spoolDir", directory->path("")}, {"pollDelay", "10"}}),
+          [directory](std::uint64_t first, std::uint64_t count) {
+            std::filesystem::file_time_type last;
+            for (std::uint64_t i = 0; i < count; i += 1000) {
+              const std::string name = "part" + std::to_string(first + i);
+              std::ofstream(directory->path("." + name))
+                  << lines(first + i, std::min<std::uint64_t>(1000, count - i));
+              // Files of the same moment are read by name, and 10 comes before 9.
+              last = std::max(last + std::chrono::milliseconds(1),
+                              std::filesystem::last_write_time(directory->path("." + name)));
+              std::filesystem::last_write_time(directory->path("." + name), last);
+              std::filesystem::rename(directory->path("." + name), directory->path(name));
+            }
+          },
+          directory};
+}
+
 }  // namespace
 
 const std::vector<SourceUnderTest>& sources_under_test() {
@@ -73,6 +96,7 @@ const std::vector<SourceUnderTest>& sources_under_test() {
       {"seq", seq},
       {"exec", exec},
       {"TAILDIR", taildir},
+      {"spooldir", spooldir},
       {"netcatudp", nullptr, "datagrams may be lost; tests/sources counts the drops"},
       {"netcatclient", nullptr, "connects out; tests/sources gives it a server"},
       {"stress", nullptr, "its events have no numbers; tests/sources counts them"},
