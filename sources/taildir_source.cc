@@ -113,6 +113,7 @@ constexpr milliseconds held_back_wait{100};
 constexpr milliseconds link_wait{500};
 // A scan that takes long is made seldom.
 constexpr int scan_rest_factor = 10;
+constexpr int look_rest_factor = 400;
 
 std::string position_path(const Settings& settings) {
   if (settings.has("positionFile")) return settings.text("positionFile");
@@ -263,7 +264,9 @@ void TaildirSource::scan() {
   const Status status = follower_->scan();
   const SteadyTime after = context_.clock.steady();
   scan_at_ = after + scan_rest_factor * (after - before);
-  look_at_ = after + (watched_ ? look_interval_ : backoff_);
+  // Where the system tells of changes a look is a safety net, worth a quarter percent of a core.
+  const SteadyTime::duration rest = look_rest_factor * (after - before);
+  look_at_ = after + (watched_ ? std::max<SteadyTime::duration>(look_interval_, rest) : backoff_);
   if (!status.ok() && worth_saying(++scan_failures_)) {
     log::error("{}: {}; it is tried again (failure {})", name(), status.message(), scan_failures_);
   }
