@@ -19,6 +19,7 @@ RUN apt-get update \
  && apt-get install -y --no-install-recommends \
       libfmt9 \
       liblz4-1 \
+      libpcre2-8-0 \
       librocksdb7.8 \
       libspdlog1.10 \
       libxxhash0 \

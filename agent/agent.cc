@@ -127,7 +127,8 @@ void Agent::add_sources(const Plan& plan) {
       const InterceptorType& made = type_of(interceptor.settings, interceptor_types());
       processor.interceptors.push_back(made.make(interceptor.settings, *options_.clock));
     }
-    SourceUnit::Parts parts{planned.settings, &type, std::move(processor)};
+    SourceUnit::Parts parts{planned.settings, &type, std::move(processor), options_.once,
+                            options_.files};
     sources_.push_back(
         std::make_unique<SourceUnit>(std::move(parts), pool_, *options_.clock, unit_events()));
     metrics_.add(SourceMetrics{planned.settings.name(), type_name(planned.settings),

@@ -31,6 +31,8 @@ class Agent {
     std::string state_directory = ".";
     /// How long stop() lets sinks empty their channels.
     milliseconds drain_max{5000};
+    /// --once: sources that follow something end when they have caught up.
+    bool once = false;
     FileSystem* files = &FileSystem::real();
     const Clock* clock = &Clock::system();
   };

@@ -142,6 +142,7 @@ std::string state_directory(const CommandLine& line) {
 /// The command line, then the file, then what the system lets us have.
 Agent::Options agent_options(const CommandLine& line, const Plan& plan) {
   Agent::Options options;
+  options.once = line.once;
   options.state_directory = state_directory(line);
   options.memory_limit_bytes = plan.memory_limit_bytes.value_or(default_memory_limit());
   read_property(line, "sluice.memory.limit", parse_bytes, options.memory_limit_bytes);

@@ -48,7 +48,8 @@ SourceUnit::SourceUnit(Parts parts, SlabPool& pool, const Clock& clock, UnitEven
       clock_(clock),
       window_(settings_.component(), window_limit(*parts.type, settings_)),
       processor_(std::move(parts.processor), counters_),
-      source_(parts.type->make(settings_, {processor_, counters_, pool, window_, clock})) {}
+      source_(parts.type->make(settings_, {processor_, counters_, pool, window_, clock, parts.once,
+                                           InputFiles::real(), *parts.files})) {}
 
 SourceUnit::~SourceUnit() { join(); }
 

@@ -40,6 +40,8 @@ class SourceUnit {
     Settings settings;
     const SourceType* type;
     ChannelProcessor::Options processor;
+    bool once = false;
+    FileSystem* files = &FileSystem::real();
   };
   SourceUnit(Parts parts, SlabPool& pool, const Clock& clock, UnitEvents events);
   ~SourceUnit();

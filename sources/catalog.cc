@@ -7,12 +7,14 @@ extern const SourceType netcat_source;
 extern const SourceType netcatclient_source;
 extern const SourceType netcatudp_source;
 extern const SourceType seq_source;
+extern const SourceType spooldir_source;
 extern const SourceType stress_source;
+extern const SourceType taildir_source;
 
 std::span<const SourceType* const> source_types() noexcept {
   static const SourceType* const types[] = {
-      &exec_source,      &netcat_source, &netcatclient_source,
-      &netcatudp_source, &seq_source,    &stress_source,
+      &exec_source, &netcat_source,   &netcatclient_source, &netcatudp_source,
+      &seq_source,  &spooldir_source, &stress_source,       &taildir_source,
   };
   return types;
 }

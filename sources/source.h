@@ -5,6 +5,8 @@
 #include <stop_token>
 
 #include "core/base/clock.h"
+#include "core/base/file.h"
+#include "core/base/input_file.h"
 #include "core/base/status.h"
 #include "core/config/settings.h"
 #include "core/event/slab.h"
@@ -20,6 +22,10 @@ struct SourceContext {
   SlabPool& pool;
   MemoryAccount& window;  ///< Pays for the slabs that the source is filling.
   const Clock& clock;
+  /// --once: a source that follows something ends when it has caught up.
+  bool once = false;
+  InputFiles& input = InputFiles::real();
+  FileSystem& files = FileSystem::real();
 };
 
 /// Makes events. One thread calls open(), run() and close(), in this order, maybe again and again.

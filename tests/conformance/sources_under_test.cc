@@ -1,9 +1,12 @@
 #include "tests/conformance/sources_under_test.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <optional>
 
 #include "sources/catalog.h"
+#include "tests/support/captured_log.h"
 #include "tests/support/settings.h"
 #include "tests/support/sockets.h"
 
@@ -97,6 +100,45 @@ SourceUnderTest::Instance exec() {
           [](std::uint64_t, std::uint64_t) {}, nullptr};
 }
 
+/// A file that grows while it is followed.
+SourceUnderTest::Instance taildir() {
+  const auto directory = std::make_shared<testing::TempDirectory>();
+  const SourceType& type = *find_type(source_types(), "TAILDIR");
+  return {test_settings(*type.info, "source r1",
+                        {{"filegroups", "g"},
+                         {"filegroups.g", directory->path("numbers")},
+                         {"positionFile", directory->path("positions.json")}}),
+          [directory](std::uint64_t first, std::uint64_t count) {
+            std::ofstream file(directory->path("numbers"), std::ios::app);
+            for (std::uint64_t i = 0; i < count; i += 100) {
+              file << lines(first + i, std::min<std::uint64_t>(100, count - i)) << std::flush;
+            }
+          },
+          directory};
+}
+
+/// A file is put into the directory for each part of the lines.
+SourceUnderTest::Instance spooldir() {
+  const auto directory = std::make_shared<testing::TempDirectory>();
+  const SourceType& type = *find_type(source_types(), "spooldir");
+  return {test_settings(*type.info, "source r1",
+                        {{"spoolDir", directory->path("")}, {"pollDelay", "10"}}),
+          [directory](std::uint64_t first, std::uint64_t count) {
+            std::filesystem::file_time_type last;
+            for (std::uint64_t i = 0; i < count; i += 1000) {
+              const std::string name = "part" + std::to_string(first + i);
+              std::ofstream(directory->path("." + name))
+                  << lines(first + i, std::min<std::uint64_t>(1000, count - i));
+              // Files of the same moment are read by name, and 10 comes before 9.
+              last = std::max(last + std::chrono::milliseconds(1),
+                              std::filesystem::last_write_time(directory->path("." + name)));
+              std::filesystem::last_write_time(directory->path("." + name), last);
+              std::filesystem::rename(directory->path("." + name), directory->path(name));
+            }
+          },
+          directory};
+}
+
 }  // namespace
 
 const std::vector<SourceUnderTest>& sources_under_test() {
@@ -104,6 +146,8 @@ const std::vector<SourceUnderTest>& sources_under_test() {
       {"netcat", netcat},
       {"seq", seq},
       {"exec", exec},
+      {"TAILDIR", taildir},
+      {"spooldir", spooldir},
       {"netcatudp", nullptr, true, "datagrams may be lost; tests/sources counts the drops"},
       {"netcatclient", netcatclient},
       {"stress", stress, false},

@@ -135,6 +135,56 @@ def agent_text(agent):
         return file.read()
 
 
+class FilesOnce(unittest.TestCase):
+    """Positions are in the commit of the events: what kills do not lose, they do not double either."""
+
+    def run_through_kills(self, source, write, kills):
+        seed = random.randrange(1 << 30)
+        print("seed", seed)
+        moments = random.Random(seed)
+        with tempfile.TemporaryDirectory(prefix="sluice-test-") as directory:
+            for folder in ("in", "out"):
+                os.mkdir(os.path.join(directory, folder))
+            state = ["-Dsluice.state.dir=" + os.path.join(directory, "state")]
+            dead = "type = tcp\nhostname = 127.0.0.1\nport = %d\n" % free_port()
+            channel = "type = rocksdb\ncapacity = 10000000"
+            wanted = []
+            for kill in range(kills):
+                with Agent(pipeline(source, dead, channel), directory=directory, arguments=state) as agent:
+                    for part in range(4):
+                        wanted += write(os.path.join(directory, "in"), kill * 4 + part)
+                        wait_until(lambda: agent.running(), "the agent runs", 1)
+                        threading.Event().wait(moments.uniform(0, 0.06))  # any moment will do
+                    agent.kill(9)
+                    agent.wait(20)
+            with Agent(pipeline(source, file_roll(), channel), directory=directory, arguments=state):
+                out = os.path.join(directory, "out")
+                wait_until(lambda: roll_content(out).count(b"\n") >= len(wanted),
+                           lambda: "%d lines of %d" % (roll_content(out).count(b"\n"), len(wanted)), 30)
+            got = roll_content(out).split(b"\n")[:-1]
+            self.assertEqual(sorted(got), sorted(wanted))
+
+    def test_a_followed_file(self):
+        def write(directory, part):
+            lines = [b"%06d-%04d %s" % (part, i, b"x" * (i % 90)) for i in range(3000)]
+            with open(os.path.join(directory, "app.log"), "ab") as file:
+                file.write(b"".join(line + b"\n" for line in lines))
+            return lines
+        source = ("type = TAILDIR\nfilegroups = f\nfilegroups.f = {dir}/in/app.log\n"
+                  "positionFile = {dir}/positions.json\n")
+        self.run_through_kills(source, write, 40 if SOAK else 6)
+
+    def test_spooled_files(self):
+        def write(directory, part):
+            lines = [b"%06d-%04d" % (part, i) for i in range(2000)]
+            hidden = os.path.join(directory, ".%d" % part)
+            with open(hidden, "wb") as file:
+                file.write(b"".join(line + b"\n" for line in lines))
+            os.rename(hidden, os.path.join(directory, "file-%d" % part))
+            return lines
+        self.run_through_kills("type = spooldir\nspoolDir = {dir}/in\n", write, 40 if SOAK else 6)
+
+
 class Restart(unittest.TestCase):
     def test_what_a_dead_sink_left_is_delivered_by_the_next_agent(self):
         content = numbered(5000, 100)

@@ -22,8 +22,9 @@ def harmless(text, directory):
 
 
 def folders(text, directory):
-    return [path for path in re.findall(r"sink\.directory\s*[=:]\s*(\S+?)[,}\s]", text + "\n")
-            if path.startswith(directory)]
+    named = re.findall(r"(?:sink\.directory|spoolDir)\s*[=:]\s*(\S+?)[,}\s]", text + "\n")
+    named += re.findall(r"filegroups\.\w+\s*=\s*(\S+)/[^/\s]+\s", text + "\n")
+    return [path for path in named if path.startswith(directory)]
 
 
 class Samples(unittest.TestCase):

@@ -30,7 +30,9 @@ inline Settings make_settings(const std::string& kind, const ComponentInfo& info
   for (const auto& [name, text] : values) {
     const Key* found = nullptr;
     for (const Key& key : info.keys) {
-      if (key.name == name) found = &key;
+      const bool pattern = key.name.ends_with(".*");
+      const auto prefix = key.name.substr(0, key.name.size() - (pattern ? 1 : 0));
+      if (pattern ? name.starts_with(prefix) : name == prefix) found = &key;
     }
     SLUICE_ASSERT(found != nullptr, "a test sets a key that is not in the table");
     SLUICE_ASSERT(check_value(*found, text).ok(), "a test sets a value that the loader refuses");
@@ -57,6 +59,7 @@ class Pipeline {
     MemoryChannel::Options channel = {.name = "c1", .capacity_events = 100'000};
     OnFull on_full = OnFull::Wait;
     std::size_t slab_bytes = Slab::bytes_default;
+    bool once = false;
   };
   Pipeline(const SourceType& type, const std::map<std::string, std::string>& values)
       : Pipeline(type, values, Options()) {}
@@ -72,7 +75,7 @@ class Pipeline {
              .interceptors = {},
              .on_full = options.on_full},
             counters),
-        source(type.make(settings, {out, counters, pool, window, Clock::system()})) {
+        source(type.make(settings, {out, counters, pool, window, Clock::system(), options.once})) {
     SLUICE_ASSERT(channel.open().ok(), "a memory channel opens");
   }
   ~Pipeline() { stop(); }

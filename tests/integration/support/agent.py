@@ -202,6 +202,15 @@ def roll_content(directory):
     return content
 
 
+def roll_numbers(directory):
+    """The first word of each whole line of a file_roll sink; a kill tears the last line of a file."""
+    numbers = []
+    for name in os.listdir(directory):
+        with open(os.path.join(directory, name), "rb") as file:
+            numbers += [int(line.split(b" ")[0]) for line in file.read().split(b"\n")[:-1]]
+    return numbers
+
+
 def roll_bytes(directory):
     return sum(os.path.getsize(os.path.join(directory, name)) for name in os.listdir(directory))
 

@@ -1,0 +1,581 @@
+#include "sources/file_follower.h"
+
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include "core/base/log.h"
+
+namespace sluice {
+namespace {
+
+// A held back file that never stops growing is no copy.
+constexpr int graces_max = 30;
+constexpr std::size_t young_compared_max = 16;
+constexpr std::size_t copies_compared_max = 10'000;
+
+std::string directory_of(const std::string& path) { return path.substr(0, path.rfind('/')); }
+
+bool born_apart(const FileIdentity& a, const FileIdentity& b) noexcept {
+  return a.birth_ns != 0 && b.birth_ns != 0 && a.birth_ns != b.birth_ns;
+}
+
+}  // namespace
+
+struct FileFollower::Scan {
+  std::map<std::string, std::vector<DirectoryEntry>> listings;  ///< By directory.
+  std::map<Inode, Seen> seen;
+  std::vector<Seen> fresh;
+  std::vector<Replaced> replaced;
+
+  /// The name of this inode in the directory of `path`.
+  const DirectoryEntry* find(const std::string& path, std::uint64_t inode) const {
+    const auto listing = listings.find(directory_of(path));
+    if (listing == listings.end()) return nullptr;
+    for (const DirectoryEntry& entry : listing->second) {
+      if (entry.inode == inode) return &entry;
+    }
+    return nullptr;
+  }
+  bool listed(const std::string& path) const { return listings.contains(directory_of(path)); }
+};
+
+FileFollower::FileFollower(Options options, InputFiles& files, const Clock& clock)
+    : options_(std::move(options)), files_(files), clock_(clock) {}
+FileFollower::~FileFollower() = default;
+
+void FileFollower::restore(std::vector<FilePosition> known) {
+  for (FilePosition& position : known) {
+    auto generation = std::make_unique<FileGeneration>();
+    generation->at = std::move(position);
+    generation->delivered = generation->at.mark;
+    generation->number = next_number_++;
+    generation->active = clock_.steady();
+    add(std::move(generation));
+  }
+}
+
+FileGeneration& FileFollower::add(std::unique_ptr<FileGeneration> generation) {
+  FileGeneration& added = *generation;
+  by_inode_[{added.at.identity.device, added.at.identity.inode}] = &added;
+  by_path_[added.at.path] = &added;
+  if (added.file) ++open_files_;
+  generations_[added.number] = std::move(generation);
+  changed_ = true;
+  return added;
+}
+
+std::unique_ptr<FileGeneration> FileFollower::remove(std::uint64_t number) {
+  auto node = generations_.extract(number);
+  std::unique_ptr<FileGeneration> removed = std::move(node.mapped());
+  const auto inode = by_inode_.find({removed->at.identity.device, removed->at.identity.inode});
+  if (inode != by_inode_.end() && inode->second == removed.get()) by_inode_.erase(inode);
+  const auto path = by_path_.find(removed->at.path);
+  if (path != by_path_.end() && path->second == removed.get()) by_path_.erase(path);
+  close(*removed);
+  changed_ = true;
+  return removed;
+}
+
+Status FileFollower::scan() {
+  Scan scan;
+  wants_scan_ = false;
+  young_.clear();
+  Status status = list_groups(scan);
+  for (auto& [number, generation] : generations_) {
+    if (scan.listed(generation->at.path)) generation->named = false;
+  }
+  for (auto& [inode, seen] : scan.seen) place(scan, seen);
+  if (first_scan_) adopt_restored(scan);
+  follow_copies(scan);
+  begin_new(scan);
+  follow_unnamed(scan);
+  close_idle();
+  // The oldest first, as Flume reads them.
+  const auto mtime = [this](std::uint64_t number) {
+    const auto found = generations_.find(number);
+    return found == generations_.end() ? 0 : found->second->modified_seen;
+  };
+  std::stable_sort(turns_.begin() + static_cast<std::ptrdiff_t>(next_turn_), turns_.end(),
+                   [&](std::uint64_t a, std::uint64_t b) { return mtime(a) < mtime(b); });
+  first_scan_ = false;
+  return status;
+}
+
+Status FileFollower::list_groups(Scan& scan) {
+  Status first_error;
+  symbolic_links_ = false;
+  for (std::size_t i = 0; i < options_.groups.size(); ++i) {
+    const std::string& directory = options_.groups[i].directory;
+    if (!scan.listings.contains(directory)) {
+      auto entries = files_.list(directory);
+      if (!entries.ok()) {
+        if (first_error.ok()) first_error = Retry(entries.status().message());
+        continue;
+      }
+      scan.listings[directory] = *std::move(entries);
+    }
+    for (const DirectoryEntry& entry : scan.listings[directory]) see(scan, i, entry);
+  }
+  return first_error;
+}
+
+void FileFollower::see(Scan& scan, std::size_t group, const DirectoryEntry& entry) {
+  if (!options_.groups[group].pattern.matches(entry.name)) return;
+  std::string path = options_.groups[group].directory + "/" + entry.name;
+  auto look = files_.look(path);
+  if (!look.ok() || !look->regular) return;
+  symbolic_links_ = symbolic_links_ || entry.symbolic_link;
+  const Inode inode{look->identity.device, look->identity.inode};
+  const auto [at, added] = scan.seen.try_emplace(inode, Seen{path, group, *look, false});
+  if (added) return;
+  // One file under several names: it keeps the name under which it is known.
+  const auto known = by_inode_.find(inode);
+  const bool ours = known != by_inode_.end() && known->second->at.path == path;
+  const bool others = known != by_inode_.end() && known->second->at.path == at->second.path;
+  if (ours || (!others && path < at->second.path))
+    at->second = {std::move(path), group, *look, false};
+}
+
+void FileFollower::place(Scan& scan, Seen& seen) {
+  const auto known = by_inode_.find({seen.look.identity.device, seen.look.identity.inode});
+  if (known == by_inode_.end()) {
+    scan.fresh.push_back(seen);
+    return;
+  }
+  FileGeneration& generation = *known->second;
+  if (is_still(generation, seen)) {
+    rename(generation, seen);
+    grown(generation, seen.look);
+  } else {
+    scan.replaced.push_back({remove(generation.number), seen});
+  }
+}
+
+void FileFollower::rename(FileGeneration& generation, const Seen& seen) {
+  generation.named = true;
+  generation.closed = false;
+  generation.at.identity = seen.look.identity;
+  generation.group = seen.group;
+  by_path_[seen.path] = &generation;
+  if (generation.at.path == seen.path) return;
+  const auto old = by_path_.find(generation.at.path);
+  if (old != by_path_.end() && old->second == &generation) by_path_.erase(old);
+  generation.at.path = seen.path;
+  generation.headers = {};
+  changed_ = true;
+}
+
+/// Compares bytes only where something has changed.
+bool FileFollower::is_still(FileGeneration& generation, const Seen& seen) {
+  if (born_apart(generation.at.identity, seen.look.identity)) return false;
+  if (seen.look.size_bytes < generation.offset()) return false;
+  if (generation.checked && seen.look.size_bytes == generation.size_seen &&
+      seen.look.modified_ns == generation.modified_seen) {
+    return true;
+  }
+  // Of which nothing was read there is nothing to compare: whatever it is now, it is new.
+  if (generation.offset() == 0) return false;
+  if (!generation.file) {
+    auto file = files_.open(seen.path);
+    if (!file.ok()) return true;  // it went meanwhile, or next() will say what is wrong
+    generation.file = *std::move(file);
+    ++open_files_;
+  }
+  if (!generation.is_in(*generation.file, seen.look.size_bytes)) return false;
+  return generation.checked || generation.learn().ok();
+}
+
+/// Positions whose device number has changed (a restart of the machine, a restored directory), or
+/// that come from Flume, which keeps none.
+void FileFollower::adopt_restored(Scan& scan) {
+  for (auto& [number, generation] : generations_) {
+    if (generation->checked || generation->named) continue;
+    const bool from_flume = generation->at.identity.device == 0;
+    const auto fits = [&](const Seen& seen) {
+      if (from_flume) return seen.look.identity.inode == generation->at.identity.inode;
+      return seen.path == generation->at.path && generation->offset() > 0;
+    };
+    const auto found = std::find_if(scan.fresh.begin(), scan.fresh.end(), fits);
+    if (found == scan.fresh.end()) continue;
+    Seen seen = *found;
+    seen.look.identity.birth_ns = 0;  // another file system may tell another time
+    if (!is_still(*generation, seen)) {
+      close(*generation);
+      continue;
+    }
+    by_inode_.erase({generation->at.identity.device, generation->at.identity.inode});
+    by_inode_[{seen.look.identity.device, seen.look.identity.inode}] = generation.get();
+    rename(*generation, *found);
+    grown(*generation, found->look);
+    scan.fresh.erase(found);
+  }
+}
+
+/// A file that was truncated or deleted may have been copied just before: the copy is the old
+/// generation now.
+void FileFollower::follow_copies(Scan& scan) {
+  for (const Replaced& replaced : scan.replaced) {
+    // It may itself be a copy, under a number that was used before.
+    scan.fresh.push_back(replaced.now);
+    scan.fresh.back().known = true;
+  }
+  for (Replaced& replaced : scan.replaced) {
+    const bool deleted = born_apart(replaced.old->at.identity, replaced.now.look.identity);
+    const auto copy = find_copy(*replaced.old, scan, !deleted);
+    if (copy) {
+      move_to(std::move(replaced.old), *copy);
+    } else if (replaced.old->offset() > 0) {
+      say_lost(*replaced.old, deleted ? "was deleted" : "was truncated");
+    }
+  }
+  std::vector<std::uint64_t> ended;
+  for (const auto& [number, generation] : generations_) {
+    const bool looked_for = !generation->named && !generation->closed;
+    if (looked_for && is_ended(*generation, scan)) ended.push_back(number);
+  }
+  if (ended.size() * scan.fresh.size() > copies_compared_max) return;
+  for (const std::uint64_t number : ended) {
+    const auto found = generations_.find(number);
+    if (found == generations_.end()) continue;
+    const FilePosition& at = found->second->at;
+    const bool deleted = scan.find(at.path, at.identity.inode) == nullptr;
+    const auto copy = find_copy(*found->second, scan, !deleted);
+    if (copy) move_to(remove(number), *copy);
+  }
+}
+
+/// A file without a name that matches: true when it was deleted, or truncated under another name.
+bool FileFollower::is_ended(FileGeneration& generation, const Scan& scan) {
+  if (!scan.listed(generation.at.path)) return false;
+  const DirectoryEntry* const entry = scan.find(generation.at.path, generation.at.identity.inode);
+  if (entry == nullptr) return true;
+  Seen seen{directory_of(generation.at.path) + "/" + entry->name, generation.group, {}, false};
+  auto look = files_.look(seen.path);
+  if (!look.ok() || look->identity.inode != generation.at.identity.inode) return false;
+  seen.look = *look;
+  return !is_still(generation, seen);
+}
+
+/// Among the new files that match, then (for what was truncated) among all others of the directory.
+std::optional<FileFollower::Seen> FileFollower::find_copy(const FileGeneration& old, Scan& scan,
+                                                          bool hidden_too) {
+  if (old.offset() == 0) return std::nullopt;
+  for (auto seen = scan.fresh.begin(); seen != scan.fresh.end(); ++seen) {
+    if (!is_copy(old, *seen)) continue;
+    const Seen copy = *seen;
+    scan.fresh.erase(seen);
+    return copy;
+  }
+  if (!hidden_too) return std::nullopt;
+  const std::string directory = directory_of(old.at.path);
+  for (const DirectoryEntry& entry : scan.listings[directory]) {
+    Seen seen{directory + "/" + entry.name, old.group, {}, false};
+    if (entry.symbolic_link || entry.inode == old.at.identity.inode) continue;
+    auto look = files_.look(seen.path);
+    if (!look.ok() || !look->regular) continue;
+    seen.look = *look;
+    const Inode inode{look->identity.device, look->identity.inode};
+    if (scan.seen.contains(inode) || is_followed(seen)) continue;
+    if (is_copy(old, seen)) return seen;
+  }
+  return std::nullopt;
+}
+
+/// True when a hidden file is one that we know, and not another one under its number.
+bool FileFollower::is_followed(const Seen& seen) {
+  const auto known = by_inode_.find({seen.look.identity.device, seen.look.identity.inode});
+  if (known == by_inode_.end() || known->second->offset() == 0) return false;
+  if (born_apart(known->second->at.identity, seen.look.identity)) return false;
+  return is_copy(*known->second, seen);
+}
+
+bool FileFollower::is_copy(const FileGeneration& old, const Seen& seen) {
+  if (seen.look.size_bytes < old.offset()) return false;
+  auto file = files_.open(seen.path);
+  return file.ok() && old.is_in(**file, seen.look.size_bytes);
+}
+
+void FileFollower::move_to(std::unique_ptr<FileGeneration> old, const Seen& copy) {
+  auto file = files_.open(copy.path);
+  if (!file.ok()) return say_lost(*old, "was truncated");
+  log::info("{}: {} was truncated or deleted; it is read on in its copy {}", options_.name,
+            old->at.path, copy.path);
+  const Inode inode{copy.look.identity.device, copy.look.identity.inode};
+  held_back_.erase(inode);
+  if (const auto other = by_inode_.find(inode); other != by_inode_.end()) {
+    say_lost(*remove(other->second->number), "was deleted");
+  }
+  old->file = *std::move(file);
+  old->at.identity = copy.look.identity;
+  old->at.path = copy.path;
+  old->headers = {};
+  old->named = options_.groups[old->group].pattern.matches(
+      std::string_view(copy.path).substr(copy.path.rfind('/') + 1));
+  old->queued = false;
+  old->looked_to = 0;
+  grown(add(std::move(old)), copy.look);
+}
+
+void FileFollower::begin_new(Scan& scan) {
+  std::sort(scan.fresh.begin(), scan.fresh.end(), [](const Seen& a, const Seen& b) {
+    return std::pair(a.look.modified_ns, std::string_view(a.path)) <
+           std::pair(b.look.modified_ns, std::string_view(b.path));
+  });
+  std::vector<FileGeneration*> known;
+  for (auto& [number, generation] : generations_) {
+    if (generation->named && generation->offset() > 0) known.push_back(generation.get());
+  }
+  std::map<Inode, HeldBack> held_back;
+  held_back.swap(held_back_);  // those that are not seen any more are forgotten
+  for (const Seen& seen : scan.fresh) {
+    // An empty file is nobody yet: it may become the copy of another.
+    if (seen.look.size_bytes == 0) continue;
+    const Inode inode{seen.look.identity.device, seen.look.identity.inode};
+    const auto before = held_back.find(inode);
+    if (before != held_back.end()) held_back_.insert(*before);
+    if (hold_back(seen, known)) continue;
+    held_back_.erase(inode);
+    begin(seen, first_scan_ && options_.skip_to_end && !seen.known);
+  }
+}
+
+bool FileFollower::hold_back(const Seen& seen, const std::vector<FileGeneration*>& known) {
+  const SteadyTime now = clock_.steady();
+  if ((known.empty() && young_.empty()) || !resembles(seen, known)) return false;
+  HeldBack fresh{now, now + options_.copy_grace, seen.look.size_bytes};
+  HeldBack& held =
+      held_back_.try_emplace({seen.look.identity.device, seen.look.identity.inode}, fresh)
+          .first->second;
+  if (held.size_bytes != seen.look.size_bytes) held.until_quiet = fresh.until_quiet;
+  held.size_bytes = seen.look.size_bytes;
+  return now < held.until_quiet && now - held.since < graces_max * options_.copy_grace;
+}
+
+/// True when the file begins like a known one and may be, or become, a copy of it.
+bool FileFollower::resembles(const Seen& seen, const std::vector<FileGeneration*>& known) {
+  auto file = files_.open(seen.path);
+  if (!file.ok()) return false;
+  std::array<char, FileHead::bytes_max> head{};
+  auto got = (*file)->read_at(0, head);
+  if (!got.ok()) return false;
+  std::array<std::uint64_t, FileHead::bytes_max + 1> hashes;
+  hashes[0] = hash_basis;
+  for (std::size_t i = 0; i < *got; ++i) hashes[i + 1] = hash_bytes({&head[i], 1}, hashes[i]);
+  const bool like_young =
+      std::any_of(young_.begin(), young_.end(), [&](const FileGeneration* young) {
+        return resembles_young(*young, seen.path, {head.data(), *got});
+      });
+  if (like_young) return true;
+  return std::any_of(known.begin(), known.end(), [&](const FileGeneration* one) {
+    const FileHead& its = one->at.head;
+    if (its.bytes > *got || hashes[its.bytes] != its.hash) return false;
+    return seen.look.size_bytes < one->offset() || one->is_in(**file, seen.look.size_bytes);
+  });
+}
+
+/// A file and its copy may both be new. Where many are, only names that go together are compared.
+bool FileFollower::resembles_young(const FileGeneration& young, std::string_view path,
+                                   std::string_view head) {
+  if (young_.size() > young_compared_max && !path.starts_with(young.at.path)) return false;
+  auto file = files_.open(young.at.path);
+  std::array<char, FileHead::bytes_max> its{};
+  auto got = file.ok() ? (*file)->read_at(0, its) : Result<std::size_t>(file.status());
+  if (!got.ok()) return false;
+  const std::size_t bytes = std::min(*got, head.size());
+  return bytes > 0 && head.substr(0, bytes) == std::string_view(its.data(), bytes);
+}
+
+void FileFollower::begin(const Seen& seen, bool at_its_end) {
+  auto generation = std::make_unique<FileGeneration>();
+  generation->at.id = random_id();
+  generation->at.identity = seen.look.identity;
+  generation->at.path = seen.path;
+  generation->number = next_number_++;
+  generation->group = seen.group;
+  generation->named = true;
+  generation->checked = true;
+  generation->active = clock_.steady();
+  FileGeneration& begun = add(std::move(generation));
+  young_.push_back(&begun);
+  if (at_its_end && open(begun)) {
+    begun.at.mark.offset = begun.delivered.offset = seen.look.size_bytes;
+    if (Status status = begun.learn(); !status.ok()) {
+      log::warn("{}: {}", options_.name, status.message());
+    }
+  }
+  grown(begun, seen.look);
+}
+
+/// Generations to which no matching name leads: renamed away, or deleted.
+void FileFollower::follow_unnamed(const Scan& scan) {
+  std::vector<std::uint64_t> over;
+  for (auto& [number, generation] : generations_) {
+    FileGeneration& unnamed = *generation;
+    if (unnamed.named || !scan.listed(unnamed.at.path)) continue;
+    const DirectoryEntry* const entry = scan.find(unnamed.at.path, unnamed.at.identity.inode);
+    const bool open_still = unnamed.file && follow_open(unnamed);
+    if (open_still) continue;
+    if (entry != nullptr && find_by_inode(unnamed, entry)) continue;
+    if (entry == nullptr) over.push_back(number);
+  }
+  for (const std::uint64_t number : over) {
+    const auto gone = remove(number);
+    say_lost(*gone, "was deleted");
+  }
+}
+
+/// True while the open handle may bring more.
+bool FileFollower::follow_open(FileGeneration& generation) {
+  auto look = generation.file->look();
+  if (!look.ok() || look->size_bytes < generation.offset() || !generation.checked) {
+    close(generation);
+    return false;
+  }
+  grown(generation, *look);
+  if (generation.has_unread() && !generation.closed) return true;
+  if (clock_.steady() - generation.active < options_.idle_timeout) return true;
+  // Nobody writes any more: what stands behind the last line feed is a line too.
+  if (!generation.closed && generation.size_seen > generation.offset()) {
+    generation.closed = true;
+    generation.looked_to = 0;
+    read_later(generation);
+    return true;
+  }
+  generation.closed = true;
+  if (generation.queued) return true;
+  close(generation);
+  return false;
+}
+
+/// A file that was renamed to a name that does not match; it is kept in mind as long as it is
+/// there, because it may be renamed back. True while there is something to read of it.
+bool FileFollower::find_by_inode(FileGeneration& generation, const DirectoryEntry* entry) {
+  if (generation.closed) return false;
+  Seen seen{directory_of(generation.at.path) + "/" + entry->name, generation.group, {}, false};
+  auto look = files_.look(seen.path);
+  if (!look.ok() || look->identity.inode != generation.at.identity.inode) return false;
+  seen.look = *look;
+  if (!is_still(generation, seen)) {
+    say_lost(generation, "was truncated");
+    close(generation);
+    generation.closed = true;
+    return false;
+  }
+  generation.at.path = seen.path;
+  grown(generation, seen.look);
+  return true;
+}
+
+void FileFollower::grown(FileGeneration& generation, const FileLook& look) {
+  if (look.size_bytes != generation.size_seen || look.modified_ns != generation.modified_seen) {
+    generation.active = clock_.steady();
+    generation.closed = false;
+  }
+  // An unfinished line can be taken back without a trace.
+  if (look.size_bytes < generation.looked_to) generation.looked_to = 0;
+  generation.size_seen = look.size_bytes;
+  generation.modified_seen = look.modified_ns;
+  if (generation.has_unread()) read_later(generation);
+}
+
+bool FileFollower::look_at(const std::string& path) {
+  const auto found = by_path_.find(path);
+  if (found == by_path_.end()) {
+    const std::size_t slash = path.rfind('/');
+    return std::none_of(options_.groups.begin(), options_.groups.end(), [&](const auto& group) {
+      return path.compare(0, slash, group.directory) == 0 &&
+             group.pattern.matches(std::string_view(path).substr(slash + 1));
+    });
+  }
+  FileGeneration& generation = *found->second;
+  auto look = generation.file ? generation.file->look() : files_.look(path);
+  if (!look.ok() || look->identity.inode != generation.at.identity.inode ||
+      look->size_bytes < generation.offset()) {
+    return false;
+  }
+  grown(generation, *look);
+  return true;
+}
+
+FileGeneration* FileFollower::next() {
+  while (next_turn_ < turns_.size()) {
+    const auto found = generations_.find(turns_[next_turn_++]);
+    if (found == generations_.end()) continue;
+    FileGeneration& generation = *found->second;
+    generation.queued = false;
+    if (!open(generation)) continue;
+    auto look = generation.file->look();
+    if (look.ok() && generation.is_in(*generation.file, look->size_bytes)) {
+      generation.size_seen = look->size_bytes;
+      return &generation;
+    }
+    generation.checked = false;
+    generation.size_seen = std::max(generation.offset(), generation.looked_to);
+    wants_scan_ = true;
+  }
+  turns_.clear();
+  next_turn_ = 0;
+  return nullptr;
+}
+
+void FileFollower::read_later(FileGeneration& generation) {
+  if (generation.queued) return;
+  generation.queued = true;
+  turns_.push_back(generation.number);
+}
+
+void FileFollower::at_end(FileGeneration& generation, std::uint64_t looked_to) {
+  generation.looked_to = looked_to;
+  generation.size_seen = std::max(generation.size_seen, looked_to);
+  if (generation.has_unread()) return read_later(generation);
+  if (generation.named && open_files_ > options_.open_files_max) close(generation);
+}
+
+void FileFollower::set_aside(FileGeneration& generation) {
+  close(generation);
+  generation.size_seen = 0;  // whatever the next scan sees is news
+}
+
+bool FileFollower::open(FileGeneration& generation) {
+  if (generation.file) return true;
+  auto file = files_.open(generation.at.path);
+  if (!file.ok()) {
+    if (file.code() == Code::Retry) log::warn("{}: {}", options_.name, file.status().message());
+    wants_scan_ = wants_scan_ || file.code() == Code::Closed;
+    return false;
+  }
+  auto look = (*file)->look();
+  if (!look.ok() || look->identity != generation.at.identity) {
+    wants_scan_ = true;
+    return false;
+  }
+  generation.file = *std::move(file);
+  ++open_files_;
+  return true;
+}
+
+void FileFollower::close(FileGeneration& generation) {
+  if (!generation.file) return;
+  generation.file.reset();
+  --open_files_;
+}
+
+void FileFollower::close_idle() {
+  const SteadyTime now = clock_.steady();
+  for (auto& [number, generation] : generations_) {
+    if (!generation->file || !generation->named || generation->has_unread()) continue;
+    const bool idle = now - generation->active >= options_.idle_timeout;
+    if (idle || open_files_ > options_.open_files_max) close(*generation);
+  }
+}
+
+void FileFollower::say_lost(const FileGeneration& generation, const char* how) {
+  if (generation.size_seen <= generation.offset()) return;
+  const std::uint64_t bytes = generation.size_seen - generation.offset();
+  lost_bytes_ += bytes;
+  log::error("{}: {} {} before its last {} bytes could be read; they are lost ({} since the start)",
+             options_.name, generation.at.path, how, bytes, lost_bytes_);
+}
+
+}  // namespace sluice

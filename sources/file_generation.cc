@@ -1,0 +1,148 @@
+#include "sources/file_generation.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <random>
+#include <vector>
+
+namespace sluice {
+namespace {
+
+constexpr std::string_view version = "1";
+
+void append_hex(std::string& text, std::uint64_t value) {
+  std::array<char, 16> digits{};
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value, 16).ptr;
+  text.append(digits.data(), end);
+}
+
+/// Takes the word up to the next blank off `text`.
+std::string_view word(std::string_view& text) {
+  const std::size_t end = std::min(text.find(' '), text.size());
+  const std::string_view found = text.substr(0, end);
+  text.remove_prefix(std::min(end + 1, text.size()));
+  return found;
+}
+
+template <typename Number>
+bool number(std::string_view& text, Number& value, int base = 10) {
+  const std::string_view digits = word(text);
+  const auto [end, error] =
+      std::from_chars(digits.data(), digits.data() + digits.size(), value, base);
+  return error == std::errc() && end == digits.data() + digits.size() && !digits.empty();
+}
+
+/// `bytes` bytes at `offset`; shorter when the file is.
+std::string read_piece(InputFile& file, std::uint64_t offset, std::size_t bytes) {
+  std::string piece(bytes, '\0');
+  auto got = file.read_at(offset, piece);
+  piece.resize(got.ok() ? *got : 0);
+  return piece;
+}
+
+}  // namespace
+
+std::uint64_t hash_bytes(std::string_view bytes, std::uint64_t from) noexcept {
+  constexpr std::uint64_t prime = 0x100000001b3U;
+  for (const char c : bytes) from = (from ^ static_cast<unsigned char>(c)) * prime;
+  return from;
+}
+
+std::string random_id() {
+  std::random_device random;
+  std::string id;
+  for (int i = 0; i < 4; ++i) {
+    std::string digits;
+    append_hex(digits, random());
+    id.append(8 - digits.size(), '0').append(digits);
+  }
+  return id;
+}
+
+std::string encode(const FilePosition& position) {
+  std::string text(version);
+  const auto add = [&text](auto value) { text += " " + std::to_string(value); };
+  const auto add_hash = [&text](std::uint64_t hash) { append_hex(text += ' ', hash); };
+  text += " " + position.id;
+  add(position.identity.device);
+  add(position.identity.inode);
+  add(position.identity.birth_ns);
+  add(position.head.bytes);
+  add_hash(position.head.hash);
+  add(position.mark.offset);
+  add(position.mark.tail_bytes);
+  add_hash(position.mark.tail_hash);
+  return text + " " + position.path;
+}
+
+std::optional<FilePosition> decode_position(std::string_view text) {
+  FilePosition position;
+  if (word(text) != version) return std::nullopt;
+  position.id = word(text);
+  const bool good =
+      number(text, position.identity.device) && number(text, position.identity.inode) &&
+      number(text, position.identity.birth_ns) && number(text, position.head.bytes) &&
+      number(text, position.head.hash, 16) && number(text, position.mark.offset) &&
+      number(text, position.mark.tail_bytes) && number(text, position.mark.tail_hash, 16);
+  if (!good || position.id.empty() || position.head.bytes > FileHead::bytes_max ||
+      position.mark.tail_bytes > FileMark::tail_bytes_max) {
+    return std::nullopt;
+  }
+  position.path = text;
+  return position;
+}
+
+void FileGeneration::advance(std::string_view bytes) {
+  FileHead& head = at.head;
+  if (head.bytes == offset() && head.bytes < FileHead::bytes_max) {
+    const auto more = std::min<std::size_t>(FileHead::bytes_max - head.bytes, bytes.size());
+    head.hash = hash_bytes(bytes.substr(0, more), head.hash);
+    head.bytes += static_cast<std::uint32_t>(more);
+  }
+  at.mark = mark_behind(bytes);
+  const std::size_t last = std::min<std::size_t>(bytes.size(), FileMark::tail_bytes_max);
+  tail_.append(bytes.substr(bytes.size() - last));
+  if (tail_.size() > FileMark::tail_bytes_max) {
+    tail_.erase(0, tail_.size() - FileMark::tail_bytes_max);
+  }
+  looked_to = std::max(looked_to, offset());
+  size_seen = std::max(size_seen, offset());
+  checked = true;
+}
+
+FileMark FileGeneration::mark_behind(std::string_view bytes) const {
+  const std::size_t fresh = std::min<std::size_t>(bytes.size(), FileMark::tail_bytes_max);
+  const std::size_t old = std::min<std::size_t>(tail_.size(), FileMark::tail_bytes_max - fresh);
+  FileMark mark;
+  mark.offset = offset() + bytes.size();
+  mark.tail_bytes = static_cast<std::uint32_t>(old + fresh);
+  mark.tail_hash = hash_bytes(std::string_view(tail_).substr(tail_.size() - old));
+  mark.tail_hash = hash_bytes(bytes.substr(bytes.size() - fresh), mark.tail_hash);
+  return mark;
+}
+
+bool FileGeneration::is_in(InputFile& from, std::uint64_t size_bytes) const {
+  if (size_bytes < offset() || size_bytes < at.head.bytes) return false;
+  const std::string head = read_piece(from, 0, at.head.bytes);
+  if (head.size() != at.head.bytes || hash_bytes(head) != at.head.hash) return false;
+  const std::string tail = read_piece(from, offset() - at.mark.tail_bytes, at.mark.tail_bytes);
+  return tail.size() == at.mark.tail_bytes && hash_bytes(tail) == at.mark.tail_hash;
+}
+
+Status FileGeneration::learn() {
+  if (at.head.bytes == 0) {
+    const auto bytes = std::min<std::uint64_t>(FileHead::bytes_max, offset());
+    const std::string head = read_piece(*file, 0, bytes);
+    at.head = {static_cast<std::uint32_t>(head.size()), hash_bytes(head)};
+  }
+  const auto bytes = std::min<std::uint64_t>(FileMark::tail_bytes_max, offset());
+  tail_ = read_piece(*file, offset() - bytes, bytes);
+  if (tail_.size() != bytes) return Retry("cannot read " + at.path + " before its position");
+  at.mark = mark_behind({});
+  if (delivered.offset == offset()) delivered = at.mark;
+  checked = true;
+  return {};
+}
+
+}  // namespace sluice

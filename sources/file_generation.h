@@ -1,0 +1,94 @@
+// One life of one file: what it is recognised by, and how far it was read.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/base/clock.h"
+#include "core/base/input_file.h"
+#include "core/event/headers.h"
+
+namespace sluice {
+
+/// FNV-1a: small, and goes on where it stopped. It tells files apart, it keeps nobody out.
+constexpr std::uint64_t hash_basis = 0xcbf29ce484222325U;
+std::uint64_t hash_bytes(std::string_view bytes, std::uint64_t from = hash_basis) noexcept;
+
+/// The first bytes of a file, as many as were read of it and at most `bytes_max`.
+struct FileHead {
+  static constexpr std::uint32_t bytes_max = 1024;
+  std::uint32_t bytes = 0;
+  std::uint64_t hash = hash_basis;
+};
+
+/// A place in a file, and what stands right before it.
+struct FileMark {
+  static constexpr std::uint32_t tail_bytes_max = 256;
+  std::uint64_t offset = 0;
+  std::uint32_t tail_bytes = 0;
+  std::uint64_t tail_hash = hash_basis;
+
+  friend bool operator==(const FileMark&, const FileMark&) = default;
+};
+
+/// All that is kept of a generation from one start to the next.
+struct FilePosition {
+  std::string id;  ///< Random, 32 hexadecimal digits: its name in the store.
+  FileIdentity identity;
+  std::string path;
+  FileHead head;
+  FileMark mark;
+};
+
+/// "1 <id> <device> ...": version first, path last. Grammar: docs/formats/file-positions.md.
+std::string encode(const FilePosition& position);
+/// Nothing when the text is not what encode() writes.
+std::optional<FilePosition> decode_position(std::string_view text);
+
+/// 128 random bits in hexadecimal digits.
+std::string random_id();
+
+/// A file from when it came (or was truncated) until it goes: the bytes of a generation only grow.
+///
+/// Belongs to a FileFollower, whose thread alone touches it.
+struct FileGeneration {
+  FilePosition at;     ///< `mark` is how far it was read; its hash is made by mark().
+  FileMark delivered;  ///< Everything before it has arrived. Kept up to date by the source.
+  std::uint64_t number = 0;
+  std::size_t group = 0;
+  HeaderBlock headers;
+  std::unique_ptr<InputFile> file;  ///< Null while nothing is to be read.
+
+  std::uint64_t size_seen = 0;
+  std::int64_t modified_seen = 0;
+  std::uint64_t hole = 0;       ///< While offset() is 0: NULs that stand before the first line.
+  std::uint64_t looked_to = 0;  ///< No line ends in [mark.offset, looked_to).
+  SteadyTime active{};          ///< When it last grew.
+  bool named = false;           ///< A name that matches leads to it.
+  bool checked = false;         ///< Its bytes were compared (or read) by this process.
+  bool queued = false;          ///< Waits for its turn to be read.
+  bool closed = false;  ///< Gone and read to its end: its last line is one without a line feed.
+
+  std::uint64_t offset() const noexcept { return at.mark.offset; }
+  /// Where the first line that was not read begins.
+  std::uint64_t next_line() const noexcept { return std::max(offset(), hole); }
+  bool has_unread() const noexcept { return size_seen > std::max(offset(), looked_to); }
+  /// These bytes, which stand at offset(), were read.
+  void advance(std::string_view bytes);
+  /// The place that advance() by these bytes would lead to.
+  FileMark mark_behind(std::string_view bytes) const;
+
+  /// True when `from` holds, as far as the marks tell, what was read of this generation.
+  bool is_in(InputFile& from, std::uint64_t size_bytes) const;
+  /// Reads head and tail out of the open file, after a position was taken from elsewhere.
+  Status learn();
+
+ private:
+  std::string tail_;  ///< The bytes before offset(), at most tail_bytes_max.
+};
+
+}  // namespace sluice

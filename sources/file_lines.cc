@@ -1,0 +1,255 @@
+#include "sources/file_lines.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <utility>
+
+#include "core/base/assert.h"
+#include "core/base/log.h"
+#include "core/base/rarely.h"
+#include "core/wire/line_splitter.h"
+
+namespace sluice {
+namespace {
+
+// Less room than this is not worth a system call.
+constexpr std::size_t read_bytes_min = 16 * 1024;
+// An unfinished line of more than this is not read from its beginning each time it grows.
+constexpr std::size_t reread_bytes_max = 64 * 1024;
+constexpr std::size_t index_bytes = 4096;
+
+const IndexEntry& entry(BatchBuilder& builder, std::size_t i) {
+  return builder.index_top()[-1 - static_cast<std::ptrdiff_t>(i)];
+}
+
+}  // namespace
+
+FileLines::FileLines(Options options, const SourceContext& context,
+                     std::shared_ptr<Deliveries> deliveries)
+    : options_(std::move(options)),
+      context_(context),
+      deliveries_(std::move(deliveries)),
+      builder_(context.pool, EventHeaders::Shared, &context.window),
+      with_offsets_(context.pool, EventHeaders::Own, &context.window) {}
+
+Result<FileLines::Turn> FileLines::read(FileGeneration& generation, bool to_the_end,
+                                        const std::stop_token& stop) {
+  if (generation.offset() == 0 && options_.skip_holes) {
+    auto begun = skip_hole(generation);
+    if (!begun.ok()) return begun.status();
+    if (!*begun) return Turn{true, generation.looked_to};
+  }
+  for (std::uint64_t reads = 0; reads < options_.reads_max; ++reads) {
+    auto ended = line_has_ended(generation);
+    if (!ended.ok()) return ended.status();
+    if (!*ended && !to_the_end) return Turn{true, generation.looked_to};
+    const std::uint64_t from = generation.next_line();
+    const std::span<char> into = options_.blobs ? space_for_blob(generation) : space();
+    auto got = generation.file->read_at(from, into);
+    if (!got.ok()) return got.status();
+    const bool last = *got < into.size();
+    Piece piece{builder_.position(), *got, last && to_the_end};
+    builder_.written(*got);
+    if (Status status = put_lines(generation, piece, stop); !status.ok()) return status;
+    // The byte behind the last body stays as it is: readers look at it.
+    builder_.rewind(piece.begin + std::min<std::size_t>(piece.bytes, 1));
+    const bool index_full = builder_.entries_left() == 0;
+    if (index_full) builder_.renew();
+    if (last && !index_full) return Turn{true, from + *got};
+    wanted_ = generation.next_line() == from && !index_full ? 2 * into.size() : 0;
+  }
+  return Turn{};
+}
+
+std::span<char> FileLines::space() {
+  if (wanted_ > 0) {
+    wanted_ = std::min(wanted_, options_.line_bytes_max + read_bytes_min);
+    builder_.renew(wanted_ + index_bytes);
+    return {builder_.base(), wanted_};
+  }
+  if (builder_.space().size() < read_bytes_min) builder_.renew();
+  return builder_.space();
+}
+
+/// Room for the next event, and a byte more, which shows whether the file ends behind it.
+std::span<char> FileLines::space_for_blob(const FileGeneration& generation) {
+  const std::uint64_t left =
+      generation.size_seen - std::min(generation.size_seen, generation.offset());
+  wanted_ = std::min<std::uint64_t>(left, options_.line_bytes_max) + 1;
+  return space();
+}
+
+/// A writer that does not append leaves a hole where the truncated bytes were. False: the file is
+/// nothing but NULs, so maybe it is just being made. The position stays before the hole until there
+/// is a line behind it, because NULs tell no file from another.
+Result<bool> FileLines::skip_hole(FileGeneration& generation) {
+  std::array<char, 4096> bytes;
+  std::uint64_t at = 0;
+  for (;;) {
+    auto got = generation.file->read_at(at, {bytes.data(), at == 0 ? 1 : bytes.size()});
+    if (!got.ok()) return got.status();
+    const auto end = bytes.begin() + static_cast<std::ptrdiff_t>(*got);
+    const auto text = std::find_if(bytes.begin(), end, [](char c) { return c != '\0'; });
+    at += static_cast<std::uint64_t>(text - bytes.begin());
+    if (text != end) break;
+    generation.looked_to = at;
+    if (*got == 0) return false;
+    if (at == 1) at = std::max(at, generation.file->skip_hole(at));
+  }
+  generation.hole = at;
+  return true;
+}
+
+/// False when the unfinished line is a long one and still has no end.
+Result<bool> FileLines::line_has_ended(FileGeneration& generation) {
+  const std::uint64_t length = std::max(generation.looked_to, generation.next_line());
+  const std::uint64_t unfinished = length - generation.next_line();
+  if (unfinished <= reread_bytes_max || unfinished > options_.line_bytes_max) return true;
+  for (;;) {
+    const std::span<char> into = space();
+    auto got = generation.file->read_at(generation.looked_to, into);
+    if (!got.ok()) return got.status();
+    if (std::memchr(into.data(), '\n', *got) != nullptr) break;
+    generation.looked_to += *got;
+    if (generation.looked_to - generation.next_line() > options_.line_bytes_max) break;
+    if (*got < into.size()) return false;
+  }
+  wanted_ = generation.looked_to - generation.next_line() + reread_bytes_max;
+  return true;
+}
+
+/// Puts all whole lines of the piece, as many batches as that takes.
+Status FileLines::put_lines(FileGeneration& generation, Piece& piece, const std::stop_token& stop) {
+  while (piece.bytes > 0 && builder_.entries_left() > 0) {
+    Found found = find(generation, piece);
+    if (found.events == 0) return {};
+    const char* const from = builder_.base() + piece.begin;
+    if (generation.offset() < generation.hole) {
+      generation.at.mark.offset = generation.hole;
+      if (Status status = generation.learn(); !status.ok()) return status;
+    }
+    const std::uint64_t offset = generation.offset();
+    generation.advance({from, found.consumed});
+    if (options_.trim_cr) trim(found);
+    Batch batch =
+        options_.byte_offset_header ? seal_with_offsets(offset, piece, found) : seal(piece, found);
+    piece.begin += found.consumed;
+    piece.bytes -= found.consumed;
+    if (Status status = put(generation, std::move(batch), stop); !status.ok()) return status;
+  }
+  return {};
+}
+
+/// The lines at the piece's begin: whole ones, or one that is too long or has no line feed.
+FileLines::Found FileLines::find(const FileGeneration& generation, const Piece& piece) {
+  const std::size_t entries_max =
+      std::min<std::size_t>(context_.out.batch_events_max(), builder_.entries_left());
+  if (options_.blobs) {
+    if (piece.bytes <= options_.line_bytes_max && !piece.to_the_end) return {};
+    return find_one(piece, std::min<std::size_t>(piece.bytes, options_.line_bytes_max));
+  }
+  const LineScan scan =
+      split_lines({builder_.base(), piece.begin, piece.begin, piece.begin + piece.bytes},
+                  builder_.index_top(), entries_max);
+  Found found{scan.events, scan.body_bytes, scan.line_begin - piece.begin};
+  if (scan.longest > options_.line_bytes_max) leave_out_from_too_long(found, piece);
+  if (found.events > 0) return found;
+  if (piece.bytes > options_.line_bytes_max) {
+    warn_of_cut(generation);
+    return find_one(piece, options_.line_bytes_max);
+  }
+  return piece.to_the_end ? find_one(piece, piece.bytes) : Found();
+}
+
+FileLines::Found FileLines::find_one(const Piece& piece, std::size_t bytes) {
+  builder_.index_top()[-1] = {static_cast<std::uint32_t>(piece.begin),
+                              static_cast<std::uint32_t>(bytes)};
+  return {1, bytes, bytes, false};
+}
+
+void FileLines::leave_out_from_too_long(Found& found, const Piece& piece) {
+  std::size_t events = 0;
+  std::uint64_t body_bytes = 0;
+  while (entry(builder_, events).bytes <= options_.line_bytes_max) {
+    body_bytes += entry(builder_, events++).bytes;
+  }
+  found = {events, body_bytes, entry(builder_, events).offset - piece.begin};
+}
+
+/// Takes one carriage return off the end of each line. Files without any cost one look.
+void FileLines::trim(Found& found) {
+  if (!found.lines) return;
+  const IndexEntry& last = entry(builder_, found.events - 1);
+  const IndexEntry& first = entry(builder_, 0);
+  char* const base = builder_.base();
+  const std::size_t end = last.offset + last.bytes;
+  if (std::memchr(base + first.offset, '\r', end - first.offset) == nullptr) return;
+  for (std::size_t i = 0; i < found.events; ++i) {
+    IndexEntry& line = builder_.index_top()[-1 - static_cast<std::ptrdiff_t>(i)];
+    if (line.bytes == 0 || base[line.offset + line.bytes - 1] != '\r') continue;
+    --line.bytes;
+    --found.body_bytes;
+    // Sinks write a body and the line feed behind it in one piece.
+    base[line.offset + line.bytes] = '\n';
+    found.lines = found.lines && found.events == 1;
+  }
+}
+
+Batch FileLines::seal(const Piece& piece, const Found& found) {
+  const bool unterminated = found.consumed == piece.bytes && found.events == 1 && !found.lines &&
+                            entry(builder_, 0).bytes == found.consumed;
+  if (unterminated) {
+    builder_.mark(piece.begin, found.consumed);
+  } else {
+    builder_.marked(found.events, found.body_bytes, found.lines);
+  }
+  return builder_.seal();
+}
+
+Batch FileLines::seal_with_offsets(std::uint64_t offset, const Piece& piece, const Found& found) {
+  constexpr std::size_t beside_bytes = 64;  // header block, line feed, index entry
+  with_offsets_.reserve(found.body_bytes + found.events * beside_bytes);
+  std::string header;
+  for (std::size_t i = 0; i < found.events; ++i) {
+    const IndexEntry& line = entry(builder_, i);
+    header.clear();
+    append_header(header, "byteoffset", std::to_string(offset + line.offset - piece.begin));
+    const bool fits = with_offsets_.append({builder_.base() + line.offset, line.bytes}, header);
+    SLUICE_ASSERT(fits, "reserve() was asked for less than the lines need");
+  }
+  return with_offsets_.seal();
+}
+
+Status FileLines::put(FileGeneration& generation, Batch batch, const std::stop_token& stop) {
+  const std::uint64_t token = deliveries_->expect(generation.number, generation.at.mark);
+  if (!generation.headers.empty()) batch = batch.with_shared_headers({}, generation.headers);
+  if (context_.out.store() == nullptr) {
+    const std::uint64_t events = batch.size();
+    return context_.out.process(batch.with_receipt(Receipt::make(deliveries_, token, events)), stop,
+                                nullptr);
+  }
+  Notes notes;
+  notes.push_back({options_.note_prefix + generation.at.id, encode(generation.at)});
+  const auto done = [deliveries = deliveries_, token](const Status& status) {
+    deliveries->settled(token, status.ok());
+  };
+  return context_.out.process(std::move(batch), stop, done, std::move(notes));
+}
+
+void FileLines::warn_of_cut(const FileGeneration& generation) {
+  if (!worth_saying(++cut_lines_)) return;
+  log::warn(
+      "{}: a line of {} is longer than {} bytes and is cut into events of that size ({} "
+      "pieces since the start)",
+      options_.name, generation.at.path, options_.line_bytes_max, cut_lines_);
+}
+
+void FileLines::close() {
+  builder_.discard();
+  builder_.reset();
+  with_offsets_.discard();
+  with_offsets_.reset();
+}
+
+}  // namespace sluice

@@ -1,0 +1,87 @@
+// Makes events out of the lines of files, with the positions behind them.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <stop_token>
+#include <string>
+
+#include "core/event/batch_builder.h"
+#include "sources/deliveries.h"
+#include "sources/file_generation.h"
+#include "sources/source.h"
+
+namespace sluice {
+
+/// Reads whole lines straight into the slab and puts them; what stands behind the last line feed
+/// stays in the file. One thread.
+///
+/// Behind durable channels the position goes into the commit of its events (as the note
+/// note_prefix + id); behind memory channels each batch carries a receipt. Either way `deliveries`
+/// hears when a batch has arrived.
+///
+/// A line that is longer than line_bytes_max is cut into events of that size, so that a batch needs
+/// no more memory than that beside a slab.
+class FileLines {
+ public:
+  struct Options {
+    std::string name;         ///< Of the source, for messages.
+    std::string note_prefix;  ///< "taildir/r1/"
+    std::size_t line_bytes_max = 16 << 20;
+    bool trim_cr = true;  ///< One '\r' before the line feed is no part of the line.
+    bool blobs = false;   ///< Not lines: the whole file is one event, or pieces of line_bytes_max.
+    bool skip_holes = true;           ///< NULs before the first line are what a truncation left.
+    bool byte_offset_header = false;  ///< Costs a copy of every line.
+    std::uint64_t reads_max = 16;     ///< Of one file, before it is the turn of the next.
+  };
+  FileLines(Options options, const SourceContext& context, std::shared_ptr<Deliveries> deliveries);
+
+  struct Turn {
+    bool at_end = false;
+    std::uint64_t looked_to = 0;  ///< at_end: the end; behind the offset when a line is unfinished.
+  };
+  /// Reads on from generation.offset(). With `to_the_end` what stands behind the last line feed is
+  /// a line too. Errors: Retry (the file cannot be read), Closed (stop), Fatal.
+  Result<Turn> read(FileGeneration& generation, bool to_the_end, const std::stop_token& stop);
+
+  /// Lets go of the slabs.
+  void close();
+
+ private:
+  /// Bytes of the file that were read and not yet put.
+  struct Piece {
+    std::size_t begin = 0;  ///< In the slab.
+    std::size_t bytes = 0;
+    bool to_the_end = false;  ///< No more bytes follow in the file.
+  };
+  /// Events whose index entries are written, but not marked.
+  struct Found {
+    std::size_t events = 0;
+    std::uint64_t body_bytes = 0;
+    std::size_t consumed = 0;
+    bool lines = true;  ///< As BatchBuilder::marked() means it.
+  };
+  std::span<char> space();
+  std::span<char> space_for_blob(const FileGeneration& generation);
+  Result<bool> skip_hole(FileGeneration& generation);
+  Result<bool> line_has_ended(FileGeneration& generation);
+  Status put_lines(FileGeneration& generation, Piece& piece, const std::stop_token& stop);
+  Found find(const FileGeneration& generation, const Piece& piece);
+  Found find_one(const Piece& piece, std::size_t bytes);
+  void leave_out_from_too_long(Found& found, const Piece& piece);
+  void trim(Found& found);
+  Batch seal(const Piece& piece, const Found& found);
+  Batch seal_with_offsets(std::uint64_t offset, const Piece& piece, const Found& found);
+  Status put(FileGeneration& generation, Batch batch, const std::stop_token& stop);
+  void warn_of_cut(const FileGeneration& generation);
+
+  const Options options_;
+  const SourceContext context_;
+  const std::shared_ptr<Deliveries> deliveries_;
+  BatchBuilder builder_;
+  BatchBuilder with_offsets_;
+  std::size_t wanted_ = 0;  ///< Room for a long line; 0: what a slab has.
+  std::uint64_t cut_lines_ = 0;
+};
+
+}  // namespace sluice

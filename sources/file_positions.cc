@@ -1,0 +1,128 @@
+#include "sources/file_positions.h"
+
+#include <utility>
+
+#include "core/base/log.h"
+#include "core/base/rarely.h"
+#include "sources/position_file.h"
+
+namespace sluice {
+namespace {
+
+constexpr std::size_t file_bytes_max = 64 << 20;
+
+std::vector<std::string> words(std::string_view text) {
+  std::vector<std::string> found;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find(' '), text.size());
+    if (end > 0) found.emplace_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return found;
+}
+
+}  // namespace
+
+FilePositions::FilePositions(Options options, const SourceContext& context, Deliveries& deliveries)
+    : options_(std::move(options)), context_(context), deliveries_(deliveries) {}
+
+std::vector<FilePosition> FilePositions::read() {
+  std::vector<FilePosition> positions = read_notes();
+  if (!positions.empty()) return positions;
+  // A memory channel, the first start behind a durable one, or Flume's own file.
+  return read_file();
+}
+
+std::vector<FilePosition> FilePositions::read_notes() const {
+  std::vector<FilePosition> positions;
+  const Committer* const store = context_.out.store();
+  if (store == nullptr) return positions;
+  for (const std::string& id : words(store->note(options_.note_prefix + "files").value_or(""))) {
+    const auto note = store->note(options_.note_prefix + id);
+    auto position = note ? decode_position(*note) : std::nullopt;
+    if (position) positions.push_back(*std::move(position));
+  }
+  return positions;
+}
+
+std::vector<FilePosition> FilePositions::read_file() {
+  auto text = read_whole_file(context_.input, options_.path, file_bytes_max);
+  if (text.code() == Code::Closed) return {};
+  auto positions = text.ok() ? parse_position_file(*text) : text.status();
+  if (positions.ok()) return *std::move(positions);
+  const std::string aside = options_.path + ".unreadable";
+  const Status kept = context_.files.rename(options_.path, aside);
+  log::error("{}: the position file {} cannot be read: {}; files are read from their beginning{}",
+             options_.name, options_.path, positions.status().message(),
+             kept.ok() ? ", it is kept as " + aside : "");
+  return {};
+}
+
+Status FilePositions::update(const Generations& generations, const std::stop_token& stop) {
+  take_arrived(generations);
+  dirty_ = dirty_ || changed_;
+  if (std::exchange(changed_, false) && context_.out.store() != nullptr) {
+    if (Status status = write_list(generations, stop); !status.ok()) return status;
+  }
+  const SteadyTime time = context_.clock.steady();
+  if (!dirty_ || time < write_at_) return {};
+  write_at_ = time + options_.write_interval;
+  write_file(generations);
+  return {};
+}
+
+void FilePositions::write_last(const Generations& generations) {
+  take_arrived(generations);
+  if (dirty_ || changed_) write_file(generations);
+}
+
+void FilePositions::take_arrived(const Generations& generations) {
+  for (const auto& [number, mark] : deliveries_.take_advanced()) {
+    const auto found = generations.find(number);
+    if (found == generations.end()) continue;
+    found->second->delivered = mark;
+    dirty_ = true;
+  }
+}
+
+/// One commit: the list, first notes of those that are new to it, and an empty note for those that
+/// have gone.
+Status FilePositions::write_list(const Generations& generations, const std::stop_token& stop) {
+  Notes notes;
+  std::string list;
+  for (const auto& [number, generation] : generations) {
+    list += (list.empty() ? "" : " ") + generation->at.id;
+    if (!noted_.emplace(number, generation->at.id).second) continue;
+    // What was read before is in commits before this one, so this is never ahead of them.
+    notes.push_back({options_.note_prefix + generation->at.id, encode(generation->at)});
+  }
+  for (auto noted = noted_.begin(); noted != noted_.end();) {
+    if (generations.contains(noted->first)) {
+      ++noted;
+      continue;
+    }
+    notes.push_back({options_.note_prefix + noted->second, ""});
+    deliveries_.forget(noted->first);
+    noted = noted_.erase(noted);
+  }
+  notes.push_back({options_.note_prefix + "files", std::move(list)});
+  return context_.out.process({}, stop, nullptr, std::move(notes));
+}
+
+void FilePositions::write_file(const Generations& generations) {
+  std::vector<FilePosition> positions;
+  for (const auto& [number, generation] : generations) {
+    FilePosition position = generation->at;
+    position.mark = generation->delivered;
+    positions.push_back(std::move(position));
+  }
+  const Status status =
+      write_position_file(context_.files, options_.path, position_file_text(positions));
+  dirty_ = !status.ok();
+  if (!status.ok() && worth_saying(++failures_)) {
+    log::error("{}: the position file is not written: {} (failure {})", options_.name,
+               status.message(), failures_);
+  }
+}
+
+}  // namespace sluice

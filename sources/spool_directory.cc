@@ -1,0 +1,80 @@
+#include "sources/spool_directory.h"
+
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
+namespace sluice {
+namespace {
+
+// Symbolic links can make a circle.
+constexpr int depth_max = 32;
+
+}  // namespace
+
+SpoolDirectory::SpoolDirectory(Options options, InputFiles& input, FileSystem& files)
+    : options_(std::move(options)), input_(input), files_(files) {}
+
+Result<std::vector<SpoolDirectory::File>> SpoolDirectory::list() {
+  std::vector<File> found;
+  if (Status status = list_below(options_.directory, 0, found); !status.ok()) return status;
+  const auto older = [](const File& a, const File& b) {
+    return std::tie(a.look.modified_ns, a.path) < std::tie(b.look.modified_ns, b.path);
+  };
+  const auto younger = [](const File& a, const File& b) {
+    return std::tie(b.look.modified_ns, a.path) < std::tie(a.look.modified_ns, b.path);
+  };
+  switch (options_.order) {
+    case Order::Oldest: std::sort(found.begin(), found.end(), older); break;
+    case Order::Youngest: std::sort(found.begin(), found.end(), younger); break;
+    case Order::Random: std::shuffle(found.begin(), found.end(), random_); break;
+  }
+  return found;
+}
+
+Status SpoolDirectory::list_below(const std::string& directory, int depth,
+                                  std::vector<File>& found) {
+  auto entries = input_.list(directory);
+  if (!entries.ok()) return depth == 0 ? Retry(entries.status().message()) : Status();
+  for (const DirectoryEntry& entry : *entries) {
+    if (entry.name.front() == '.') continue;
+    const std::string path = directory + "/" + entry.name;
+    const bool wanted = waits(path, entry.name);
+    if (!wanted && !options_.recursive) continue;
+    auto look = input_.look(path);
+    if (!look.ok()) continue;
+    if (look->directory && options_.recursive && depth < depth_max) {
+      if (Status status = list_below(path, depth + 1, found); !status.ok()) return status;
+    }
+    if (look->regular && wanted) found.push_back({path, *look});
+  }
+  return {};
+}
+
+bool SpoolDirectory::waits(const std::string& path, const std::string& name) const {
+  if (options_.done == Done::Track && input_.look(tracker_of(path)).ok()) return false;
+  return !name.ends_with(options_.suffix) && options_.include.matches(name) &&
+         !options_.ignore.matches(name);
+}
+
+std::string SpoolDirectory::tracker_of(const std::string& path) const {
+  return options_.tracker_directory + path.substr(options_.directory.size()) + options_.suffix;
+}
+
+Status SpoolDirectory::put_away(const std::string& path) {
+  if (options_.done == Done::Delete) return files_.remove(path);
+  if (options_.done == Done::Track) return track(path);
+  const std::string done = path + options_.suffix;
+  if (input_.look(done).ok()) {
+    return Reject(done + " is there already: the name was used for two files");
+  }
+  return files_.rename(path, done);
+}
+
+Status SpoolDirectory::track(const std::string& path) {
+  const std::string tracker = tracker_of(path);
+  Status status = input_.make_directories(tracker.substr(0, tracker.rfind('/')));
+  return status.ok() ? files_.create(tracker, true).status() : status;
+}
+
+}  // namespace sluice

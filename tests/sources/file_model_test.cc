@@ -1,0 +1,371 @@
+// test: timeout=600
+// Random lives of files against an in-memory model: every line arrives, and arrives once, whatever
+// happens to the file around it. SLUICE_FILE_SEQUENCES sets the number of sequences.
+
+#include <cstdlib>
+#include <iostream>
+#include <random>
+#include <set>
+#include <sstream>
+
+#include "sources/file_follower.h"
+#include "sources/file_lines.h"
+#include "tests/catch.h"
+#include "tests/support/batches.h"
+#include "tests/support/fake_input_files.h"
+#include "tests/support/memory_channels.h"
+
+namespace sluice {
+namespace {
+
+constexpr std::size_t slab_bytes = 64 * 1024;
+
+ChannelProcessor::Options processor_options(Channel& channel) {
+  ChannelProcessor::Options options;
+  options.required = {&channel};
+  return options;
+}
+
+/// The source without its thread: one step is a scan and a turn for every file.
+class SteppedSource {
+ public:
+  explicit SteppedSource(FakeInputFiles& files) : files_(files), pool_(slab_bytes) { start({}); }
+
+  void step() {
+    static_cast<void>(follower_->scan());
+    while (FileGeneration* const generation = follower_->next()) {
+      auto turn = lines_->read(*generation, generation->closed, {});
+      REQUIRE(turn.ok());
+      if (turn->at_end) {
+        follower_->at_end(*generation, turn->looked_to);
+      } else {
+        follower_->read_later(*generation);
+      }
+    }
+    Taken taken = take_now(channel_, 1'000'000);
+    for (auto& body : bodies_of(taken.batch())) delivered.push_back(std::move(body));
+    if (!taken.empty()) commit(std::move(taken));
+    for (const auto& [number, mark] : deliveries_->take_advanced()) {
+      const auto found = follower_->generations().find(number);
+      if (found != follower_->generations().end()) found->second->delivered = mark;
+    }
+  }
+  /// Keeps what a position file keeps, as text.
+  void restart() {
+    std::vector<FilePosition> kept;
+    for (const auto& [number, generation] : follower_->generations()) {
+      FilePosition position = generation->at;
+      position.mark = generation->delivered;
+      const auto read = decode_position(encode(position));
+      REQUIRE(read);
+      kept.push_back(*read);
+    }
+    lines_.reset();
+    follower_.reset();
+    start(std::move(kept));
+  }
+  std::size_t generations() const { return follower_->generations().size(); }
+
+  ManualClock clock;
+  std::vector<std::string> delivered;
+
+ private:
+  void start(std::vector<FilePosition> kept) {
+    deliveries_ = std::make_shared<Deliveries>();
+    FileFollower::Options options;
+    options.groups.push_back({"g", "/logs", *NamePattern::make(R"(app\.log(\.\d+)?)")});
+    follower_ = std::make_unique<FileFollower>(std::move(options), files_, clock);
+    follower_->restore(std::move(kept));
+    lines_ = std::make_unique<FileLines>(
+        FileLines::Options{}, SourceContext{*out_, counters_, pool_, window_, clock}, deliveries_);
+  }
+
+  FakeInputFiles& files_;
+  SlabPool pool_;
+  MemoryChannel channel_{roomy_channel(), pool_};
+  SourceCounters counters_;
+  MemoryAccount window_{"window", window_bytes_default};
+  std::unique_ptr<ChannelProcessor> out_ =
+      std::make_unique<ChannelProcessor>(processor_options(channel_), counters_);
+  std::shared_ptr<Deliveries> deliveries_;
+  std::unique_ptr<FileFollower> follower_;
+  std::unique_ptr<FileLines> lines_;
+};
+
+/// What happens to the files, and what must come of it.
+class Life {
+ public:
+  Life(std::uint64_t seed, bool births) : random_(seed), source_(files_) {
+    files_.births = births;
+    history << "seed " << seed << (births ? "" : " without births") << "\n";
+  }
+
+  void run() {
+    const int moves = 10 + pick(50);
+    for (int i = 0; i < moves; ++i) move();
+    // Everything held back or idle comes to its end.
+    for (int i = 0; i < 4; ++i) {
+      source_.step();
+      source_.clock.advance(milliseconds(130'000));
+    }
+    source_.step();
+    settle();
+  }
+
+  std::uint64_t lines = 0;
+  std::uint64_t unknowable = 0;
+  std::uint64_t unknowable_missing = 0;
+  std::ostringstream history;
+
+ private:
+  using NodeRef = FakeInputFiles::NodeRef;
+  struct Line {
+    bool must = true;
+    std::uint64_t life = 0;  ///< Of a file, from one truncation to the next.
+    int arrived = 0;
+  };
+
+  int pick(int n) { return static_cast<int>(random_() % static_cast<unsigned>(n)); }
+  void say(const std::string& what) { history << what << "\n"; }
+
+  void move();
+  void write();
+  void rotate(bool copy, bool copy_matches);
+  void shift();
+  void hide();
+  void unhide();
+  void remove_some();
+  void forget_unread(const NodeRef& node, bool only_if_unknown = false) {
+    forget_unread(life_of(node), only_if_unknown);
+  }
+  void forget_unread(std::uint64_t life, bool only_if_unknown = false);
+  void settle();
+  void note_arrived();
+
+  std::uint64_t life_of(const NodeRef& node) {
+    return node->serial * 1000 + truncations_[node->serial];
+  }
+  NodeRef current() {
+    NodeRef node = files_.find(log);
+    if (!node) {
+      say("create");
+      node = files_.create(log);
+    }
+    return node;
+  }
+
+  inline static const std::string log = "/logs/app.log";
+  std::mt19937_64 random_;
+  FakeInputFiles files_;
+  SteppedSource source_;
+  std::map<std::string, Line> lines_;
+  std::map<std::uint64_t, std::string> unfinished_;     ///< By life.
+  std::map<std::uint64_t, std::uint64_t> truncations_;  ///< By file.
+  std::set<std::uint64_t> copies_;
+  std::map<std::uint64_t, std::vector<std::uint64_t>> hidden_copies_;  ///< By file that was copied.
+  std::size_t arrived_ = 0;
+  std::uint64_t next_ = 1000;
+};
+
+void Life::move() {
+  switch (pick(16)) {
+    case 0:
+    case 1:
+    case 2:
+    case 3: write(); break;
+    case 4:
+    case 5:
+    case 6:
+      say("step");
+      source_.step();
+      note_arrived();
+      break;
+    case 7:
+      say("shift");
+      shift();
+      if (files_.find(log)) files_.rename(log, log + ".1");
+      break;
+    case 8: rotate(true, true); break;
+    case 9: rotate(true, false); break;
+    case 10: rotate(false, false); break;
+    case 11: remove_some(); break;
+    case 12:
+      say("restart");
+      source_.restart();
+      break;
+    case 13: hide(); break;
+    case 14: unhide(); break;
+    default: {
+      const int ms = pick(3) == 0 ? 130'000 : 500;
+      say("wait " + std::to_string(ms));
+      source_.clock.advance(milliseconds(ms));
+    }
+  }
+}
+
+/// Lines with a number each, now and then without their end.
+void Life::write() {
+  const NodeRef node = current();
+  std::string& unfinished = unfinished_[life_of(node)];
+  std::string bytes;
+  const int pieces = 1 + pick(pick(4) == 0 ? 200 : 5);
+  for (int i = 0; i < pieces; ++i) {
+    const std::string piece = std::to_string(next_++);
+    bytes += piece;
+    unfinished += piece;
+    if (i + 1 == pieces && pick(4) == 0) {
+      bytes += '-';
+      unfinished += '-';
+      break;
+    }
+    bytes += '\n';
+    lines_[std::exchange(unfinished, "")] = {true, life_of(node), 0};
+  }
+  say("write " + std::to_string(bytes.size()) + " " + bytes.substr(0, 30));
+  files_.append(node, bytes);
+}
+
+/// app.log.1 becomes app.log.2, and so on; the last goes.
+void Life::shift() {
+  for (int i = 3; i >= 1; --i) {
+    const std::string path = log + "." + std::to_string(i);
+    const NodeRef node = files_.find(path);
+    if (!node) continue;
+    if (i == 3) {
+      forget_unread(node);
+      files_.remove(path);
+    } else {
+      files_.rename(path, log + "." + std::to_string(i + 1));
+    }
+  }
+}
+
+void Life::rotate(bool copy, bool copy_matches) {
+  const NodeRef node = files_.find(log);
+  if (!node || node->content.empty()) return;
+  say(std::string(copy ? "copytruncate " : "truncate ") + (copy_matches ? "match" : "hidden"));
+  if (copy_matches) shift();
+  if (copy) {
+    const std::string path = copy_matches ? log + ".1" : "/logs/old." + std::to_string(next_++);
+    const NodeRef made = files_.create(path);
+    copies_.insert(made->serial);
+    files_.append(made, node->content);
+    if (pick(3) == 0) {
+      say("step between copy and truncate");
+      source_.step();
+      note_arrived();
+    }
+    for (auto& [text, line] : lines_) {
+      if (line.life == life_of(node)) line.life = life_of(made);
+    }
+    if (!copy_matches) {
+      forget_unread(made, true);
+      hidden_copies_[node->serial].push_back(life_of(made));
+    }
+    if (!unfinished_[life_of(node)].empty()) lines_[unfinished_[life_of(node)]] = {false, 0, 0};
+  } else {
+    forget_unread(node);
+  }
+  const bool hole = pick(3) == 0;
+  const std::size_t bytes = node->content.size();
+  files_.truncate(node);
+  ++truncations_[node->serial];
+  if (pick(2) == 0) {
+    source_.step();
+    note_arrived();
+  }
+  if (hole) files_.append(node, std::string(bytes, '\0'));  // a writer that does not append
+}
+
+/// Renames to a name that does not match.
+void Life::hide() {
+  const std::string from = pick(2) == 0 ? log : log + ".1";
+  const NodeRef node = files_.find(from);
+  // A copy that goes out of sight before it is recognised is a new file when it comes back.
+  if (!node || files_.find("/logs/hidden") || copies_.contains(node->serial)) return;
+  say("hide " + from);
+  forget_unread(node, true);
+  files_.rename(from, "/logs/hidden");
+}
+
+void Life::unhide() {
+  if (!files_.find("/logs/hidden") || files_.find(log + ".1")) return;
+  say("unhide");
+  files_.rename("/logs/hidden", log + ".1");
+}
+
+void Life::remove_some() {
+  const auto& names = files_.names();
+  if (names.empty()) return;
+  const auto at = std::next(names.begin(), pick(static_cast<int>(names.size())));
+  const std::string path = at->first;
+  say("remove " + path);
+  forget_unread(at->second);
+  // Without the truncated file nothing leads to a copy whose name does not match.
+  for (const auto life : hidden_copies_[at->second->serial]) forget_unread(life);
+  files_.remove(path);
+}
+
+/// What was not read of it by now may be gone; with `only_if_unknown`, when none of it was read.
+void Life::forget_unread(std::uint64_t life, bool only_if_unknown) {
+  bool known = false;
+  for (const auto& [text, line] : lines_) known |= line.life == life && line.arrived > 0;
+  if (known && only_if_unknown) return;
+  for (auto& [text, line] : lines_) {
+    if (line.life == life && line.arrived == 0) line.must = false;
+  }
+  std::string& unfinished = unfinished_[life];
+  if (!unfinished.empty()) lines_[unfinished] = {false, 0, 0};
+}
+
+void Life::note_arrived() {
+  for (; arrived_ < source_.delivered.size(); ++arrived_) {
+    const std::string& text = source_.delivered[arrived_];
+    const auto line = lines_.find(text);
+    if (line != lines_.end()) {
+      ++line->second.arrived;
+      continue;
+    }
+    // The unfinished line of a file that is gone: an event when its time is over.
+    INFO(history.str() << "arrived: " << text);
+    REQUIRE(text.ends_with('-'));
+    lines_[text] = {false, 0, 1};
+  }
+}
+
+void Life::settle() {
+  note_arrived();
+  for (const auto& [text, line] : lines_) {
+    INFO(history.str() << "line: " << text);
+    REQUIRE(line.arrived <= 1);
+    if (line.must) REQUIRE(line.arrived == 1);
+    ++lines;
+    if (line.must) continue;
+    ++unknowable;
+    unknowable_missing += line.arrived == 0 ? 1 : 0;
+  }
+}
+
+TEST_CASE("files: every line arrives once through any life of the files") {
+  const char* const wanted = std::getenv("SLUICE_FILE_SEQUENCES");
+  const std::uint64_t sequences = wanted != nullptr ? std::stoull(wanted) : 3000;
+  const char* const first = std::getenv("SLUICE_FILE_SEED");
+  const std::uint64_t seed = first != nullptr ? std::stoull(first) : Catch::rngSeed();
+  std::uint64_t lines = 0;
+  std::uint64_t unknowable = 0;
+  std::uint64_t missing = 0;
+  for (std::uint64_t i = 0; i < sequences; ++i) {
+    Life life(seed + i, i % 2 == 0);
+    life.run();
+    lines += life.lines;
+    unknowable += life.unknowable;
+    missing += life.unknowable_missing;
+  }
+  std::cout << sequences << " lives, " << lines
+            << " lines; removed between two steps: " << unknowable << ", of which " << missing
+            << " did not arrive\n";
+  CHECK(missing * 2 < lines);
+}
+
+}  // namespace
+}  // namespace sluice

@@ -1,0 +1,224 @@
+#include <filesystem>
+#include <fstream>
+
+#include "tests/catch.h"
+#include "tests/support/captured_log.h"
+#include "tests/support/pipeline.h"
+#include "tests/support/source_rig.h"
+
+namespace sluice {
+
+extern const SourceType spooldir_source;
+
+namespace {
+
+namespace fs = std::filesystem;
+using testing::CapturedLog;
+using testing::Pipeline;
+using testing::TempDirectory;
+using testing::wait_for;
+using Lines = std::vector<std::string>;
+using Values = std::map<std::string, std::string>;
+
+class Spool {
+ public:
+  std::string path(const std::string& name) const { return directory_.path(name); }
+  Values settings(Values more = {}) const {
+    more.insert({{"spoolDir", path("")}, {"pollDelay", "10"}});
+    return more;
+  }
+  /// As it should be: written elsewhere, then renamed into the directory.
+  void put(const std::string& name, std::string_view text, int age_s = 0) const {
+    std::ofstream(path(".new"), std::ios::binary) << text;
+    const auto time = fs::last_write_time(path(".new")) - std::chrono::seconds(age_s);
+    fs::last_write_time(path(".new"), time);
+    fs::rename(path(".new"), path(name));
+  }
+  bool wait_for_file(const std::string& name) const {
+    return wait_for([&] { return fs::exists(path(name)); });
+  }
+
+ private:
+  const TempDirectory directory_;
+};
+
+TEST_CASE("spooldir: lines are events, and a delivered file gets the suffix") {
+  const Spool spool;
+  spool.put("b", "three\nfour");
+  spool.put("a", "one\r\ntwo\n", 60);
+  Pipeline pipeline(spooldir_source, spool.settings());
+  REQUIRE(pipeline.start().ok());
+  CHECK(pipeline.read(4) == Lines{"one\r", "two", "three", "four"});
+  CHECK(spool.wait_for_file("a.COMPLETED"));
+  CHECK(spool.wait_for_file("b.COMPLETED"));
+  spool.put("c", "five\n");
+  CHECK(pipeline.read(1) == Lines{"five"});
+}
+
+TEST_CASE("spooldir: a file is put away only when the sinks have committed it") {
+  const Spool spool;
+  spool.put("a", "one\ntwo\n");
+  {
+    Pipeline pipeline(spooldir_source, spool.settings());
+    REQUIRE(pipeline.start().ok());
+    REQUIRE(wait_for([&] { return pipeline.channel.counters().stored.events.get() == 2; }));
+    pipeline.stop();
+    CHECK(fs::exists(spool.path("a")));
+  }
+  Pipeline again(spooldir_source, spool.settings());
+  REQUIRE(again.start().ok());
+  CHECK(again.read(2) == Lines{"one", "two"});
+  CHECK(spool.wait_for_file("a.COMPLETED"));
+}
+
+TEST_CASE(
+    "spooldir: a grown file and a name that was used before are set aside, the rest goes on") {
+  const CapturedLog log;
+  const Spool spool;
+  spool.put("used.COMPLETED", "");
+  spool.put("used", "one\n", 60);
+  spool.put("good", "two\n");
+  Pipeline pipeline(spooldir_source, spool.settings());
+  REQUIRE(pipeline.start().ok());
+  CHECK(pipeline.read(2) == Lines{"one", "two"});
+  CHECK(spool.wait_for_file("good.COMPLETED"));
+  CHECK(log.wait_for_text("the name was used for two files"));
+  CHECK(fs::exists(spool.path("used")));
+}
+
+TEST_CASE("spooldir: a file that changes while it is read is set aside") {
+  const CapturedLog log;
+  const Spool spool;
+  std::string many;
+  for (int i = 0; i < 200; ++i) many += std::to_string(i) + "\n";
+  spool.put("grows", many, 60);
+  Pipeline::Options options;
+  options.channel = {.name = "c1", .capacity_events = 10};
+  Pipeline pipeline(spooldir_source, spool.settings(), std::move(options));
+  REQUIRE(pipeline.start().ok());
+  REQUIRE(wait_for([&] { return pipeline.channel.counters().stored.events.get() == 10; }));
+  std::ofstream(spool.path("grows"), std::ios::app) << "more\n";
+  spool.put("good", "two\n");
+  CHECK(pipeline.read(202).back() == "two");
+  CHECK(log.wait_for_text("grows is set aside until the next start: it has changed"));
+}
+
+TEST_CASE("spooldir: deletePolicy, tracker directory, recursion, patterns, order") {
+  const Spool spool;
+  fs::create_directory(spool.path("sub"));
+  fs::create_directory(spool.path(".hidden"));
+  spool.put("sub/deep.log", "deep\n", 10);
+  spool.put(".hidden/x.log", "hidden\n");
+  spool.put("young.log", "young\n");
+  spool.put("old.log", "old\n", 100);
+  spool.put("tmp.log", "ignored\n");
+  spool.put("notes.txt", "not included\n");
+  Pipeline::Options options;
+  options.once = true;
+  // --once ends when all is put away, so somebody must take the events.
+  options.channel = {.name = "c1", .capacity_events = 100};
+  const auto settings = spool.settings({{"recursiveDirectorySearch", "true"},
+                                        {"includePattern", R"(.*\.log)"},
+                                        {"ignorePattern", "tmp.*"},
+                                        {"consumeOrder", "youngest"},
+                                        {"trackingPolicy", "tracker_dir"}});
+  Pipeline pipeline(spooldir_source, settings, std::move(options));
+  REQUIRE(pipeline.start().ok());
+  CHECK(pipeline.read(3) == Lines{"young", "deep", "old"});
+  REQUIRE(pipeline.wait_finished());
+  CHECK(fs::exists(spool.path(".flumespool/sub/deep.log.COMPLETED")));
+  CHECK(fs::exists(spool.path("old.log")));
+  Pipeline nothing(spooldir_source, settings, {.once = true});
+  REQUIRE(nothing.start().ok());
+  REQUIRE(nothing.wait_finished());
+  CHECK(nothing.read_rest().empty());
+}
+
+TEST_CASE("spooldir: deletePolicy immediate removes what was delivered") {
+  const Spool spool;
+  spool.put("a", "one\n");
+  spool.put("empty", "");
+  Pipeline pipeline(spooldir_source, spool.settings({{"deletePolicy", "immediate"}}));
+  REQUIRE(pipeline.start().ok());
+  CHECK(pipeline.read(1) == Lines{"one"});
+  CHECK(wait_for([&] { return !fs::exists(spool.path("a")) && !fs::exists(spool.path("empty")); }));
+}
+
+TEST_CASE("spooldir: long lines are cut as Flume cuts them") {
+  const Spool spool;
+  spool.put("a", std::string(5000, 'x') + "\nend\n");
+  Pipeline pipeline(spooldir_source, spool.settings());
+  REQUIRE(pipeline.start().ok());
+  CHECK(pipeline.read(4) ==
+        Lines{std::string(2048, 'x'), std::string(2048, 'x'), std::string(904, 'x'), "end"});
+}
+
+TEST_CASE("spooldir: a blob is a file, or pieces of it") {
+  const Spool spool;
+  const std::string bytes = std::string("\0\n", 2) + std::string(700'000, 'b');
+  spool.put("a", bytes, 60);
+  spool.put("b", "0123456789");
+  Pipeline whole(spooldir_source,
+                 spool.settings({{"deserializer", "BLOB"}, {"includePattern", "a"}}));
+  REQUIRE(whole.start().ok());
+  CHECK(whole.read(1) == Lines{bytes});
+  whole.stop();
+  Pipeline pieces(spooldir_source, spool.settings({{"deserializer", "BLOB"},
+                                                   {"includePattern", "b"},
+                                                   {"deserializer.maxBlobLength", "4"}}));
+  REQUIRE(pieces.start().ok());
+  CHECK(pieces.read(3) == Lines{"0123", "4567", "89"});
+}
+
+TEST_CASE("spooldir: headers with the path and the name") {
+  const Spool spool;
+  spool.put("a", "one\n");
+  Pipeline pipeline(spooldir_source,
+                    spool.settings({{"fileHeader", "true"}, {"basenameHeader", "true"}}));
+  REQUIRE(pipeline.start().ok());
+  TestHeaders headers;
+  pipeline.take(1, [&](const Event& event) { headers = headers_of(event); });
+  CHECK(headers == TestHeaders{{"file", spool.path("a")}, {"basename", "a"}});
+}
+
+TEST_CASE(
+    "spooldir: a directory that is not there is tried again, a deserializer that is not is said") {
+  Pipeline pipeline(spooldir_source, {{"spoolDir", "/no/such/directory"}});
+  CHECK(pipeline.start().code() == Code::Retry);
+  pipeline.stop();
+  const Spool spool;
+  Pipeline avro(spooldir_source, spool.settings({{"deserializer", "AVRO"}}));
+  CHECK(avro.start().code() == Code::Invalid);
+}
+
+TEST_CASE("spooldir: behind a store each line is there exactly once, over restarts") {
+  const Spool spool;
+  LateCommitter store({.seed = Catch::rngSeed() + 2, .refusals = 0.1});
+  std::vector<std::string> arrived;
+  std::vector<std::string> written;
+  for (int file = 0; file < 6; ++file) {
+    std::string text;
+    for (int i = 0; i < 300; ++i) {
+      written.push_back(std::to_string(file * 1000 + i));
+      text += written.back() + "\n";
+    }
+    spool.put("f" + std::to_string(file), text, 60 - file);
+  }
+  const auto settings = test_settings(*spooldir_source.info, "source r1",
+                                      {{"spoolDir", spool.path("")}, {"pollDelay", "10"}});
+  while (arrived.size() < written.size()) {
+    SourceRig::Options options;
+    options.channel.capacity_events = 50;
+    SourceRig rig(spooldir_source, settings, std::move(options), &store);
+    REQUIRE(rig.open().ok());
+    rig.start();
+    const std::size_t some = std::min<std::size_t>(400, written.size() - arrived.size());
+    for (auto& body : rig.take(some)) arrived.push_back(std::move(body));
+    rig.stop();
+    for (auto& body : rig.take(rig.channel().size_events())) arrived.push_back(std::move(body));
+  }
+  CHECK(arrived == written);
+}
+
+}  // namespace
+}  // namespace sluice

@@ -1,0 +1,362 @@
+#include <filesystem>
+#include <fstream>
+
+#include "sources/position_file.h"
+#include "tests/catch.h"
+#include "tests/support/captured_log.h"
+#include "tests/support/pipeline.h"
+#include "tests/support/source_rig.h"
+
+namespace sluice {
+
+extern const SourceType taildir_source;
+
+namespace {
+
+namespace fs = std::filesystem;
+using testing::CapturedLog;
+using testing::Pipeline;
+using testing::TempDirectory;
+using testing::wait_for;
+using Lines = std::vector<std::string>;
+using Values = std::map<std::string, std::string>;
+
+/// A directory of logs, and the settings of a source that follows them.
+class Logs {
+ public:
+  std::string path(const std::string& name) const { return directory_.path(name); }
+  Values settings(Values more = {}) const {
+    more.insert({{"filegroups", "g"},
+                 {"filegroups.g", path(R"(app\.log(\.\d+)?)")},
+                 {"positionFile", path("positions.json")},
+                 {"writePosInterval", "1"}});
+    return more;
+  }
+  void append(const std::string& name, std::string_view text) const {
+    std::ofstream(path(name), std::ios::binary | std::ios::app) << text;
+  }
+  void rename(const std::string& from, const std::string& to) const {
+    fs::rename(path(from), path(to));
+  }
+  std::string positions() const {
+    std::ifstream file(path("positions.json"));
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+  bool wait_for_position(std::uint64_t offset) const {
+    const std::string wanted = "\"pos\":" + std::to_string(offset) + ",";
+    return wait_for([&] { return positions().find(wanted) != std::string::npos; });
+  }
+
+ private:
+  const TempDirectory directory_;
+};
+
+/// What is in the files when the source has caught up and ended.
+Lines read_once(const Values& settings) {
+  Pipeline pipeline(taildir_source, settings, {.once = true});
+  REQUIRE(pipeline.start().ok());
+  REQUIRE(pipeline.wait_finished());
+  CHECK(pipeline.result.ok());
+  return pipeline.read_rest();
+}
+
+TEST_CASE("TAILDIR: lines are events as they come, and an unfinished one waits") {
+  const Logs logs;
+  logs.append("app.log", "one\ntwo\nunfini");
+  Pipeline pipeline(taildir_source, logs.settings());
+  REQUIRE(pipeline.start().ok());
+  CHECK(pipeline.read(2) == Lines{"one", "two"});
+  logs.append("app.log", "shed\n");
+  CHECK(pipeline.read(1) == Lines{"unfinished"});
+  logs.append("other.txt", "no\n");
+  logs.append("app.log.1", "new\n");
+  CHECK(pipeline.read(1) == Lines{"new"});
+}
+
+TEST_CASE("TAILDIR: a renamed file is read on under its new name, and only once") {
+  const Logs logs;
+  logs.append("app.log", "one\n");
+  Pipeline pipeline(taildir_source, logs.settings());
+  REQUIRE(pipeline.start().ok());
+  CHECK(pipeline.read(1) == Lines{"one"});
+  logs.rename("app.log", "app.log.1");
+  logs.append("app.log.1", "two\n");
+  logs.append("app.log", "three\n");
+  Lines lines = pipeline.read(2);
+  std::sort(lines.begin(), lines.end());
+  CHECK(lines == Lines{"three", "two"});
+  logs.rename("app.log", "hidden");
+  logs.append("hidden", "four\n");
+  CHECK(pipeline.read(1) == Lines{"four"});
+}
+
+TEST_CASE("TAILDIR: copytruncate repeats nothing and loses nothing") {
+  const Logs logs;
+  logs.append("app.log", "one\ntwo\n");
+  Pipeline pipeline(taildir_source, logs.settings());
+  REQUIRE(pipeline.start().ok());
+  CHECK(pipeline.read(2) == Lines{"one", "two"});
+  fs::copy(logs.path("app.log"), logs.path("app.log.1"));
+  fs::resize_file(logs.path("app.log"), 0);
+  logs.append("app.log", "three\n");
+  CHECK(pipeline.read(1) == Lines{"three"});
+  logs.append("app.log", "four\n");
+  CHECK(pipeline.read(1) == Lines{"four"});
+}
+
+TEST_CASE("TAILDIR: a writer that does not append leaves a hole, which is no line") {
+  const Logs logs;
+  logs.append("app.log", "one\ntwo\n");
+  Pipeline pipeline(taildir_source, logs.settings());
+  REQUIRE(pipeline.start().ok());
+  CHECK(pipeline.read(2) == Lines{"one", "two"});
+  fs::resize_file(logs.path("app.log"), 0);
+  fs::resize_file(logs.path("app.log"), 100'000);
+  logs.append("app.log", "three\n");
+  CHECK(pipeline.read(1) == Lines{"three"});
+}
+
+TEST_CASE("TAILDIR: hard and symbolic links to one file are one file") {
+  const Logs logs;
+  logs.append("app.log", "one\n");
+  fs::create_hard_link(logs.path("app.log"), logs.path("app.log.1"));
+  fs::create_symlink(logs.path("app.log"), logs.path("app.log.2"));
+  CHECK(read_once(logs.settings()) == Lines{"one"});
+}
+
+TEST_CASE("TAILDIR: what a symbolic link leads to outside the directory is followed") {
+  const Logs logs;
+  const Logs elsewhere;
+  elsewhere.append("target", "one\n");
+  fs::create_symlink(elsewhere.path("target"), logs.path("app.log"));
+  Pipeline pipeline(taildir_source, logs.settings());
+  REQUIRE(pipeline.start().ok());
+  CHECK(pipeline.read(1) == Lines{"one"});
+  elsewhere.append("target", "two\n");
+  CHECK(pipeline.read(1) == Lines{"two"});
+}
+
+TEST_CASE("TAILDIR: a position moves only when the sinks have committed") {
+  const Logs logs;
+  logs.append("app.log", "one\ntwo\n");
+  {
+    Pipeline pipeline(taildir_source, logs.settings());
+    REQUIRE(pipeline.start().ok());
+    REQUIRE(wait_for([&] { return pipeline.channel.counters().stored.events.get() == 2; }));
+    REQUIRE(logs.wait_for_position(0));
+  }
+  CHECK(logs.positions().find("\"pos\":0,") != std::string::npos);
+  {
+    Pipeline again(taildir_source, logs.settings());
+    REQUIRE(again.start().ok());
+    CHECK(again.read(2) == Lines{"one", "two"});
+    CHECK(logs.wait_for_position(8));
+  }
+  logs.append("app.log", "three\n");
+  CHECK(read_once(logs.settings()) == Lines{"three"});
+}
+
+TEST_CASE("TAILDIR: what sinks commit after the source has ended moves the position too") {
+  const Logs logs;
+  logs.append("app.log", "one\n");
+  CHECK(read_once(logs.settings()) == Lines{"one"});
+  CHECK(logs.positions().find("\"pos\":4,") != std::string::npos);
+  CHECK(read_once(logs.settings()).empty());
+}
+
+TEST_CASE("TAILDIR: a file that was rotated while the agent was down is read on") {
+  const Logs logs;
+  logs.append("app.log", "one\n");
+  CHECK(read_once(logs.settings()) == Lines{"one"});
+  logs.append("app.log", "two\n");
+  logs.rename("app.log", "app.log.1");
+  logs.append("app.log", "three\n");
+  CHECK(read_once(logs.settings()) == Lines{"two", "three"});
+  logs.append("app.log", "four\n");
+  logs.rename("app.log", "old-app");
+  CHECK(read_once(logs.settings()) == Lines{"four"});
+}
+
+TEST_CASE("TAILDIR: Flume's position file is read") {
+  const Logs logs;
+  logs.append("app.log", "one\ntwo\n");
+  logs.append("app.log.1", "three\n");
+  const auto inode = [&](const std::string& name) {
+    return std::to_string(InputFiles::real().look(logs.path(name))->identity.inode);
+  };
+  logs.append("positions.json", "[{\"inode\":" + inode("app.log") + ",\"pos\":4,\"file\":\"" +
+                                    logs.path("app.log") + "\"},{\"inode\":" + inode("app.log.1") +
+                                    ",\"pos\":6,\"file\":\"" + logs.path("app.log.1") + "\"}]");
+  CHECK(read_once(logs.settings()) == Lines{"two"});
+  CHECK(read_once(logs.settings()).empty());
+}
+
+TEST_CASE("TAILDIR: a position file that is none is said and kept aside") {
+  const CapturedLog log;
+  const Logs logs;
+  logs.append("app.log", "one\n");
+  logs.append("positions.json", "[{\"inode\":1,\"pos\":");
+  CHECK(read_once(logs.settings()) == Lines{"one"});
+  CHECK(log.has("cannot be read: it is no list of positions; files are read from their beginning"));
+  CHECK(fs::exists(logs.path("positions.json.unreadable")));
+}
+
+TEST_CASE("TAILDIR: skipToEnd begins at the end of what is there, and only of that") {
+  const Logs logs;
+  logs.append("app.log", "old\n");
+  Pipeline pipeline(taildir_source, logs.settings({{"skipToEnd", "true"}}));
+  REQUIRE(pipeline.start().ok());
+  REQUIRE(logs.wait_for_position(4));
+  logs.append("app.log", "new\n");
+  logs.append("app.log.1", "other\n");
+  Lines lines = pipeline.read(2);
+  std::sort(lines.begin(), lines.end());
+  CHECK(lines == Lines{"new", "other"});
+}
+
+TEST_CASE("TAILDIR: headers of the group, of the file and of the offset") {
+  const Logs logs;
+  logs.append("app.log", "one\r\ntwo\n");
+  Pipeline pipeline(taildir_source, logs.settings({{"fileHeader", "true"},
+                                                   {"fileHeaderKey", "path"},
+                                                   {"headers.g.kind", "web"},
+                                                   {"headers.h.kind", "db"},
+                                                   {"byteOffsetHeader", "true"}}));
+  REQUIRE(pipeline.start().ok());
+  std::vector<std::string> seen;
+  pipeline.take(2, [&](const Event& event) {
+    std::string all(event.body);
+    for (const auto& [name, value] : headers_of(event)) {
+      all.append(" ").append(name).append("=").append(value);
+    }
+    seen.push_back(all);
+  });
+  const std::string shared = " path=" + logs.path("app.log") + " kind=web";
+  CHECK(seen == std::vector<std::string>{"one byteoffset=0" + shared, "two byteoffset=5" + shared});
+}
+
+TEST_CASE("TAILDIR: carriage returns before a line feed go, unless they are to stay") {
+  const Logs logs;
+  logs.append("app.log", "a\r\nb\n\r\nc\rd\r\r\n");
+  CHECK(read_once(logs.settings()) == Lines{"a", "b", "", "c\rd\r"});
+  fs::remove(logs.path("positions.json"));
+  CHECK(read_once(logs.settings({{"trimCR", "false"}})) == Lines{"a\r", "b", "\r", "c\rd\r\r"});
+}
+
+TEST_CASE("TAILDIR: a line of any length arrives, and one beyond maxLineLength in pieces") {
+  const Logs logs;
+  const std::string wide(3'000'000, 'w');
+  logs.append("app.log", "a\n" + wide + "\nb\n" + std::string(2500, 'x') + "\n");
+  CHECK(read_once(logs.settings()) == Lines{"a", wide, "b", std::string(2500, 'x')});
+  fs::remove(logs.path("positions.json"));
+  fs::resize_file(logs.path("app.log"), 0);
+  logs.append("app.log", "a\n" + std::string(2500, 'x') + "\nb\n");
+  CHECK(read_once(logs.settings({{"maxLineLength", "1024"}})) ==
+        Lines{"a", std::string(1024, 'x'), std::string(1024, 'x'), std::string(452, 'x'), "b"});
+}
+
+TEST_CASE("TAILDIR: a long line that grows in small pieces arrives whole") {
+  const Logs logs;
+  Pipeline pipeline(taildir_source, logs.settings());
+  REQUIRE(pipeline.start().ok());
+  std::string line;
+  for (int i = 0; i < 200; ++i) {
+    const std::string piece(2000, static_cast<char>('a' + i % 26));
+    line += piece;
+    logs.append("app.log", piece);
+  }
+  logs.append("app.log", "\nend\n");
+  CHECK(pipeline.read(2) == Lines{line, "end"});
+}
+
+TEST_CASE("TAILDIR: many files, each with a few lines, through a small channel") {
+  const Logs logs;
+  constexpr int files = 2000;
+  for (int i = 0; i < files; ++i) {
+    logs.append("app.log." + std::to_string(i), std::to_string(i) + "\nmore\nlines\n");
+  }
+  Pipeline::Options options;
+  options.channel = {.name = "c1", .capacity_events = 100};
+  Pipeline pipeline(taildir_source, logs.settings({{"writePosInterval", "1000"}}),
+                    std::move(options));
+  REQUIRE(pipeline.start().ok());
+  CHECK(pipeline.read(3 * files).size() == 3 * files);
+  logs.append("app.log.77", "late\n");
+  CHECK(pipeline.read(1) == Lines{"late"});
+}
+
+TEST_CASE("TAILDIR: a deleted file's unfinished line is an event when its time is over") {
+  const Logs logs;
+  logs.append("app.log", "one\nunfinished");
+  Pipeline pipeline(taildir_source,
+                    logs.settings({{"idleTimeout", "50"}, {"maxBackoffSleep", "50"}}));
+  REQUIRE(pipeline.start().ok());
+  CHECK(pipeline.read(1) == Lines{"one"});
+  logs.append("app.log", "!");
+  fs::remove(logs.path("app.log"));
+  // Whether the handle was closed already is a matter of time.
+  wait_for([&] { return pipeline.channel.counters().put.events.get() == 2; }, milliseconds(1000));
+  CHECK(pipeline.channel.counters().put.events.get() >= 1);
+}
+
+TEST_CASE("TAILDIR: a pattern that is none stays down, and is shown") {
+  const Logs logs;
+  Values settings = logs.settings();
+  settings["filegroups.g"] = logs.path("app.(log");
+  Pipeline pipeline(taildir_source, settings);
+  const Status status = pipeline.start();
+  CHECK(status.code() == Code::Invalid);
+  CHECK(status.message().find("'app.(log' is no regular expression") != std::string::npos);
+}
+
+TEST_CASE("TAILDIR: a directory that comes late is found") {
+  const CapturedLog log;
+  const Logs logs;
+  Values settings = logs.settings({{"maxBackoffSleep", "50"}});
+  settings["filegroups.g"] = logs.path("late/.*");
+  Pipeline pipeline(taildir_source, settings);
+  REQUIRE(pipeline.start().ok());
+  REQUIRE(log.wait_for_text("cannot list"));
+  fs::create_directory(logs.path("late"));
+  logs.append("late/x", "one\n");
+  CHECK(pipeline.read(1) == Lines{"one"});
+}
+
+Settings rig_settings(const Logs& logs) {
+  return test_settings(*taildir_source.info, "source r1",
+                       {{"filegroups", "g"},
+                        {"filegroups.g", logs.path(R"(app\.log(\.\d+)?)")},
+                        {"positionFile", logs.path("positions.json")}});
+}
+
+TEST_CASE("TAILDIR: behind a store the position goes with the events, exactly once") {
+  const Logs logs;
+  LateCommitter store({.seed = Catch::rngSeed() + 1, .refusals = 0.1});
+  std::vector<std::string> arrived;
+  std::vector<std::string> written;
+  for (int round = 0; round < 5; ++round) {
+    SourceRig rig(taildir_source, rig_settings(logs), {}, &store);
+    REQUIRE(rig.open().ok());
+    rig.start();
+    for (int i = 0; i < 50; ++i) {
+      written.push_back(std::to_string(round * 100 + i));
+      logs.append("app.log", written.back() + "\n");
+    }
+    // Stopped somewhere in the middle: what is committed stays, and nothing else counts.
+    for (auto& body : rig.take(10)) arrived.push_back(std::move(body));
+    rig.stop();
+    for (auto& body : rig.take(rig.channel().size_events())) arrived.push_back(std::move(body));
+    if (round == 2) logs.rename("app.log", "app.log.1");
+    fs::remove(logs.path("positions.json"));  // a report, no more
+  }
+  SourceRig rest(taildir_source, rig_settings(logs), {}, &store);
+  REQUIRE(rest.open().ok());
+  rest.start();
+  for (auto& body : rest.take(written.size() - arrived.size())) arrived.push_back(std::move(body));
+  rest.stop();
+  CHECK(rest.channel().size_events() == 0);
+  CHECK(arrived == written);
+}
+
+}  // namespace
+}  // namespace sluice
