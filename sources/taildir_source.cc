@@ -290,11 +290,12 @@ Result<bool> TaildirSource::read_all(const std::stop_token& stop) {
   bool some = false;
   while (FileGeneration* const generation = follower_->next()) {
     if (stop.stop_requested()) return Closed("the agent is stopping");
+    // First: a position counts only once the list in the store names its file.
+    if (Status status = update_positions(stop); !status.ok()) return status;
     auto read_one = read(*generation, stop);
     if (!read_one.ok()) return read_one.status();
     some = some || *read_one;
     context_.out.retry_refused(stop);
-    if (Status status = update_positions(stop); !status.ok()) return status;
   }
   return some;
 }
