@@ -22,6 +22,13 @@ std::string sequences(std::uint64_t begin, std::uint64_t end) {
   return "sequences " + std::to_string(begin) + " to " + std::to_string(end - 1);
 }
 
+/// Nobody can say how many bytes a damaged frame had; once nothing is left, it is what is missing.
+void settle_bytes(Account& account) {
+  if (account.stored_events() > 0) return;
+  account.quarantined_bytes += account.stored_bytes();
+  account.out_bytes = account.put_bytes;
+}
+
 }  // namespace
 
 /// Takes a damaged frame out of the queue.
@@ -34,13 +41,11 @@ class DurableChannel::Quarantine final : public Work {
     Account& account = channel_.ledger_->written();
     account.settle(begin_, end_);
     account.quarantined_events += end_ - begin_;
-    if (account.stored_events() == 0) {
-      // Nobody can say how many bytes those were; with nothing left it is what is not accounted
-      // for.
-      account.quarantined_bytes += account.stored_bytes();
-      account.out_bytes = account.put_bytes;
+    settle_bytes(account);
+    {
+      const std::lock_guard lock(channel_.mutex_);
+      account.head_frame = channel_.head_frame(account.low);
     }
-    account.head_frame = std::max(account.head_frame, account.low);
     group.batch().remove_frame(channel_.ledger_->channel(), begin_);
     group.touch(*channel_.ledger_);
   }
@@ -111,8 +116,10 @@ Status DurableChannel::restore() {
   auto number = store_.store().channel_number(name());
   if (!number.ok()) return number.status();
   Account account;
-  if (const auto row = store_.store().row("account/" + std::to_string(*number))) {
-    auto read = Account::decode(*row);
+  auto row = store_.store().row("account/" + std::to_string(*number));
+  if (!row.ok()) return row.status();
+  if (row->has_value()) {
+    auto read = Account::decode(**row);
     if (!read.ok()) {
       return Invalid("the store " + store_.path() + ": channel " + name() + ": " +
                      read.status().message());
@@ -294,17 +301,22 @@ DurableChannel::Loaded DurableChannel::read_from_disk(std::uint64_t begin, std::
     }
     add_loaded(first, *batch, loaded);
     loaded.end = first + batch->size();
-    bytes += frame.size();
+    bytes += std::max<std::uint64_t>(frame.size(), batch->body_bytes());
     return bytes < load_bytes;
   };
   Status status = store_.store().read_frames(ledger_->channel(), begin, end, add);
   if (status.ok() && !damage.ok()) status = damage;
   if (status.code() == Code::Reject) {
     const std::uint64_t behind = damage.ok() ? loaded.end : loaded.end + 1;
-    const std::uint64_t next = store_.store().next_readable(ledger_->channel(), behind, end);
-    if (!damaged.empty()) keep_damaged(loaded.end, damaged);
-    skip_damage(loaded.end, next, status, loaded);
-  } else if (!status.ok()) {
+    const auto next = store_.store().next_readable(ledger_->channel(), behind, end);
+    if (next.ok()) {
+      if (!damaged.empty()) keep_damaged(loaded.end, damaged);
+      skip_damage(loaded.end, next.value(), status, loaded);
+      return loaded;
+    }
+    status = next.status();
+  }
+  if (!status.ok()) {
     loaded.failed = true;
     log::error("channel {}: {}; it is tried again", name(), status.message());
   } else if (bytes < load_bytes && loaded.end < end) {
@@ -365,13 +377,17 @@ void DurableChannel::quarantined(std::uint64_t events) noexcept {
   counters_.stored.events.sub(events);
   const std::lock_guard lock(mutex_);
   used_events_ -= events;
-  if (used_events_ == 0) {
-    counters_.quarantined.bytes.add(used_bytes_);
-    counters_.stored.bytes.sub(used_bytes_);
-    used_bytes_ = 0;
-  }
+  forget_quarantined_bytes();
   not_full_.notify_all();
   not_empty_.notify_all();
+}
+
+/// See settle_bytes().
+void DurableChannel::forget_quarantined_bytes() noexcept {
+  if (used_events_ > 0 || used_bytes_ == 0) return;
+  counters_.quarantined.bytes.add(used_bytes_);
+  counters_.stored.bytes.sub(used_bytes_);
+  used_bytes_ = 0;
 }
 
 /// True when the piece was the last of its frame.
@@ -388,7 +404,9 @@ bool DurableChannel::take_from_frame(const Taken::Piece& piece) {
   return frame.left == 0;
 }
 
+/// Where a start has to begin to read. What is not loaded begins at a frame, too.
 std::uint64_t DurableChannel::head_frame(std::uint64_t low) const noexcept {
+  low = std::min(low, on_disk_.begin);
   const auto behind = open_frames_.upper_bound(low);
   if (behind == open_frames_.begin()) return low;
   const auto& [first, frame] = *std::prev(behind);
@@ -404,6 +422,7 @@ void DurableChannel::write_take(WriteGroup& group, const Taken::Pieces& pieces) 
     account.out_bytes += piece.batch.body_bytes();
     if (take_from_frame(piece)) group.batch().remove_frame(ledger_->channel(), piece.frame);
   }
+  settle_bytes(account);
   account.head_frame = head_frame(account.low);
   group.touch(*ledger_);
 }
@@ -432,6 +451,7 @@ void DurableChannel::finish(Taken& events) noexcept {
       if (found->second.unfinished == 0) open_frames_.erase(found);
     }
     if (used_events_ == 0) keeper_.rest();
+    forget_quarantined_bytes();
     wake = putters_asleep_ > 0;
     last = spent();
   }

@@ -102,6 +102,7 @@ class DurableChannel final : public Channel, private StoredQueue {
   void quarantined(std::uint64_t events) noexcept;
   // Below: REQUIRES mutex_.
   bool load(std::unique_lock<std::mutex>& lock);
+  void forget_quarantined_bytes() noexcept;
   bool take_from_frame(const Taken::Piece& piece);
   std::uint64_t head_frame(std::uint64_t low) const noexcept;
   bool fits(const Batch& batch) const noexcept;

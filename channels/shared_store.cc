@@ -77,8 +77,10 @@ Status SharedStore::open() {
   auto store = Store::open(store_options_);
   if (!store.ok()) return store.status();
   fail_point(FailPoint::RecoveryAfterOpen);
+  auto notes = GroupCommit::read_notes(**store);
+  if (!notes.ok()) return notes.status();
   store_ = *std::move(store);
-  commits_ = std::make_unique<GroupCommit>(*store_, commit_options_);
+  commits_ = std::make_unique<GroupCommit>(*store_, commit_options_, *std::move(notes));
   return {};
 }
 

@@ -116,7 +116,9 @@ Status ChannelProcessor::try_reserve(const Batch& batch, Channel*& wait_in, Dead
 
 Status ChannelProcessor::process(Batch batch, std::stop_token stop, Commit::Done done,
                                  Notes notes) {
-  if (options_.committer != nullptr) retry_refused(stop);
+  if (options_.committer != nullptr) {
+    if (Status status = settle_refused(stop); !status.ok()) return status;
+  }
   const Flowing made{batch.size(), batch.body_bytes()};
   const Receipt receipt = batch.receipt();
   batch = intercept(std::move(batch));
@@ -198,6 +200,23 @@ void ChannelProcessor::landed(Status status, Pending pending, std::uint64_t copi
   in_flight_bytes_ -= bytes;
   --in_flight_commits_;
   landed_.notify_all();
+}
+
+/// Nothing new is taken on while something refused waits: a full disk holds its sources back.
+Status ChannelProcessor::settle_refused(std::stop_token stop) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (refused_.empty()) return {};
+  }
+  if (options_.abandon.stop_possible()) stop = options_.abandon;
+  for (;;) {
+    retry_refused(stop);
+    std::unique_lock lock(mutex_);
+    landed_.wait(lock, [this] { return in_flight_commits_ == 0; });
+    if (refused_.empty()) return {};
+    if (stop.stop_requested()) return Closed("the agent is stopping");
+    wait_until(landed_, lock, Deadline::in(refusal_pause), stop, [] { return false; });
+  }
 }
 
 void ChannelProcessor::retry_refused(const std::stop_token& stop) {

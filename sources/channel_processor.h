@@ -77,6 +77,7 @@ class ChannelProcessor {
     Commit::Done done;
   };
 
+  Status settle_refused(std::stop_token stop);
   Batch intercept(Batch batch);
   Status reserve_all(const Batch& batch, std::stop_token stop, Commit& commit);
   Status try_reserve(const Batch& batch, Channel*& wait_in, Deadline deadline,

@@ -68,25 +68,25 @@ void append_u32(std::string& to, std::uint32_t value) {
   to.append(reinterpret_cast<const char*>(&value), sizeof value);
 }
 
-/// Makes `frame.text` smaller if that is wanted and possible; says with which flag.
+/// Makes the text smaller if that is wanted and possible; says with which flag.
 std::uint8_t compress(Frame& frame, FrameCompression compression) {
-  if (compression == FrameCompression::None || frame.text.empty()) return 0;
+  if (compression == FrameCompression::None || frame.text().empty()) return 0;
+  const std::string_view text = frame.text();
   const bool lz4 = compression == FrameCompression::Lz4;
   const std::size_t bound =
-      lz4 ? static_cast<std::size_t>(LZ4_compressBound(static_cast<int>(frame.text.size())))
-          : ZSTD_compressBound(frame.text.size());
-  if (frame.text.size() > LZ4_MAX_INPUT_SIZE) return 0;
+      lz4 ? static_cast<std::size_t>(LZ4_compressBound(static_cast<int>(text.size())))
+          : ZSTD_compressBound(text.size());
+  if (text.size() > LZ4_MAX_INPUT_SIZE) return 0;
   std::string smaller(bound, '\0');
   constexpr int zstd_level = 1;
   const std::size_t size =
-      lz4 ? static_cast<std::size_t>(LZ4_compress_default(frame.text.data(), smaller.data(),
-                                                          static_cast<int>(frame.text.size()),
+      lz4 ? static_cast<std::size_t>(LZ4_compress_default(text.data(), smaller.data(),
+                                                          static_cast<int>(text.size()),
                                                           static_cast<int>(bound)))
-          : ZSTD_compress(smaller.data(), bound, frame.text.data(), frame.text.size(), zstd_level);
-  if (size == 0 || size >= frame.text.size() || (!lz4 && ZSTD_isError(size) != 0)) return 0;
+          : ZSTD_compress(smaller.data(), bound, text.data(), text.size(), zstd_level);
+  if (size == 0 || size >= text.size() || (!lz4 && ZSTD_isError(size) != 0)) return 0;
   smaller.resize(size);
   frame.own_text = std::move(smaller);
-  frame.text = frame.own_text;
   return lz4 ? flag_lz4 : flag_zstd;
 }
 
@@ -229,11 +229,10 @@ Frame encode_frame(const Batch& batch, OriginId id, FrameCompression compression
   }
   fixed.body_bytes = batch.body_bytes();
   if (batch.lines() && events > 0) {
-    frame.text = batch.text();
+    frame.slab_text = batch.text();
   } else {
     frame.own_text.reserve(fixed.body_bytes + events);
     for (std::uint32_t i = 0; i < events; ++i) frame.own_text.append(batch.body(i)).push_back('\n');
-    frame.text = frame.own_text;
   }
   fixed.flags =
       static_cast<std::uint8_t>((own ? flag_own_headers : 0) | compress(frame, compression));
@@ -244,9 +243,9 @@ Frame encode_frame(const Batch& batch, OriginId id, FrameCompression compression
   fixed.fallback_bytes = checked_size(fallback.size());
   fixed.provenance_bytes = checked_size(provenance.size());
   fixed.own_header_bytes = checked_size(frame.tail.size());
-  fixed.text_bytes = checked_size(frame.text.size());
+  fixed.text_bytes = checked_size(frame.text().size());
   std::memcpy(frame.head.data(), &fixed, sizeof fixed);
-  fixed.checksum = checksum_of(frame.head, frame.text, frame.tail);
+  fixed.checksum = checksum_of(frame.head, frame.text(), frame.tail);
   std::memcpy(frame.head.data(), &fixed, sizeof fixed);
   return frame;
 }

@@ -23,16 +23,18 @@ namespace sluice {
 /// What may shrink the text of a frame.
 enum class FrameCompression : unsigned char { None, Lz4, Zstd };
 
-/// An encoded batch, in pieces that are written one after another. `text` may be a view into the
-/// slab of the batch, which then must live as long.
+/// An encoded batch, in pieces that are written one after another. The text may lie in the slab of
+/// the batch, which then must live as long.
 struct Frame {
   std::string head;
-  std::string_view text;
+  std::string_view slab_text;
+  std::string own_text;  ///< Instead, when it is not in the slab as it is stored.
   std::string tail;
-  std::string own_text;  ///< What `text` views, when it is not the slab's.
 
-  std::array<std::string_view, 3> pieces() const noexcept { return {head, text, tail}; }
-  std::uint64_t bytes() const noexcept { return head.size() + text.size() + tail.size(); }
+  /// Views into this frame, which end when it is moved.
+  std::string_view text() const noexcept { return own_text.empty() ? slab_text : own_text; }
+  std::array<std::string_view, 3> pieces() const noexcept { return {head, text(), tail}; }
+  std::uint64_t bytes() const noexcept { return head.size() + text().size() + tail.size(); }
 };
 
 /// REQUIRES: not empty, or with known provenance. `id` names the origin of fresh events; a batch

@@ -30,11 +30,19 @@ void WriteGroup::note(std::string key, std::string value) {
   notes_.emplace_back(std::move(key), std::move(value));
 }
 
-GroupCommit::GroupCommit(Store& store, Options options) : store_(store), options_(options) {
+Result<GroupCommit::NoteMap> GroupCommit::read_notes(const Store& store) {
+  NoteMap notes;
+  Status status =
+      store.for_each_row(note_prefix, [&](std::string_view key, std::string_view value) {
+        notes.emplace(key.substr(note_prefix.size()), value);
+      });
+  if (!status.ok()) return status;
+  return notes;
+}
+
+GroupCommit::GroupCommit(Store& store, Options options, NoteMap notes)
+    : store_(store), options_(options), notes_(std::move(notes)) {
   group_.batch_ = store_.batch();
-  store_.for_each_row(note_prefix, [this](std::string_view key, std::string_view value) {
-    notes_.emplace(key.substr(note_prefix.size()), value);
-  });
   syncer_ = std::jthread([this] { sync_loop(); });
   writer_ = std::jthread([this](const std::stop_token& stop) { write_loop(stop); });
 }
@@ -232,14 +240,12 @@ Status GroupCommit::repair() {
   for (Ledger* ledger : ledgers_) {
     if (Status status = take_back(batch, *ledger); !status.ok()) return status;
   }
-  std::unordered_map<std::string, std::string> on_disk;
-  store_.for_each_row(note_prefix, [&](std::string_view key, std::string_view value) {
-    on_disk.emplace(key.substr(note_prefix.size()), value);
-  });
+  auto on_disk = read_notes(store_);
+  if (!on_disk.ok()) return on_disk.status();
   for (const auto& [key, value] : notes_) {
-    if (on_disk[key] != value) batch.put_row(std::string(note_prefix) + key, value);
+    if ((*on_disk)[key] != value) batch.put_row(std::string(note_prefix) + key, value);
   }
-  for (const auto& [key, value] : on_disk) {
+  for (const auto& [key, value] : *on_disk) {
     if (!notes_.contains(key)) batch.remove_row(std::string(note_prefix) + key);
   }
   if (Status status = store_.write(batch); !status.ok()) return status;
@@ -284,13 +290,13 @@ void GroupCommit::sync_loop() {
     const bool wrote =
         std::any_of(groups.begin(), groups.end(), [](const Group& group) { return group.written; });
     unsynced = unsynced || wrote;
-    Status status;
     const bool due = options_.sync == SyncMode::Always
                          ? wrote
                          : options_.sync == SyncMode::Interval && unsynced &&
                                Clock::system().steady() - last_sync >= options_.sync_interval;
+    // Behind a failed sync nothing counts, also where this one is not waited for.
+    Status status = due ? sync_now() : health();
     if (due) {
-      status = sync_now();
       last_sync = Clock::system().steady();
       unsynced = false;
     }

@@ -106,7 +106,12 @@ class GroupCommit {
     milliseconds sync_interval{1000};
     std::uint64_t group_bytes_max = 4 << 20;
   };
-  GroupCommit(Store& store, Options options);
+  using NoteMap = std::unordered_map<std::string, std::string>;
+  /// The notes that a store holds. Errors: as Store::for_each_row().
+  static Result<NoteMap> read_notes(const Store& store);
+
+  /// `notes`: what read_notes() gave for this store.
+  GroupCommit(Store& store, Options options, NoteMap notes);
   /// Completes what was submitted.
   ~GroupCommit();
 
@@ -164,7 +169,7 @@ class GroupCommit {
   bool writer_done_ = false;                 // guarded by mutex_
   Status broken_;                            // guarded by mutex_; why the store is closed
   std::vector<Ledger*> ledgers_;             // guarded by mutex_
-  std::unordered_map<std::string, std::string> notes_;  // guarded by mutex_; completed ones
+  NoteMap notes_;                            // guarded by mutex_; completed ones
   std::jthread syncer_;
   std::jthread writer_;
 };

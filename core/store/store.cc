@@ -220,12 +220,16 @@ Status Store::open_database() {
 
 /// Refuses what it does not know, and notes that the store was opened under a new id.
 Status Store::begin_opening() {
-  if (const auto format = row(format_key); format && *format != format_1) {
-    return Invalid("the store " + options_.path + " has format " + *format +
+  const auto format = row(format_key);
+  if (!format.ok()) return format.status();
+  if (format.value() && *format.value() != format_1) {
+    return Invalid("the store " + options_.path + " has format " + *format.value() +
                    ", which this release does not know; it was written by a newer one");
   }
   std::uint64_t openings = 0;
-  for_each_row(opening_prefix, [&](auto, auto) { ++openings; });
+  if (Status status = for_each_row(opening_prefix, [&](auto, auto) { ++openings; }); !status.ok()) {
+    return status;
+  }
   std::array<char, 32> number{};
   std::snprintf(number.data(), number.size(), "%012llu", static_cast<unsigned long long>(openings));
   std::string value(reinterpret_cast<const char*>(&opening_), sizeof opening_);
@@ -288,25 +292,27 @@ Status Store::check_room() {
                " MiB left (minimumRequiredSpace): nothing more is taken in until there is room");
 }
 
-std::optional<std::string> Store::row(std::string_view key) const {
+Result<std::optional<std::string>> Store::row(std::string_view key) const {
   const std::shared_lock lock(mutex_);
+  if (!database_) return closed_after_failure();
   std::string value;
-  if (!database_) return std::nullopt;
   const auto status =
       database_->db->Get(rocksdb::ReadOptions(), database_->rows, slice(key), &value);
-  if (!status.ok()) return std::nullopt;
-  return value;
+  if (status.IsNotFound()) return std::optional<std::string>();
+  if (!status.ok()) return failed("read", options_.path, status);
+  return std::optional<std::string>(std::move(value));
 }
 
-void Store::for_each_row(std::string_view prefix,
-                         const std::function<void(std::string_view, std::string_view)>& f) const {
+Status Store::for_each_row(std::string_view prefix,
+                           const std::function<void(std::string_view, std::string_view)>& f) const {
   const std::shared_lock lock(mutex_);
-  if (!database_) return;
+  if (!database_) return closed_after_failure();
   const std::unique_ptr<rocksdb::Iterator> it(
       database_->db->NewIterator(rocksdb::ReadOptions(), database_->rows));
   for (it->Seek(slice(prefix)); it->Valid() && it->key().starts_with(slice(prefix)); it->Next()) {
     f(view(it->key()), view(it->value()));
   }
+  return it->status().ok() ? Status() : failed("read", options_.path, it->status());
 }
 
 Status Store::read_frames(std::uint32_t channel, std::uint64_t from, std::uint64_t below,
@@ -326,18 +332,21 @@ Status Store::read_frames(std::uint32_t channel, std::uint64_t from, std::uint64
   return it->status().ok() ? Status() : failed("read", options_.path, it->status());
 }
 
-std::uint64_t Store::next_readable(std::uint32_t channel, std::uint64_t from,
-                                   std::uint64_t below) const {
+Result<std::uint64_t> Store::next_readable(std::uint32_t channel, std::uint64_t from,
+                                           std::uint64_t below) const {
   // A damaged table block hides all its frames, and only what lies behind it can be found.
+  Status failure;
   const auto readable = [&](std::uint64_t at) -> std::optional<std::uint64_t> {
     std::uint64_t found = below;
     const Status status = read_frames(channel, at, below, [&](std::uint64_t first, auto) {
       found = first;
       return false;
     });
+    if (!status.ok() && status.code() != Code::Reject) failure = status;
     if (!status.ok()) return std::nullopt;
     return found;
   };
+  if (const auto next = readable(from)) return *next;
   std::uint64_t damaged = from;
   std::uint64_t good = below;
   for (std::uint64_t step = 1; from + step < below; step *= 2) {
@@ -351,12 +360,16 @@ std::uint64_t Store::next_readable(std::uint32_t channel, std::uint64_t from,
     const std::uint64_t middle = damaged + (good - damaged) / 2;
     (readable(middle) ? good : damaged) = middle;
   }
-  return good >= below ? below : readable(good).value_or(below);
+  const std::uint64_t next = good >= below ? below : readable(good).value_or(below);
+  if (!failure.ok()) return failure;  // a disk that cannot be read just now is no damage
+  return next;
 }
 
 Result<std::uint32_t> Store::channel_number(std::string_view name) {
   std::uint32_t number = 0;
-  for (const auto& [known, its_number] : channels()) {
+  const auto all = channels();
+  if (!all.ok()) return all.status();
+  for (const auto& [known, its_number] : all.value()) {
     if (known == name) return its_number;
     number = std::max(number, its_number + 1);
   }
@@ -367,13 +380,15 @@ Result<std::uint32_t> Store::channel_number(std::string_view name) {
   return number;
 }
 
-std::vector<std::pair<std::string, std::uint32_t>> Store::channels() const {
+Result<std::vector<std::pair<std::string, std::uint32_t>>> Store::channels() const {
   std::vector<std::pair<std::string, std::uint32_t>> all;
-  for_each_row(channel_prefix, [&](std::string_view key, std::string_view value) {
-    std::uint32_t number = 0;
-    std::from_chars(value.data(), value.data() + value.size(), number);
-    all.emplace_back(key.substr(channel_prefix.size()), number);
-  });
+  const Status status =
+      for_each_row(channel_prefix, [&](std::string_view key, std::string_view value) {
+        std::uint32_t number = 0;
+        std::from_chars(value.data(), value.data() + value.size(), number);
+        all.emplace_back(key.substr(channel_prefix.size()), number);
+      });
+  if (!status.ok()) return status;
   return all;
 }
 

@@ -90,10 +90,11 @@ class Store {
   /// Ok while there is room for more frames. Asks the system at most about ten times a second.
   Status check_room();
 
-  std::optional<std::string> row(std::string_view key) const;
-  /// Calls f(key, value) for every row whose key starts with `prefix`.
-  void for_each_row(std::string_view prefix,
-                    const std::function<void(std::string_view, std::string_view)>& f) const;
+  /// Errors: as read_frames().
+  Result<std::optional<std::string>> row(std::string_view key) const;
+  /// Calls f(key, value) for every row whose key starts with `prefix`. Errors: as read_frames().
+  Status for_each_row(std::string_view prefix,
+                      const std::function<void(std::string_view, std::string_view)>& f) const;
 
   /// Calls f(first sequence, bytes) for the channel's frames in [from, below), in order, until it
   /// returns false. Never looks at what lies before `from`.
@@ -102,12 +103,14 @@ class Store {
                      const std::function<bool(std::uint64_t, std::string_view)>& f) const;
 
   /// The first sequence in [from, below) of a frame that can be read; `below` when there is none.
-  std::uint64_t next_readable(std::uint32_t channel, std::uint64_t from, std::uint64_t below) const;
+  /// Between two damaged places it may overlook some. Errors: Retry.
+  Result<std::uint64_t> next_readable(std::uint32_t channel, std::uint64_t from,
+                                      std::uint64_t below) const;
 
   /// The number of a channel, given once and kept.
   Result<std::uint32_t> channel_number(std::string_view name);
-  /// Names and numbers of all channels that ever were in this store.
-  std::vector<std::pair<std::string, std::uint32_t>> channels() const;
+  /// Names and numbers of all channels that ever were in this store. Errors: as read_frames().
+  Result<std::vector<std::pair<std::string, std::uint32_t>>> channels() const;
 
  private:
   struct Database;

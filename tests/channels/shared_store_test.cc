@@ -113,7 +113,8 @@ TEST_CASE("a damaged frame costs only itself, and is kept aside") {
   {
     auto store = Store::open(where);
     REQUIRE(store.ok());
-    Frame bad = encode_frame(numbered(pool, 20, 10), {});
+    const Batch batch_in_slab = numbered(pool, 20, 10);
+    Frame bad = encode_frame(batch_in_slab, {});
     bad.head[9] = static_cast<char>(bad.head[9] ^ 1);
     StoreBatch batch = (*store)->batch();
     batch.remove_frame(0, 20);
@@ -138,6 +139,58 @@ TEST_CASE("a damaged frame costs only itself, and is kept aside") {
   CHECK(channel.drained());
   CHECK(log.has("sequences 20 to 29 (10 events) cannot be read and are passed over"));
   CHECK(std::filesystem::exists(directory.path("store/quarantine/c1-20.frame")));
+}
+
+TEST_CASE("a few bytes that are no lines come back from the disk as they were") {
+  const TempDirectory directory;
+  SlabPool pool(64 * 1024, keep_no_free_slabs);
+  const Store::Options where{.path = directory.path("store"), .free_bytes_min = 1 << 20};
+  for (const bool again : {false, true}) {
+    SharedStore store(where, {});
+    DurableChannel channel({.name = "c1"}, store, pool);
+    REQUIRE(channel.open().ok());
+    if (!again) REQUIRE(put(channel, batch_of(pool, {"a", "b"}, {{"k", "v"}})));
+    if (again) CHECK(bodies_of(take_now(channel).batch()) == std::vector<std::string>{"a", "b"});
+  }
+}
+
+TEST_CASE("of a damaged row the frames beside it are still delivered") {
+  const TempDirectory directory;
+  const testing::CapturedLog log(log::Level::Error);
+  SlabPool pool(64 * 1024, keep_no_free_slabs);
+  const Store::Options where{.path = directory.path("store"), .free_bytes_min = 1 << 20};
+  {
+    SharedStore store(where, {});
+    DurableChannel channel({.name = "c1"}, store, pool);
+    REQUIRE(channel.open().ok());
+    REQUIRE(put(channel, numbered(pool, 0, 10)));
+    for (std::uint64_t i = 10; i < 14; ++i) REQUIRE(put(channel, numbered(pool, i, 1)));
+    commit(take_now(channel, 5));  // the first frame is partly out
+  }
+  {
+    auto store = Store::open(where);
+    REQUIRE(store.ok());
+    const Batch batch_in_slab = numbered(pool, 11, 1);
+    Frame bad = encode_frame(batch_in_slab, {});
+    bad.head[9] = static_cast<char>(bad.head[9] ^ 1);
+    StoreBatch batch = (*store)->batch();
+    batch.remove_frame(0, 11);
+    batch.put_frame(0, 11, bad);
+    REQUIRE((*store)->write(batch).ok());
+  }
+  std::vector<std::uint64_t> numbers;
+  for (const bool deliver : {false, true}) {  // at first the damage is found, and nothing else done
+    SharedStore store(where, {});
+    DurableChannel channel({.name = "c1"}, store, pool);
+    REQUIRE(channel.open().ok());
+    for (Taken taken = take_now(channel); !taken.empty(); taken = take_now(channel)) {
+      for (const std::uint64_t number : numbers_of(taken.batch())) numbers.push_back(number);
+      if (deliver) commit(std::move(taken));
+      if (!deliver) break;
+    }
+    if (!deliver) numbers.clear();
+  }
+  CHECK(numbers == std::vector<std::uint64_t>{5, 6, 7, 8, 9, 10, 12, 13});
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <random>
 
 #include "channels/durable_channel.h"
+#include "sources/channel_processor.h"
 #include "tests/catch.h"
 #include "tests/support/batches.h"
 #include "tests/support/captured_log.h"
@@ -127,6 +128,46 @@ TEST_CASE("every acknowledged event survives a power cut at any step") {
   for (std::uint64_t seed = begin; seed < begin + seeds(); ++seed) {
     INFO("seed " << seed);
     REQUIRE(lost_in_power_cut(seed, SyncMode::Always) == 0);
+  }
+}
+
+TEST_CASE(
+    "a disk that fails once costs nothing: what was refused is put again, and is there once") {
+  const CapturedLog log(log::Level::Error);
+  for (std::uint64_t seed = 1; seed <= seeds(); ++seed) {
+    INFO("seed " << seed);
+    std::mt19937_64 random(seed);
+    const TempDirectory directory;
+    SlabPool pool(64 * 1024, keep_no_free_slabs);
+    const auto power = std::make_shared<PowerCut>();
+    const std::unique_ptr<rocksdb::Env> env = rocksdb::NewCompositeEnv(power);
+    std::uint64_t next = 0;
+    {
+      SharedStore store(
+          {.path = directory.path("store"), .free_bytes_min = 1 << 20, .env = env.get()},
+          {.sync = random() % 2 == 0 ? SyncMode::Always : SyncMode::Interval,
+           .sync_interval = milliseconds(1)});
+      DurableChannel channel({.name = "c1", .cache_bytes = 0}, store, pool);
+      REQUIRE(channel.open().ok());
+      SourceCounters counters;
+      ChannelProcessor::Options options;
+      options.required = {&channel};
+      options.committer = &store;
+      ChannelProcessor out(std::move(options), counters);
+      power->fail_once_at(1 + random() % 100);
+      for (int i = 0; i < 60; ++i) {
+        const auto events = static_cast<std::uint32_t>(1 + random() % 5);
+        REQUIRE(out.process(numbered(pool, next, events), {}, nullptr).ok());
+        next += events;
+      }
+      out.finish({});
+      CHECK(counters.put.events.get() == next);
+    }
+    const std::vector<std::uint64_t> found =
+        found_in(directory.path("store"), pool, SyncMode::Always);
+    REQUIRE(found.size() == next);
+    CHECK(found.back() + 1 == next);
+    CHECK(std::is_sorted(found.begin(), found.end()));
   }
 }
 

@@ -30,6 +30,12 @@ class PowerCut final : public rocksdb::FileSystemWrapper {
     const std::lock_guard lock(mutex_);
     left_ = n;
   }
+  /// The n-th write or sync from now on fails, and no other.
+  void fail_once_at(std::uint64_t n) {
+    const std::lock_guard lock(mutex_);
+    left_ = n;
+    once_ = true;
+  }
   void cut() {
     const std::lock_guard lock(mutex_);
     cut_ = true;
@@ -179,7 +185,10 @@ class PowerCut final : public rocksdb::FileSystemWrapper {
   bool spent() {
     const std::lock_guard lock(mutex_);
     if (cut_) return true;
-    if (left_ && --*left_ == 0) cut_ = true;
+    if (left_ && *left_ > 0 && --*left_ == 0) {
+      if (once_) return true;
+      cut_ = true;
+    }
     return cut_;
   }
   void wrote(const std::string& name, std::uint64_t bytes) {
@@ -210,6 +219,7 @@ class PowerCut final : public rocksdb::FileSystemWrapper {
   mutable std::mutex mutex_;
   std::optional<std::uint64_t> left_;
   bool cut_ = false;
+  bool once_ = false;
   std::map<std::string, Kept> files_;
   std::map<std::string, std::optional<std::string>> renamed_;
 };
