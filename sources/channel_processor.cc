@@ -195,6 +195,8 @@ void ChannelProcessor::landed(Status status, Pending pending, std::uint64_t copi
     counters_.channel_failures.add();
   }
   if (!again && pending.done) pending.done(std::move(status));
+  // Let go before anybody may think that this is over: the slab's pool ends with its owner.
+  if (!again) pending = {};
   const std::lock_guard lock(mutex_);
   if (again) refused_.push_back(std::move(pending));
   in_flight_bytes_ -= bytes;
