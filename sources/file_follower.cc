@@ -192,9 +192,9 @@ void FileFollower::adopt_restored(Scan& scan) {
   for (auto& [number, generation] : generations_) {
     if (generation->checked || generation->named) continue;
     const bool from_flume = generation->at.identity.device == 0;
-    const auto fits = [&](const Seen& seen) {
-      if (from_flume) return seen.look.identity.inode == generation->at.identity.inode;
-      return seen.path == generation->at.path && generation->offset() > 0;
+    const auto fits = [&, &file = *generation](const Seen& seen) {
+      if (from_flume) return seen.look.identity.inode == file.at.identity.inode;
+      return seen.path == file.at.path && file.offset() > 0;
     };
     const auto found = std::find_if(scan.fresh.begin(), scan.fresh.end(), fits);
     if (found == scan.fresh.end()) continue;

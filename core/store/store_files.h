@@ -22,8 +22,8 @@ namespace sluice {
 class StoreFiles final : public rocksdb::FileSystemWrapper {
  public:
   /// `sync_takes`: added to every sync_logs(), for measuring what slow disks cost.
-  StoreFiles(std::shared_ptr<rocksdb::FileSystem> base, milliseconds sync_takes)
-      : FileSystemWrapper(std::move(base)), sync_takes_(sync_takes) {}
+  StoreFiles(const std::shared_ptr<rocksdb::FileSystem>& base, milliseconds sync_takes)
+      : FileSystemWrapper(base), sync_takes_(sync_takes) {}
   const char* Name() const override { return "StoreFiles"; }
 
   /// Ok: what was written to any log before the call survives a power cut. Errors: Retry; then
