@@ -156,6 +156,8 @@ class Channel {
 
   /// True when what is inside is there again after the next start.
   virtual bool keeps_beyond_process() const noexcept { return false; }
+  /// Ok, or why nothing can be put or taken just now; it is seen to without help.
+  virtual Status health() const { return {}; }
   /// Completes the commits in which this channel takes part; null for a channel in memory.
   virtual Committer* committer() noexcept { return nullptr; }
   /// How commits write what a channel keeps in a store; null for a channel in memory.

@@ -4,6 +4,7 @@
 #include <mutex>
 #include <optional>
 
+#include "channels/stored_queue.h"
 #include "core/base/assert.h"
 
 namespace sluice {
@@ -64,8 +65,18 @@ void Commit::note(Note note) {
   notes_.push_back(std::move(note));
 }
 
+void Commit::encode() {
+  if (!frames_.empty()) return;
+  for (const Reservation& room : puts_) {
+    if (StoredQueue* const queue = room.channel()->stored()) {
+      frames_.push_back(queue->encode(room.batch()));
+    }
+  }
+}
+
 void Commit::submit(Done done) && {
   done_ = std::move(done);
+  encode();
   if (committer_) {
     committer_->submit(std::move(*this));
   } else {

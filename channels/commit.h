@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "channels/channel.h"
+#include "core/event/frame.h"
 
 namespace sluice {
 
@@ -55,13 +56,17 @@ class Commit {
   void take(Taken events) { takes_.push_back(std::move(events)); }
   void note(Note note);
 
+  /// Puts what durable channels get into the form in which it is stored. submit() does it too; who
+  /// submits under a lock calls it before.
+  void encode();
   /// Errors reach `done`: Retry (no room on disk, try again), Closed, Fatal (the store is broken).
   void submit(Done done) &&;
   /// submit() and wait: for callers that have nothing to read meanwhile.
   Status wait() &&;
 
-  /// For committers: what is to be written.
+  /// For committers: what is to be written. A put into a durable channel has its frame.
   const auto& puts() const noexcept { return puts_; }
+  const auto& frames() const noexcept { return frames_; }
   const auto& takes() const noexcept { return takes_; }
   const auto& notes() const noexcept { return notes_; }
   /// For committers: makes it true (or, with an error, rolls it back) and tells the owner.
@@ -72,6 +77,7 @@ class Commit {
   boost::container::small_vector<Reservation, 2> puts_;
   boost::container::small_vector<Taken, 1> takes_;
   Notes notes_;
+  boost::container::small_vector<Frame, 1> frames_;  ///< In the order of the puts that have one.
   Done done_;
 };
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "core/base/assert.h"
 #include "core/base/fail_point.h"
 #include "core/base/file.h"
 #include "core/base/log.h"
@@ -63,14 +62,10 @@ class DurableChannel::Quarantine final : public Work {
 };
 
 DurableChannel::DurableChannel(Options options, SharedStore& store, SlabPool& pool)
-    : Channel(options.name),
+    : QueueChannel(options, in_flight_bytes + 8 * pool.slab_bytes(), pool),
       options_(std::move(options)),
       store_(store),
-      pool_(pool),
-      decoder_(pool),
-      keeper_(options_.name, options_.cache_bytes, in_flight_bytes + 8 * pool.slab_bytes(), pool) {
-  SLUICE_ASSERT(options_.capacity_events > 0, "a channel without capacity was accepted");
-}
+      decoder_(pool) {}
 
 DurableChannel::~DurableChannel() {
   if (ledger_) store_.commits().remove(*ledger_);
@@ -90,8 +85,7 @@ Status DurableChannel::open() {
   if (Status status = store_.open(); !status.ok()) return status;
   if (Status status = restore(); !status.ok()) return status;
   fail_point(FailPoint::RecoveryAfterAccounts);
-  counters_.start_ms.set(static_cast<std::uint64_t>(Clock::system().wall_ms()));
-  return {};
+  return QueueChannel::open();
 }
 
 /// Flume's logs are "log-1", "log-2", ...; what lies in them is not read here.
@@ -147,63 +141,7 @@ Status DurableChannel::restore() {
   return {};
 }
 
-void DurableChannel::close() {
-  {
-    const std::lock_guard lock(mutex_);
-    closed_ = true;
-    keeper_.rest();
-  }
-  counters_.stop_ms.set(static_cast<std::uint64_t>(Clock::system().wall_ms()));
-  not_empty_.notify_all();
-  not_full_.notify_all();
-}
-
-bool DurableChannel::drained() const {
-  const std::lock_guard lock(mutex_);
-  return spent();
-}
-
-std::uint64_t DurableChannel::size_events() const noexcept {
-  return counters_.stored.events.get() + counters_.in_flight.events.get();
-}
-
 // ---- putting
-
-bool DurableChannel::fits(const Batch& batch) const noexcept {
-  if (used_events_ == 0) return true;  // whatever its size: nothing else could ever make room
-  return used_events_ + batch.size() <= options_.capacity_events &&
-         used_bytes_ + batch.body_bytes() <= options_.body_bytes_max;
-}
-
-Result<Reservation> DurableChannel::reserve(const Batch& batch, Deadline deadline,
-                                            std::stop_token stop) {
-  counters_.put_attempts.add(batch.size());
-  std::unique_lock lock(mutex_);
-  if (!closed_ && !fits(batch)) {
-    counters_.put_waits.add();
-    ++putters_asleep_;
-    wait_until(not_full_, lock, deadline, stop, [&] { return closed_ || fits(batch); });
-    --putters_asleep_;
-  }
-  if (closed_) return Closed("channel " + name() + " is closed");
-  if (!fits(batch)) {
-    if (stop.stop_requested()) return Closed("the agent is stopping");
-    return Retry("channel " + name() + " is full (" + std::to_string(used_events_) + " of " +
-                 std::to_string(options_.capacity_events) + " events); its sinks do not keep up");
-  }
-  used_events_ += batch.size();
-  used_bytes_ += batch.body_bytes();
-  return Reservation(this, keeper_.keep(batch));
-}
-
-void DurableChannel::cancel(Reservation& room) noexcept {
-  const std::lock_guard lock(mutex_);
-  used_events_ -= room.batch().size();
-  used_bytes_ -= room.batch().body_bytes();
-  keeper_.let_go(room.batch());
-  if (putters_asleep_ > 0) not_full_.notify_all();
-  if (spent()) not_empty_.notify_all();
-}
 
 Frame DurableChannel::encode(const Batch& batch) {
   return encode_frame(batch, store_.store().opening(), options_.compression);
@@ -218,53 +156,29 @@ void DurableChannel::write_put(WriteGroup& group, const Frame& frame, const Batc
 }
 
 void DurableChannel::publish(Reservation& room) noexcept {
-  const std::uint32_t events = room.batch().size();
-  const std::uint64_t bytes = room.batch().body_bytes();
-  room.batch().receipt().settle(events);  // on disk: that is as far as a source is concerned
-  counters_.put.add(events, bytes);
-  bool wake;
-  {
-    const std::lock_guard lock(mutex_);
-    counters_.stored.add(events, bytes);
-    const std::uint64_t first = next_sequence_;
-    next_sequence_ += events;
-    if (on_disk_.empty() && keeper_.account().used_bytes() <= options_.cache_bytes) {
-      queue_.push_back({first, room.batch().with_receipt({}), first, events});
-      on_disk_ = {next_sequence_, next_sequence_};
-    } else {
-      on_disk_.end = next_sequence_;
-      keeper_.let_go(room.batch());
-    }
-    wake = takers_asleep_ > 0;
+  // On disk: that is as far as a source is concerned.
+  room.batch().receipt().settle(room.batch().size());
+  QueueChannel::publish(room);
+}
+
+void DurableChannel::enqueue(std::uint64_t first_sequence, const Batch& batch) noexcept {
+  const std::uint64_t behind = first_sequence + batch.size();
+  if (on_disk_.empty() && keeper_.account().used_bytes() <= options_.budget_bytes) {
+    queue_.push_back({first_sequence, batch.with_receipt({}), first_sequence, batch.size()});
+    on_disk_ = {behind, behind};
+  } else {
+    on_disk_.end = behind;
+    keeper_.let_go(batch);
   }
-  if (wake) not_empty_.notify_one();
 }
 
 // ---- taking
 
-Taken DurableChannel::take(const TakeLimit& limit, std::stop_token stop) {
-  SLUICE_ASSERT(limit.events_max > 0, "a take of nothing");
-  counters_.take_attempts.add();
-  Taken::Pieces pieces;
-  bool wake_next;
-  {
-    std::unique_lock lock(mutex_);
-    if (!can_take()) {
-      ++takers_asleep_;
-      wait_until(not_empty_, lock, Deadline::in(limit.wait_max), stop,
-                 [&] { return can_take() || spent(); });
-      --takers_asleep_;
-    }
-    if (queue_.empty() && !on_disk_.empty() && !loading_ && !load(lock)) {
-      wait_until(not_empty_, lock, Deadline::in(std::min(limit.wait_max, read_pause)), stop,
-                 [] { return false; });
-    }
-    pieces = queue_.collect(limit);
-    count_taken(pieces);
-    wake_next = takers_asleep_ > 0 && can_take();  // one put woke one taker
-  }
-  if (wake_next) not_empty_.notify_one();
-  return join_pieces(*this, std::move(pieces), pool_, keeper_.account());
+void DurableChannel::fetch(std::unique_lock<std::mutex>& lock, const TakeLimit& limit,
+                           const std::stop_token& stop) {
+  if (on_disk_.empty() || loading_ || load(lock)) return;
+  wait_until(not_empty_, lock, Deadline::in(std::min(limit.wait_max, read_pause)), stop,
+             [] { return false; });
 }
 
 /// Brings the next frames into memory, without holding up those who put. False: not now.
@@ -435,42 +349,14 @@ void DurableChannel::undo_take(const Taken::Pieces& pieces) noexcept {
   }
 }
 
-void DurableChannel::finish(Taken& events) noexcept {
-  count_finished(events.pieces());
-  bool wake;
-  bool last;
-  {
-    const std::lock_guard lock(mutex_);
-    for (const Taken::Piece& piece : events.pieces()) {
-      used_events_ -= piece.batch.size();
-      used_bytes_ -= piece.batch.body_bytes();
-      keeper_.let_go(piece.batch);
-      const auto found = open_frames_.find(piece.frame);
-      if (found == open_frames_.end()) continue;
-      found->second.unfinished -= piece.batch.size();
-      if (found->second.unfinished == 0) open_frames_.erase(found);
-    }
-    if (used_events_ == 0) keeper_.rest();
-    forget_quarantined_bytes();
-    wake = putters_asleep_ > 0;
-    last = spent();
+void DurableChannel::forget(const Taken::Pieces& pieces) noexcept {
+  for (const Taken::Piece& piece : pieces) {
+    const auto found = open_frames_.find(piece.frame);
+    if (found == open_frames_.end()) continue;
+    found->second.unfinished -= piece.batch.size();
+    if (found->second.unfinished == 0) open_frames_.erase(found);
   }
-  if (wake) not_full_.notify_all();
-  if (last) not_empty_.notify_all();
-}
-
-void DurableChannel::put_back(Taken& events) noexcept {
-  {
-    const std::lock_guard lock(mutex_);
-    count_put_back(events.pieces());
-    for (const Taken::Piece& piece : events.pieces()) queue_.put_back(piece);
-  }
-  not_empty_.notify_all();
-}
-
-void DurableChannel::split(const Batch& piece) noexcept {
-  const std::lock_guard lock(mutex_);
-  keeper_.keep_again(piece);
+  forget_quarantined_bytes();
 }
 
 }  // namespace sluice

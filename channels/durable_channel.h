@@ -1,18 +1,13 @@
 // The channel on disk: what it acknowledged is there after a kill -9 and a power cut.
 #pragma once
 
-#include <condition_variable>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <vector>
 
-#include "channels/batch_keeper.h"
-#include "channels/channel.h"
-#include "channels/piece_queue.h"
+#include "channels/queue_channel.h"
 #include "channels/shared_store.h"
 #include "channels/stored_queue.h"
-#include "core/base/wait.h"
 
 namespace sluice {
 
@@ -22,15 +17,9 @@ namespace sluice {
 /// that keeps up is served from memory; once the cache is full, what follows lies on disk only, and
 /// is read from there, in order, when the cache is empty. Sequences number the events of a channel
 /// for ever.
-class DurableChannel final : public Channel, private StoredQueue {
+class DurableChannel final : public QueueChannel, private StoredQueue {
  public:
-  struct Options {
-    std::string name;
-    std::uint64_t capacity_events = 1'000'000;
-    std::uint64_t transaction_capacity = 10'000;
-    milliseconds keep_alive{3000};
-    std::uint64_t body_bytes_max = UINT64_MAX;
-    std::uint64_t cache_bytes = 64 << 20;  ///< Of slabs kept alive by what waits.
+  struct Options : QueueChannel::Options {
     FrameCompression compression = FrameCompression::None;
     /// Where Flume's own files may lie; events in them would be forgotten, so open() refuses.
     std::vector<std::string> flume_directories = {};
@@ -40,20 +29,10 @@ class DurableChannel final : public Channel, private StoredQueue {
   ~DurableChannel() override;
 
   Status open() override;
-  void close() override;
-  Result<Reservation> reserve(const Batch& batch, Deadline deadline, std::stop_token stop) override;
-  Taken take(const TakeLimit& limit, std::stop_token stop) override;
   /// Nothing: all of it is on disk.
   std::uint64_t abandon() override;
-  bool drained() const override;
   bool keeps_beyond_process() const noexcept override { return true; }
-  std::uint64_t size_events() const noexcept override;
-  std::uint64_t capacity_events() const noexcept override { return options_.capacity_events; }
-  std::uint64_t transaction_capacity() const noexcept override {
-    return options_.transaction_capacity;
-  }
-  milliseconds keep_alive() const noexcept override { return options_.keep_alive; }
-  const MemoryAccount& account() const noexcept override { return keeper_.account(); }
+  Status health() const override { return store_.health(); }
   Committer* committer() noexcept override { return &store_; }
   StoredQueue* stored() noexcept override { return this; }
 
@@ -79,12 +58,15 @@ class DurableChannel final : public Channel, private StoredQueue {
   };
   class Quarantine;
 
-  // Channel
+  // QueueChannel
   void publish(Reservation& room) noexcept override;
-  void cancel(Reservation& room) noexcept override;
-  void finish(Taken& events) noexcept override;
-  void put_back(Taken& events) noexcept override;
-  void split(const Batch& piece) noexcept override;
+  void enqueue(std::uint64_t first_sequence, const Batch& batch) noexcept override;
+  bool can_take() const noexcept override {
+    return !queue_.empty() || (!on_disk_.empty() && !loading_);
+  }
+  void fetch(std::unique_lock<std::mutex>& lock, const TakeLimit& limit,
+             const std::stop_token& stop) override;
+  void forget(const Taken::Pieces& pieces) noexcept override;
 
   // StoredQueue
   Frame encode(const Batch& batch) override;
@@ -105,33 +87,17 @@ class DurableChannel final : public Channel, private StoredQueue {
   void forget_quarantined_bytes() noexcept;
   bool take_from_frame(const Taken::Piece& piece);
   std::uint64_t head_frame(std::uint64_t low) const noexcept;
-  bool fits(const Batch& batch) const noexcept;
-  bool can_take() const noexcept { return !queue_.empty() || (!on_disk_.empty() && !loading_); }
-  /// Closed, and nothing is inside, in a taker's hands or on its way in.
-  bool spent() const noexcept { return closed_ && used_events_ == 0; }
 
   const Options options_;
   SharedStore& store_;
-  SlabPool& pool_;
   std::unique_ptr<Ledger> ledger_;  ///< Set by open().
   Account recovered_;               ///< As it was found by open().
   FrameDecoder decoder_;            ///< Of the one that loads.
 
-  mutable std::mutex mutex_;
-  std::condition_variable not_empty_;
-  std::condition_variable not_full_;
   // Guarded by mutex_:
-  BatchKeeper keeper_;
-  PieceQueue queue_{keeper_};
   std::map<std::uint64_t, OpenFrame> open_frames_;  ///< Partly out; by their first sequence.
   OnDisk on_disk_;
-  std::uint64_t next_sequence_ = 0;  ///< Of the next event that becomes visible.
-  std::uint64_t used_events_ = 0;    ///< Reserved, waiting, or taken.
-  std::uint64_t used_bytes_ = 0;     ///< Of bodies, likewise.
-  std::uint32_t takers_asleep_ = 0;
-  std::uint32_t putters_asleep_ = 0;
   bool loading_ = false;
-  bool closed_ = false;
 };
 
 }  // namespace sluice

@@ -41,8 +41,8 @@ DurableChannel::Options durable_options(const Settings& settings, const ChannelC
   if (const std::uint64_t bytes = settings.bytes("capacityBytes"); bytes > 0) {
     options.body_bytes_max = bytes;
   }
-  options.cache_bytes = context.memory_share_bytes;
-  if (settings.has("cacheBytes")) options.cache_bytes = settings.bytes("cacheBytes");
+  options.budget_bytes = context.memory_share_bytes;
+  if (settings.has("cacheBytes")) options.budget_bytes = settings.bytes("cacheBytes");
   options.compression = compression_of(settings);
   return options;
 }

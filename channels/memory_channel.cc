@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "channels/channel_type.h"
-#include "core/base/assert.h"
 
 namespace sluice {
 namespace {
@@ -57,13 +56,8 @@ constexpr std::uint64_t paced_bytes_per_ms = 20'000;
 }  // namespace
 
 MemoryChannel::MemoryChannel(Options options, SlabPool& pool)
-    : Channel(options.name),
-      options_(std::move(options)),
-      pool_(pool),
-      // Beside the budget: one batch that is let in alone, gathered copies, slabs being compacted.
-      keeper_(options_.name, options_.budget_bytes, 8 * pool.slab_bytes(), pool) {
-  SLUICE_ASSERT(options_.capacity_events > 0, "a channel without capacity was accepted");
-}
+    // Beside the budget: one batch that is let in alone, gathered copies, slabs being compacted.
+    : QueueChannel(options, 8 * pool.slab_bytes(), pool), pace_bytes_(options.pace_bytes) {}
 
 MemoryChannel::~MemoryChannel() { abandon(); }
 
@@ -84,164 +78,35 @@ std::uint64_t MemoryChannel::abandon() {
   return lost;
 }
 
-Status MemoryChannel::open() {
-  counters_.start_ms.set(static_cast<std::uint64_t>(Clock::system().wall_ms()));
-  return {};
-}
-
-void MemoryChannel::close() {
-  {
-    const std::lock_guard lock(mutex_);
-    closed_ = true;
-    keeper_.rest();
-  }
-  counters_.stop_ms.set(static_cast<std::uint64_t>(Clock::system().wall_ms()));
-  not_empty_.notify_all();
-  not_full_.notify_all();
-}
-
-bool MemoryChannel::drained() const {
-  const std::lock_guard lock(mutex_);
-  return spent();
-}
-
-std::uint64_t MemoryChannel::size_events() const noexcept {
-  return counters_.stored.events.get() + counters_.in_flight.events.get();
-}
-
-// ---- putting
-
-bool MemoryChannel::fits(const Batch& batch) const noexcept {
-  if (used_events_ == 0) return true;  // whatever its size: nothing else could ever make room
-  return used_events_ + batch.size() <= options_.capacity_events &&
-         used_bytes_ + batch.body_bytes() <= options_.body_bytes_max && keeper_.fits(batch);
-}
-
-bool MemoryChannel::over_pace(const Batch& batch) const noexcept {
-  return pacing_ && options_.pace_bytes != 0 && batch.body_bytes() >= paced_bytes_per_ms &&
-         queue_.bytes() > options_.pace_bytes;
-}
-
-void MemoryChannel::hold_back(std::unique_lock<std::mutex>& lock, const Batch& batch,
-                              const std::stop_token& stop) {
+void MemoryChannel::pace(std::unique_lock<std::mutex>& lock, const Batch& batch,
+                         const std::stop_token& stop) {
+  const bool too_far_ahead = pacing_ && pace_bytes_ != 0 &&
+                             batch.body_bytes() >= paced_bytes_per_ms &&
+                             queue_.bytes() > pace_bytes_;
+  if (!too_far_ahead) return;
   const auto patience = milliseconds(batch.body_bytes() / paced_bytes_per_ms);
   ++putters_asleep_;
-  const bool drained = wait_until(not_full_, lock, Deadline::in(patience), stop, [&] {
-    return queue_.bytes() <= options_.pace_bytes / 2 || closed_;
-  });
+  const bool drained = wait_until(not_full_, lock, Deadline::in(patience), stop,
+                                  [&] { return queue_.bytes() <= pace_bytes_ / 2 || closed_; });
   --putters_asleep_;
   if (!drained) pacing_ = false;
 }
 
-Result<Reservation> MemoryChannel::reserve(const Batch& batch, Deadline deadline,
-                                           std::stop_token stop) {
-  counters_.put_attempts.add(batch.size());
-  std::unique_lock lock(mutex_);
-  if (over_pace(batch)) hold_back(lock, batch, stop);
-  if (!closed_ && !fits(batch)) {
-    counters_.put_waits.add();
-    ++putters_asleep_;
-    wait_until(not_full_, lock, deadline, stop, [&] { return closed_ || fits(batch); });
-    --putters_asleep_;
-  }
-  if (closed_) return Closed("channel " + name() + " is closed");
-  if (!fits(batch)) {
-    if (stop.stop_requested()) return Closed("the agent is stopping");
-    return Retry("channel " + name() + " is full (" + std::to_string(used_events_) + " of " +
-                 std::to_string(options_.capacity_events) + " events); its sinks do not keep up");
-  }
-  used_events_ += batch.size();
-  used_bytes_ += batch.body_bytes();
-  return Reservation(this, keeper_.keep(batch));
+void MemoryChannel::enqueue(std::uint64_t first_sequence, const Batch& batch) noexcept {
+  queue_.push_back({.sequence = first_sequence, .batch = batch});
 }
 
-void MemoryChannel::give_room(const Batch& batch) noexcept {
-  used_events_ -= batch.size();
-  used_bytes_ -= batch.body_bytes();
-  keeper_.let_go(batch);
-}
-
-void MemoryChannel::split(const Batch& piece) noexcept {
-  const std::lock_guard lock(mutex_);
-  keeper_.keep_again(piece);
-}
-
-void MemoryChannel::publish(Reservation& room) noexcept {
-  const std::uint64_t events = room.batch().size();
-  const std::uint64_t bytes = room.batch().body_bytes();
-  counters_.put.add(events, bytes);
-  bool wake;
-  {
-    const std::lock_guard lock(mutex_);
-    counters_.stored.add(events, bytes);
-    queue_.push_back({.sequence = next_sequence_, .batch = room.batch()});
-    next_sequence_ += events;
-    wake = takers_asleep_ > 0;
-  }
-  if (wake) not_empty_.notify_one();
-}
-
-void MemoryChannel::cancel(Reservation& room) noexcept {
-  const std::lock_guard lock(mutex_);
-  give_room(room.batch());
-  if (putters_asleep_ > 0) not_full_.notify_all();
-  if (spent()) not_empty_.notify_all();
-}
-
-// ---- taking
-
-Taken MemoryChannel::take(const TakeLimit& limit, std::stop_token stop) {
-  SLUICE_ASSERT(limit.events_max > 0, "a take of nothing");
-  counters_.take_attempts.add();
-  Taken::Pieces pieces;
-  bool wake;
-  bool wake_next;
-  {
-    std::unique_lock lock(mutex_);
-    if (queue_.empty()) {
-      ++takers_asleep_;
-      wait_until(not_empty_, lock, Deadline::in(limit.wait_max), stop,
-                 [&] { return !queue_.empty() || spent(); });
-      --takers_asleep_;
-    }
-    pieces = queue_.collect(limit);
-    count_taken(pieces);
-    if (!pacing_ && queue_.bytes() < options_.pace_bytes / 4) pacing_ = true;
-    wake = putters_asleep_ > 0 && queue_.bytes() <= options_.pace_bytes / 2;
-    wake_next = takers_asleep_ > 0 && !queue_.empty();  // one put woke one taker
-  }
-  if (wake) not_full_.notify_all();
-  if (wake_next) not_empty_.notify_one();
-  return join_pieces(*this, std::move(pieces), pool_, keeper_.account());
+bool MemoryChannel::eased() noexcept {
+  if (!pacing_ && queue_.bytes() < pace_bytes_ / 4) pacing_ = true;
+  return queue_.bytes() <= pace_bytes_ / 2;
 }
 
 void MemoryChannel::finish(Taken& events) noexcept {
-  count_finished(events.pieces());
+  // Out for good: only now has it arrived, as far as a source is concerned.
   for (const Taken::Piece& piece : events.pieces()) {
     piece.batch.receipt().settle(piece.batch.size());
   }
-  bool wake;
-  bool last;
-  {
-    const std::lock_guard lock(mutex_);
-    for (const Taken::Piece& piece : events.pieces()) {
-      give_room(piece.batch);
-    }
-    if (used_events_ == 0) keeper_.rest();
-    wake = putters_asleep_ > 0;
-    last = spent();
-  }
-  if (wake) not_full_.notify_all();
-  if (last) not_empty_.notify_all();
-}
-
-void MemoryChannel::put_back(Taken& events) noexcept {
-  {
-    const std::lock_guard lock(mutex_);
-    count_put_back(events.pieces());
-    for (const Taken::Piece& piece : events.pieces()) queue_.put_back(piece);
-  }
-  not_empty_.notify_all();
+  QueueChannel::finish(events);
 }
 
 namespace {

@@ -4,25 +4,20 @@
 namespace sluice {
 namespace {
 
-constexpr Key keys[] = {
-    capacity_key,
-    transaction_capacity_key,
-    keep_alive_key,
-    capacity_bytes_key,
-    cache_bytes_key,
-    sync_key,
-    sync_interval_key,
-    compression_key,
-    {.name = "directory",
-     .type = KeyType::Path,
-     .meaning = "Where the store lies; without it in the agent's state directory, shared with the "
-                "other durable channels."},
-    {.name = "minimumRequiredSpace",
-     .type = KeyType::Bytes,
-     .default_value = "64MiB",
-     .meaning = "Nothing more is taken in while the disk has less than this left.",
-     .min = 1 << 20},
+constexpr std::array own_keys{
+    Key{.name = "directory",
+        .type = KeyType::Path,
+        .meaning =
+            "Where the store lies; without it in the agent's state directory, shared with the "
+            "other durable channels."},
+    Key{.name = "minimumRequiredSpace",
+        .type = KeyType::Bytes,
+        .default_value = "64MiB",
+        .meaning = "Nothing more is taken in while the disk has less than this left.",
+        .min = 1 << 20},
 };
+
+constexpr auto keys = joined(durable_keys, own_keys);
 
 constexpr ComponentInfo info{
     .alias = "rocksdb",

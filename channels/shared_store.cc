@@ -1,31 +1,31 @@
 #include "channels/shared_store.h"
 
 #include <algorithm>
-#include <boost/container/small_vector.hpp>
 #include <utility>
 
 #include "channels/stored_queue.h"
 #include "core/base/assert.h"
 #include "core/base/fail_point.h"
+#include "core/base/file.h"
 
 namespace sluice {
 namespace {
 
-/// A commit as the group committer sees it. Frames are encoded by who submits it.
+/// A commit as the group committer sees it.
 class StoreCommit final : public Work {
  public:
   explicit StoreCommit(Commit commit) : commit_(std::move(commit)) {
-    for (const Reservation& room : commit_.puts()) {
-      StoredQueue* const queue = room.channel()->stored();
-      if (queue == nullptr) continue;
-      puts_.push_back({queue, &room.batch(), queue->encode(room.batch())});
-      bytes_ += puts_.back().frame.bytes();
-    }
+    for (const Frame& frame : commit_.frames()) bytes_ += frame.bytes();
     needs_room_ = commit_.takes().empty();
   }
 
   void write(WriteGroup& group) override {
-    for (const Put& put : puts_) put.queue->write_put(group, put.frame, *put.batch);
+    auto frame = commit_.frames().begin();
+    for (const Reservation& room : commit_.puts()) {
+      if (StoredQueue* const queue = room.channel()->stored()) {
+        queue->write_put(group, *frame++, room.batch());
+      }
+    }
     for (const Taken& taken : commit_.takes()) {
       if (StoredQueue* const queue = taken.channel()->stored()) {
         queue->write_take(group, taken.pieces());
@@ -49,13 +49,7 @@ class StoreCommit final : public Work {
   std::uint64_t bytes() const noexcept override { return bytes_; }
 
  private:
-  struct Put {
-    StoredQueue* queue;
-    const Batch* batch;
-    Frame frame;
-  };
   Commit commit_;
-  boost::container::small_vector<Put, 1> puts_;
   std::uint64_t bytes_ = 0;
   bool needs_room_ = true;
 };
@@ -84,6 +78,11 @@ Status SharedStore::open() {
   return {};
 }
 
+Status SharedStore::health() const {
+  const std::lock_guard lock(mutex_);
+  return commits_ ? commits_->health() : Retry("the store is not open");
+}
+
 void SharedStore::submit(Commit commit) {
   SLUICE_ASSERT(commits_ != nullptr, "a commit for a store that is not open");
   commits_->submit(std::make_unique<StoreCommit>(std::move(commit)));
@@ -95,7 +94,8 @@ std::optional<std::string> SharedStore::note(std::string_view key) const {
 }
 
 SharedStore& Stores::at(const Store::Options& options, const GroupCommit::Options& commits) {
-  auto& store = stores_[options.path];
+  // Two ways to write one directory are one store.
+  auto& store = stores_[canonical_path(options.path)];
   if (store) {
     store->tighten(options, commits);
   } else {

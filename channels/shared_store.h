@@ -29,6 +29,8 @@ class SharedStore final : public Committer {
   Store& store() noexcept { return *store_; }
   GroupCommit& commits() noexcept { return *commits_; }
   const std::string& path() const noexcept { return store_options_.path; }
+  /// Ok, or why commits are refused just now. Thread-safe.
+  Status health() const;
 
   void submit(Commit commit) override;
   std::optional<std::string> note(std::string_view key) const override;

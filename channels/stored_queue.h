@@ -8,8 +8,8 @@ namespace sluice {
 
 class WriteGroup;
 
-/// Implemented by durable channels. encode() is called by who submits; the rest on the committer's
-/// threads, in the order of submission.
+/// Implemented by durable channels. encode() is called by who submits (see Commit::encode()); the
+/// rest on the committer's threads, in the order of submission.
 class StoredQueue {
  public:
   virtual ~StoredQueue() = default;

@@ -126,6 +126,16 @@ Status write_whole_file(const std::string& path, std::string_view content) {
   return files.sync_directory(directory);
 }
 
+std::string canonical_path(const std::string& path) {
+  std::error_code error;
+  auto name = std::filesystem::absolute(path, error);
+  if (error) return path;
+  const auto canonical = std::filesystem::weakly_canonical(name, error);
+  name = error ? name.lexically_normal() : canonical;
+  const bool ends_in_slash = !name.has_filename() && name.has_relative_path();
+  return (ends_in_slash ? name.parent_path() : name).string();
+}
+
 std::vector<std::string> file_names_in(const std::string& directory) {
   std::vector<std::string> names;
   std::error_code error;

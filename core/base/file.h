@@ -52,6 +52,8 @@ class FileSystem {
 Status make_directories(const std::string& path);
 /// Makes the file (and its directory) with this content, durably. Errors: Retry.
 Status write_whole_file(const std::string& path, std::string_view content);
+/// The one name of a path: absolute, without links and dots; what is not there yet stays as it is.
+std::string canonical_path(const std::string& path);
 /// Names of what is in a directory; none when it cannot be read.
 std::vector<std::string> file_names_in(const std::string& directory);
 /// What an unprivileged writer may still use on the disk of `path`. Errors: Retry.

@@ -236,17 +236,24 @@ Status GroupCommit::repair() {
   if (Status status = store_.reopen(); !status.ok()) return status;
   group_.batch_ = store_.batch();
   StoreBatch batch = store_.batch();
-  const std::lock_guard lock(mutex_);
-  for (Ledger* ledger : ledgers_) {
+  // Nothing completes meanwhile, so what is copied here stays true; nobody waits for the disk.
+  std::vector<Ledger*> ledgers;
+  NoteMap notes;
+  {
+    const std::lock_guard lock(mutex_);
+    ledgers = ledgers_;
+    notes = notes_;
+  }
+  for (Ledger* ledger : ledgers) {
     if (Status status = take_back(batch, *ledger); !status.ok()) return status;
   }
   auto on_disk = read_notes(store_);
   if (!on_disk.ok()) return on_disk.status();
-  for (const auto& [key, value] : notes_) {
+  for (const auto& [key, value] : notes) {
     if ((*on_disk)[key] != value) batch.put_row(std::string(note_prefix) + key, value);
   }
   for (const auto& [key, value] : *on_disk) {
-    if (!notes_.contains(key)) batch.remove_row(std::string(note_prefix) + key);
+    if (!notes.contains(key)) batch.remove_row(std::string(note_prefix) + key);
   }
   if (Status status = store_.write(batch); !status.ok()) return status;
   return store_.sync();

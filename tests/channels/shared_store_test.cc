@@ -2,10 +2,10 @@
 
 #include "channels/shared_store.h"
 
-#include "channels/durable_channel.h"
 #include "tests/catch.h"
 #include "tests/support/batches.h"
 #include "tests/support/captured_log.h"
+#include "tests/support/durable_channels.h"
 #include "tests/support/memory_channels.h"
 
 namespace sluice {
@@ -22,7 +22,7 @@ TEST_CASE("of several users of a store the strictest is served") {
   CHECK(&stores.at(where, {.sync = SyncMode::Interval}) == &store);
   REQUIRE(store.open().ok());
   SlabPool pool(64 * 1024, keep_no_free_slabs);
-  DurableChannel channel({.name = "c1"}, store, pool);
+  DurableChannel channel(stored_channel("c1"), store, pool);
   REQUIRE(channel.open().ok());
   const std::uint64_t before = store.commits().counters().syncs.get();
   REQUIRE(put(channel, numbered(pool, 0, 3)));
@@ -35,8 +35,8 @@ TEST_CASE("a commit into two channels is in both after a restart, and notes are 
   const Store::Options where{.path = directory.path("store"), .free_bytes_min = 1 << 20};
   for (const bool again : {false, true}) {
     SharedStore store(where, {});
-    DurableChannel one({.name = "one"}, store, pool);
-    DurableChannel two({.name = "two"}, store, pool);
+    DurableChannel one(stored_channel("one"), store, pool);
+    DurableChannel two(stored_channel("two"), store, pool);
     REQUIRE(one.open().ok());
     REQUIRE(two.open().ok());
     if (again) {
@@ -61,14 +61,14 @@ TEST_CASE("a full disk refuses what comes in, lets go what goes out, and is over
   const Store::Options where{.path = directory.path("store"), .free_bytes_min = 1 << 20};
   {
     SharedStore store(where, {});
-    DurableChannel channel({.name = "c1"}, store, pool);
+    DurableChannel channel(stored_channel("c1"), store, pool);
     REQUIRE(channel.open().ok());
     REQUIRE(put(channel, numbered(pool, 0, 5)));
   }
   Store::Options full = where;
   full.free_bytes_min = std::uint64_t{1} << 60;
   SharedStore store(full, {});
-  DurableChannel channel({.name = "c1"}, store, pool);
+  DurableChannel channel(stored_channel("c1"), store, pool);
   REQUIRE(channel.open().ok());
   auto room = channel.reserve(numbered(pool, 5, 5), soon(), {});
   REQUIRE(room.ok());
@@ -106,7 +106,7 @@ TEST_CASE("a damaged frame costs only itself, and is kept aside") {
   const Store::Options where{.path = directory.path("store"), .free_bytes_min = 1 << 20};
   {
     SharedStore store(where, {});
-    DurableChannel channel({.name = "c1"}, store, pool);
+    DurableChannel channel(stored_channel("c1"), store, pool);
     REQUIRE(channel.open().ok());
     for (std::uint64_t i = 0; i < 5; ++i) REQUIRE(put(channel, numbered(pool, i * 10, 10)));
   }
@@ -122,7 +122,7 @@ TEST_CASE("a damaged frame costs only itself, and is kept aside") {
     REQUIRE((*store)->write(batch).ok());
   }
   SharedStore store(where, {});
-  DurableChannel channel({.name = "c1"}, store, pool);
+  DurableChannel channel(stored_channel("c1"), store, pool);
   REQUIRE(channel.open().ok());
   std::vector<std::uint64_t> numbers;
   const Deadline deadline = patiently();
@@ -147,7 +147,7 @@ TEST_CASE("a few bytes that are no lines come back from the disk as they were") 
   const Store::Options where{.path = directory.path("store"), .free_bytes_min = 1 << 20};
   for (const bool again : {false, true}) {
     SharedStore store(where, {});
-    DurableChannel channel({.name = "c1"}, store, pool);
+    DurableChannel channel(stored_channel("c1"), store, pool);
     REQUIRE(channel.open().ok());
     if (!again) REQUIRE(put(channel, batch_of(pool, {"a", "b"}, {{"k", "v"}})));
     if (again) CHECK(bodies_of(take_now(channel).batch()) == std::vector<std::string>{"a", "b"});
@@ -161,7 +161,7 @@ TEST_CASE("of a damaged row the frames beside it are still delivered") {
   const Store::Options where{.path = directory.path("store"), .free_bytes_min = 1 << 20};
   {
     SharedStore store(where, {});
-    DurableChannel channel({.name = "c1"}, store, pool);
+    DurableChannel channel(stored_channel("c1"), store, pool);
     REQUIRE(channel.open().ok());
     REQUIRE(put(channel, numbered(pool, 0, 10)));
     for (std::uint64_t i = 10; i < 14; ++i) REQUIRE(put(channel, numbered(pool, i, 1)));
@@ -181,7 +181,7 @@ TEST_CASE("of a damaged row the frames beside it are still delivered") {
   std::vector<std::uint64_t> numbers;
   for (const bool deliver : {false, true}) {  // at first the damage is found, and nothing else done
     SharedStore store(where, {});
-    DurableChannel channel({.name = "c1"}, store, pool);
+    DurableChannel channel(stored_channel("c1"), store, pool);
     REQUIRE(channel.open().ok());
     for (Taken taken = take_now(channel); !taken.empty(); taken = take_now(channel)) {
       for (const std::uint64_t number : numbers_of(taken.batch())) numbers.push_back(number);
@@ -191,6 +191,14 @@ TEST_CASE("of a damaged row the frames beside it are still delivered") {
     if (!deliver) numbers.clear();
   }
   CHECK(numbers == std::vector<std::uint64_t>{5, 6, 7, 8, 9, 10, 12, 13});
+}
+
+TEST_CASE("two ways to write a directory are one store") {
+  const TempDirectory directory;
+  Stores stores(directory.path("store"));
+  SharedStore& store = stores.at({.path = directory.path("store")}, {});
+  CHECK(&stores.at({.path = directory.path("./other/../store/")}, {}) == &store);
+  CHECK(&stores.at({.path = directory.path("another")}, {}) != &store);
 }
 
 }  // namespace

@@ -31,7 +31,7 @@ ChannelUnderTest durable(std::string type, FrameCompression compression,
     options.name = "c" + std::to_string(++number);
     options.capacity_events = bounds.capacity_events;
     options.body_bytes_max = bounds.body_bytes_max;
-    options.cache_bytes = std::min(cache_bytes_max, bounds.budget_bytes);
+    options.budget_bytes = std::min(cache_bytes_max, bounds.budget_bytes);
     options.compression = compression;
     return std::make_unique<DurableChannel>(std::move(options), common_store(), pool);
   };

@@ -152,7 +152,7 @@ struct Pipeline {
 
   std::unique_ptr<MemoryChannel> channel(std::string name, std::uint64_t capacity) {
     return std::make_unique<MemoryChannel>(
-        MemoryChannel::Options{.name = std::move(name), .capacity_events = capacity}, pool);
+        MemoryChannel::Options{{.name = std::move(name), .capacity_events = capacity}}, pool);
   }
   ChannelProcessor::Options wiring() {
     ChannelProcessor::Options options;

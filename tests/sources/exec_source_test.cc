@@ -197,7 +197,7 @@ TEST_CASE("exec: a command that does not listen to SIGTERM is killed") {
 
 TEST_CASE("exec: a full channel blocks the command, and nothing is lost") {
   Pipeline pipeline(exec_source, shell("seq 1 300000; echo end >&2", {{"logStdErr", "true"}}),
-                    {.channel = {.name = "c1", .capacity_events = 50}});
+                    {.channel = {{.name = "c1", .capacity_events = 50}}});
   const CapturedLog log;
   REQUIRE(pipeline.start().ok());
   REQUIRE(wait_for([&] { return pipeline.channel.counters().put_waits.get() > 0; }));
@@ -213,7 +213,7 @@ TEST_CASE("exec: a full channel blocks the command, and nothing is lost") {
 
 TEST_CASE("exec: a stop with a full channel ends and counts what is lost") {
   Pipeline pipeline(exec_source, {{"command", "seq 1 100000"}},
-                    {.channel = {.name = "c1", .capacity_events = 50}});
+                    {.channel = {{.name = "c1", .capacity_events = 50}}});
   REQUIRE(pipeline.start().ok());
   REQUIRE(wait_for([&] { return pipeline.channel.counters().put_waits.get() > 0; }));
   pipeline.stop();

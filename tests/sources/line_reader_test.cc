@@ -17,8 +17,9 @@ using testing::Pipeline;
 /// A reader in front of a channel; the pipeline's own source is never started.
 struct Reading {
   explicit Reading(LineReader::Options options, std::uint64_t capacity = 1'000'000)
-      : pipeline(seq_source, {},
-                 {.channel = {.name = "c1", .capacity_events = capacity}, .slab_bytes = 64 * 1024}),
+      : pipeline(
+            seq_source, {},
+            {.channel = {{.name = "c1", .capacity_events = capacity}}, .slab_bytes = 64 * 1024}),
         outlet("source x1",
                {pipeline.out, pipeline.counters, pipeline.pool, pipeline.window, Clock::system()}),
         lines(outlet, options) {}

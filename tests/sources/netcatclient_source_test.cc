@@ -163,7 +163,7 @@ TEST_CASE("netcatclient: a stop ends a silent connection and a wait for a server
 TEST_CASE("netcatclient: a full channel stops the reading, and nothing is lost") {
   Server server;
   Pipeline pipeline(netcatclient_source, to(server),
-                    {.channel = {.name = "c1", .capacity_events = 50}});
+                    {.channel = {{.name = "c1", .capacity_events = 50}}});
   REQUIRE(pipeline.start().ok());
   server.accept();
   std::jthread sender([&] {

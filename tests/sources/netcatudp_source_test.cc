@@ -123,7 +123,7 @@ TEST_CASE("netcatudp: the largest datagram passes") {
 
 TEST_CASE("netcatudp: a full channel drops and counts") {
   Receiving receiving(
-      {}, {.channel = {.name = "c1", .capacity_events = 5, .keep_alive = milliseconds(0)},
+      {}, {.channel = {{.name = "c1", .capacity_events = 5, .keep_alive = milliseconds(0)}},
            .on_full = OnFull::Reject});
   for (int i = 0; i < 20; ++i) {
     receiving.sender->send(std::to_string(i));
@@ -147,7 +147,7 @@ TEST_CASE("netcatudp: the catalogue's default is to drop what a full channel doe
 TEST_CASE("netcatudp: what the system drops is counted") {
   // While the channel is full the source waits, so the small receive buffer runs over.
   Receiving receiving({{"receiveBuffer", "4096"}},
-                      {.channel = {.name = "c1", .capacity_events = 1}, .on_full = OnFull::Wait});
+                      {.channel = {{.name = "c1", .capacity_events = 1}}, .on_full = OnFull::Wait});
   const std::string datagram(1000, 'd');
   constexpr std::uint64_t sent = 500;
   for (std::uint64_t i = 0; i < sent; ++i) receiving.sender->send(datagram);

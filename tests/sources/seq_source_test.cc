@@ -27,7 +27,7 @@ TEST_CASE("seq: totalEvents = 0 makes nothing") {
 }
 
 TEST_CASE("seq: without totalEvents it goes on until the stop, at the channel's pace") {
-  Pipeline pipeline(seq_source, {}, {.channel = {.name = "c1", .capacity_events = 10}});
+  Pipeline pipeline(seq_source, {}, {.channel = {{.name = "c1", .capacity_events = 10}}});
   REQUIRE(pipeline.start().ok());
   const auto bodies = pipeline.read(5000);
   REQUIRE(bodies.size() == 5000);

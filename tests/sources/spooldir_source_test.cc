@@ -93,7 +93,7 @@ TEST_CASE("spooldir: a file that changes while it is read is set aside") {
   for (int i = 0; i < 200; ++i) many += std::to_string(i) + "\n";
   spool.put("grows", many, 60);
   Pipeline::Options options;
-  options.channel = {.name = "c1", .capacity_events = 10};
+  options.channel = {{.name = "c1", .capacity_events = 10}};
   Pipeline pipeline(spooldir_source, spool.settings(), std::move(options));
   REQUIRE(pipeline.start().ok());
   REQUIRE(wait_for([&] { return pipeline.channel.counters().stored.events.get() == 10; }));
@@ -116,7 +116,7 @@ TEST_CASE("spooldir: deletePolicy, tracker directory, recursion, patterns, order
   Pipeline::Options options;
   options.once = true;
   // --once ends when all is put away, so somebody must take the events.
-  options.channel = {.name = "c1", .capacity_events = 100};
+  options.channel = {{.name = "c1", .capacity_events = 100}};
   const auto settings = spool.settings({{"recursiveDirectorySearch", "true"},
                                         {"includePattern", R"(.*\.log)"},
                                         {"ignorePattern", "tmp.*"},

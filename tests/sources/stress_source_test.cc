@@ -37,7 +37,7 @@ TEST_CASE("stress: maxSuccessfulEvents counts what the channels took") {
 TEST_CASE("stress: maxTotalEvents counts what they refused too") {
   Pipeline pipeline(
       stress_source, {{"maxTotalEvents", "5000"}, {"maxSuccessfulEvents", "4000"}, {"size", "10"}},
-      {.channel = {.name = "c1", .capacity_events = 100, .keep_alive = milliseconds(0)},
+      {.channel = {{.name = "c1", .capacity_events = 100, .keep_alive = milliseconds(0)}},
        .on_full = OnFull::Reject});
   REQUIRE(pipeline.start().ok());
   REQUIRE(pipeline.wait_finished());

@@ -276,7 +276,7 @@ TEST_CASE("TAILDIR: many files, each with a few lines, through a small channel")
     logs.append("app.log." + std::to_string(i), std::to_string(i) + "\nmore\nlines\n");
   }
   Pipeline::Options options;
-  options.channel = {.name = "c1", .capacity_events = 100};
+  options.channel = {{.name = "c1", .capacity_events = 100}};
   Pipeline pipeline(taildir_source, logs.settings({{"writePosInterval", "1000"}}),
                     std::move(options));
   REQUIRE(pipeline.start().ok());

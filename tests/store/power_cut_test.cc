@@ -9,11 +9,11 @@
 #include <cstdlib>
 #include <random>
 
-#include "channels/durable_channel.h"
 #include "sources/channel_processor.h"
 #include "tests/catch.h"
 #include "tests/support/batches.h"
 #include "tests/support/captured_log.h"
+#include "tests/support/durable_channels.h"
 #include "tests/support/memory_channels.h"
 #include "tests/support/power_cut.h"
 
@@ -36,10 +36,7 @@ Told work_until_cut(SharedStore& store, SlabPool& pool, std::mt19937_64& random,
   std::atomic<std::uint64_t> put{0};
   Told told;
   {
-    DurableChannel::Options options;
-    options.name = "c1";
-    options.cache_bytes = random() % 2 * (1 << 20);
-    DurableChannel channel(options, store, pool);
+    DurableChannel channel(stored_channel("c1", random() % 2 * (1 << 20)), store, pool);
     const bool open = channel.open().ok();
     std::uint64_t next = 0;
     for (int step = 0; open && step < 300 && !power.is_cut(); ++step) {
@@ -74,7 +71,7 @@ Told work_until_cut(SharedStore& store, SlabPool& pool, std::mt19937_64& random,
 /// What is there after the power came back; nothing when the store does not open.
 std::vector<std::uint64_t> found_in(const std::string& path, SlabPool& pool, SyncMode sync) {
   SharedStore store({.path = path, .free_bytes_min = 1 << 20}, {});
-  DurableChannel channel({.name = "c1"}, store, pool);
+  DurableChannel channel(stored_channel("c1"), store, pool);
   const bool open = channel.open().ok();
   std::vector<std::uint64_t> numbers;
   if (!open && sync != SyncMode::Always) return numbers;
@@ -147,7 +144,7 @@ TEST_CASE(
           {.path = directory.path("store"), .free_bytes_min = 1 << 20, .env = env.get()},
           {.sync = random() % 2 == 0 ? SyncMode::Always : SyncMode::Interval,
            .sync_interval = milliseconds(1)});
-      DurableChannel channel({.name = "c1", .cache_bytes = 0}, store, pool);
+      DurableChannel channel(stored_channel("c1", 0), store, pool);
       REQUIRE(channel.open().ok());
       SourceCounters counters;
       ChannelProcessor::Options options;

@@ -56,7 +56,7 @@ inline bool wait_for(const std::function<bool()>& ready,
 class Pipeline {
  public:
   struct Options {
-    MemoryChannel::Options channel = {.name = "c1", .capacity_events = 100'000};
+    MemoryChannel::Options channel{{.name = "c1", .capacity_events = 100'000}};
     OnFull on_full = OnFull::Wait;
     std::size_t slab_bytes = Slab::bytes_default;
     bool once = false;

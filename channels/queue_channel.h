@@ -1,0 +1,94 @@
+// What the channels have in common: room, order, and who is woken when.
+#pragma once
+
+#include <condition_variable>
+#include <mutex>
+
+#include "channels/batch_keeper.h"
+#include "channels/channel.h"
+#include "channels/piece_queue.h"
+#include "core/base/wait.h"
+
+namespace sluice {
+
+/// A channel whose takers are served from a queue of pieces under one lock, which is held for a few
+/// instructions a batch. Where else events may lie, and what else bounds them, is its heirs' part.
+class QueueChannel : public Channel {
+ public:
+  struct Options {
+    std::string name;
+    std::uint64_t capacity_events = 100;
+    std::uint64_t transaction_capacity = 100;
+    milliseconds keep_alive{3000};
+    std::uint64_t body_bytes_max = UINT64_MAX;
+    std::uint64_t budget_bytes = 64 << 20;  ///< Of slabs kept alive by what waits in memory.
+  };
+
+  Status open() override;
+  void close() override;
+  Result<Reservation> reserve(const Batch& batch, Deadline deadline, std::stop_token stop) override;
+  Taken take(const TakeLimit& limit, std::stop_token stop) override;
+  bool drained() const override;
+  std::uint64_t size_events() const noexcept override;
+  std::uint64_t capacity_events() const noexcept override { return limits_.capacity_events; }
+  std::uint64_t transaction_capacity() const noexcept override {
+    return limits_.transaction_capacity;
+  }
+  milliseconds keep_alive() const noexcept override { return limits_.keep_alive; }
+  const MemoryAccount& account() const noexcept override { return keeper_.account(); }
+
+ protected:
+  /// `beside_bytes`: what the memory account's limit has above the budget. The pool outlives this.
+  QueueChannel(Options limits, std::uint64_t beside_bytes, SlabPool& pool);
+
+  // Channel
+  void publish(Reservation& room) noexcept override;
+  void cancel(Reservation& room) noexcept override;
+  void finish(Taken& events) noexcept override;
+  void put_back(Taken& events) noexcept override;
+  void split(const Batch& piece) noexcept override;
+
+  // All below: REQUIRES mutex_.
+
+  /// Before room is claimed; may wait with the lock.
+  virtual void pace(std::unique_lock<std::mutex>& lock, const Batch& batch,
+                    const std::stop_token& stop);
+  /// Beside the counts of events and bytes.
+  virtual bool fits_beside(const Batch& batch) const noexcept;
+  /// What is published goes to its place.
+  virtual void enqueue(std::uint64_t first_sequence, const Batch& batch) noexcept = 0;
+  /// True when take() need not wait.
+  virtual bool can_take() const noexcept { return !queue_.empty(); }
+  /// Brings events into an empty queue; may wait, with the lock or without.
+  virtual void fetch(std::unique_lock<std::mutex>& lock, const TakeLimit& limit,
+                     const std::stop_token& stop);
+  /// Behind a take; true when those who wait to put should look again.
+  virtual bool eased() noexcept { return false; }
+  /// These are out for good; their room is given back already.
+  virtual void forget(const Taken::Pieces& pieces) noexcept;
+
+  void give_room(const Batch& batch) noexcept;
+  /// Closed, and nothing is inside, in a taker's hands or on its way in.
+  bool spent() const noexcept { return closed_ && used_events_ == 0; }
+
+  mutable std::mutex mutex_;
+  std::condition_variable not_empty_;
+  std::condition_variable not_full_;
+  // Guarded by mutex_:
+  BatchKeeper keeper_;
+  PieceQueue queue_{keeper_};
+  std::uint64_t next_sequence_ = 0;  ///< Of the next event that becomes visible.
+  std::uint64_t used_events_ = 0;    ///< Reserved, waiting, or taken.
+  std::uint64_t used_bytes_ = 0;     ///< Of bodies, likewise.
+  std::uint32_t takers_asleep_ = 0;
+  std::uint32_t putters_asleep_ = 0;
+  bool closed_ = false;
+
+ private:
+  bool fits(const Batch& batch) const noexcept;
+
+  const Options limits_;
+  SlabPool& pool_;
+};
+
+}  // namespace sluice
