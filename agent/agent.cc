@@ -65,9 +65,9 @@ Agent::~Agent() {
   stop();
 }
 
-Channel* Agent::find_channel(std::string_view name) const noexcept {
+ChannelUnit* Agent::find_channel(std::string_view name) const noexcept {
   const auto found = std::find_if(channels_.begin(), channels_.end(),
-                                  [&](const auto& channel) { return channel->name() == name; });
+                                  [&](const auto& unit) { return unit->channel().name() == name; });
   SLUICE_ASSERT(found != channels_.end(), "the plan refers to a channel that it does not hold");
   return found->get();
 }
@@ -77,8 +77,9 @@ void Agent::add_channels(const Plan& plan) {
       options_.memory_limit_bytes / std::max<std::size_t>(1, plan.channels.size());
   for (const ChannelPlan& planned : plan.channels) {
     const ChannelType& type = type_of(planned.settings, channel_types());
-    channels_.push_back(type.make(planned.settings, {pool_, share, stores_}));
-    const Channel& channel = *channels_.back();
+    channels_.push_back(std::make_unique<ChannelUnit>(
+        type.make(planned.settings, {pool_, share, stores_}), *options_.clock));
+    const Channel& channel = channels_.back()->channel();
     metrics_.add(ChannelMetrics{channel.name(), type_name(planned.settings), &channel.counters(),
                                 channel.capacity_events()});
     metrics_.add(&channel.account());
@@ -89,8 +90,8 @@ void Agent::add_sinks(const Plan& plan) {
   for (const SinkPlan& planned : plan.sinks) {
     SinkRunner::Options runner;
     runner.name = planned.settings.component();
-    Channel* const channel = find_channel(planned.channel);
-    runner.committer = channel->committer();
+    ChannelUnit* const channel = find_channel(planned.channel);
+    runner.committer = channel->channel().committer();
     SinkUnit::Parts parts{planned.settings, &type_of(planned.settings, sink_types()), channel,
                           std::move(runner)};
     sinks_.push_back(std::make_unique<SinkUnit>(std::move(parts), *options_.files, *options_.clock,
@@ -107,14 +108,23 @@ void Agent::add_sources(const Plan& plan) {
     processor.source_name = planned.settings.component();
     processor.abandon = abandon_.get_token();
     processor.on_full = on_full(planned.settings);
+    ChannelUnits units;
     bool one_store = true;
     for (const std::string& name : planned.channels) {
-      processor.required.push_back(find_channel(name));
-      one_store = join_store(processor, *processor.required.back()) && one_store;
+      ChannelUnit* const unit = find_channel(name);
+      units.push_back(unit);
+      processor.required.push_back(&unit->channel());
+      one_store = join_store(processor, unit->channel()) && one_store;
     }
+    processor.keeps_notes =
+        !processor.required.empty() &&
+        std::all_of(processor.required.begin(), processor.required.end(),
+                    [](const Channel* channel) { return channel->keeps_beyond_process(); });
     for (const std::string& name : planned.optional_channels) {
-      processor.optional.push_back(find_channel(name));
-      one_store = join_store(processor, *processor.optional.back()) && one_store;
+      ChannelUnit* const unit = find_channel(name);
+      units.push_back(unit);
+      processor.optional.push_back(&unit->channel());
+      one_store = join_store(processor, unit->channel()) && one_store;
     }
     if (!one_store) {
       log::error(
@@ -127,8 +137,8 @@ void Agent::add_sources(const Plan& plan) {
       const InterceptorType& made = type_of(interceptor.settings, interceptor_types());
       processor.interceptors.push_back(made.make(interceptor.settings, *options_.clock));
     }
-    SourceUnit::Parts parts{planned.settings, &type, std::move(processor), options_.once,
-                            options_.files};
+    SourceUnit::Parts parts{planned.settings, &type,         std::move(processor),
+                            std::move(units), options_.once, options_.files};
     sources_.push_back(
         std::make_unique<SourceUnit>(std::move(parts), pool_, *options_.clock, unit_events()));
     metrics_.add(SourceMetrics{planned.settings.name(), type_name(planned.settings),
@@ -190,20 +200,44 @@ std::string Agent::memory_limit_text() const {
 }
 
 Status Agent::start() {
-  for (const auto& channel : channels_) {
-    if (Status status = channel->open(); !status.ok()) {
-      return status.with_context("channel " + channel->name());
-    }
-  }
-  for (const auto& sink : sinks_) sink->start();
-  for (const auto& source : sources_) source->start();
+  if (Status status = open_channels(); !status.ok()) return status;
+  start_what_can();
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] {
-    const auto tried = [](const auto& unit) { return unit->state() != UnitState::New; };
+    const auto tried = [](const auto& unit) {
+      return !unit->started() || unit->state() != UnitState::New;
+    };
     return fatal_.has_value() || (std::all_of(sinks_.begin(), sinks_.end(), tried) &&
                                   std::all_of(sources_.begin(), sources_.end(), tried));
   });
   return fatal_.value_or(Status());
+}
+
+Status Agent::open_channels() {
+  Status failed;
+  bool hope = channels_.empty();
+  for (const auto& unit : channels_) {
+    Status status = unit->try_open();
+    hope = hope || status.ok() || status.code() == Code::Retry;
+    if (!status.ok()) failed = status.with_context("channel " + unit->channel().name());
+  }
+  return hope && !options_.once ? Status() : failed;
+}
+
+/// What hangs on channels that are open, sinks first.
+void Agent::start_what_can() {
+  const auto start_all = [](auto& units) {
+    for (const auto& unit : units) {
+      const auto& channels = unit->channels();
+      const bool ready = std::all_of(channels.begin(), channels.end(),
+                                     [](const ChannelUnit* each) { return each->is_open(); });
+      if (ready && !unit->started()) unit->start();
+    }
+  };
+  const std::lock_guard lock(mutex_);  // hurry() may come from another thread
+  if (hurry_) return;
+  start_all(sinks_);
+  start_all(sources_);
 }
 
 void Agent::wake() {
@@ -215,6 +249,8 @@ void Agent::wake() {
 }
 
 bool Agent::wait(Deadline deadline, bool until_finished) {
+  for (const auto& unit : channels_) static_cast<void>(unit->try_open());
+  start_what_can();
   std::unique_lock lock(mutex_);
   const auto over = [&] {
     const bool finished =
@@ -229,12 +265,12 @@ bool Agent::wait(Deadline deadline, bool until_finished) {
 }
 
 void Agent::hurry() {
+  abandon_.request_stop();
   {
     const std::lock_guard lock(mutex_);
     hurry_ = true;
+    for (const auto& sink : sinks_) sink->request_stop();
   }
-  abandon_.request_stop();
-  for (const auto& sink : sinks_) sink->request_stop();
   changed_.notify_all();
 }
 
@@ -258,12 +294,13 @@ std::uint64_t Agent::stop(bool without_bound) {
   });
   for (const auto& source : sources_) source->request_stop();
   for (const auto& source : sources_) source->join();
-  for (const auto& channel : channels_) channel->close();
+  for (const auto& unit : channels_) unit->channel().close();
   if (!without_bound) stop_sinks_of_durable_channels();
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] {
     return hurry_ || std::all_of(sinks_.begin(), sinks_.end(), [](const auto& sink) {
-             return sink->state() == UnitState::Finished || sink->state() == UnitState::Failed;
+             return !sink->started() || sink->state() == UnitState::Finished ||
+                    sink->state() == UnitState::Failed;
            });
   });
   lock.unlock();
@@ -276,18 +313,19 @@ std::uint64_t Agent::stop(bool without_bound) {
 /// What waits there is delivered after the next start: no reason to stop later for it.
 void Agent::stop_sinks_of_durable_channels() {
   for (const auto& sink : sinks_) {
-    if (sink->channel().keeps_beyond_process()) sink->request_stop();
+    if (sink->channels().front()->channel().keeps_beyond_process()) sink->request_stop();
   }
 }
 
 std::uint64_t Agent::report_lost() {
   std::uint64_t sum = 0;
-  for (const auto& channel : channels_) {
-    if (const std::uint64_t lost = channel->abandon(); lost > 0) {
+  for (const auto& unit : channels_) {
+    Channel& channel = unit->channel();
+    if (const std::uint64_t lost = channel.abandon(); lost > 0) {
       log::error(
           "channel {}: {} events were still in memory and are lost; its sinks did not take "
           "them in time",
-          channel->name(), lost);
+          channel.name(), lost);
       sum += lost;
     }
   }
@@ -305,7 +343,7 @@ std::vector<Agent::ComponentState> Agent::states() const {
     states.push_back({source->settings().component(), source->state()});
   }
   for (const auto& channel : channels_) {
-    states.push_back({"channel " + channel->name(), UnitState::Running});
+    states.push_back({"channel " + channel->channel().name(), channel->state()});
   }
   for (const auto& sink : sinks_) {
     states.push_back({sink->settings().component(), sink->state()});

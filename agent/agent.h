@@ -42,7 +42,8 @@ class Agent {
   ~Agent();
 
   /// Channels, then sinks, then sources. Returns once every component has tried to start; those
-  /// that could not are tried again. Errors: Fatal.
+  /// that could not are tried again, and what hangs on a channel starts when that is open. Errors:
+  /// Fatal, or why no channel can be opened (for --once: why one cannot).
   Status start();
 
   /// Waits for whichever comes first: the deadline, wake() or another change since the last call
@@ -79,7 +80,9 @@ class Agent {
   void add_channels(const Plan& plan);
   void add_sinks(const Plan& plan);
   void add_sources(const Plan& plan);
-  Channel* find_channel(std::string_view name) const noexcept;
+  ChannelUnit* find_channel(std::string_view name) const noexcept;
+  Status open_channels();
+  void start_what_can();
   UnitEvents unit_events();
   void stop_sinks_of_durable_channels();
   std::uint64_t report_lost();
@@ -89,7 +92,7 @@ class Agent {
   Stores stores_;
   MetricsRegistry metrics_;
   std::stop_source abandon_;  ///< Set when what sources hold cannot be waited for any more.
-  std::vector<std::unique_ptr<Channel>> channels_;
+  std::vector<std::unique_ptr<ChannelUnit>> channels_;
   std::vector<std::unique_ptr<SinkUnit>> sinks_;
   std::vector<std::unique_ptr<SourceUnit>> sources_;
 

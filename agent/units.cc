@@ -16,6 +16,8 @@ constexpr milliseconds restart_first{250};
 // Flume tries every 3 s.
 constexpr milliseconds restart_most{3000};
 
+constexpr std::string_view goes_on_without_it = "the rest of the agent goes on without it";
+
 std::uint64_t window_limit(const SourceType& type, const Settings& settings) {
   return type.window_bytes ? type.window_bytes(settings) : window_bytes_default;
 }
@@ -40,10 +42,47 @@ std::string_view to_string(UnitState state) noexcept {
   return "?";
 }
 
+// ---- ChannelUnit
+
+ChannelUnit::ChannelUnit(std::unique_ptr<Channel> channel, const Clock& clock)
+    : channel_(std::move(channel)), clock_(clock), backoff_(restart_first, restart_most) {}
+
+Status ChannelUnit::try_open() {
+  const UnitState state = state_.load(std::memory_order_relaxed);
+  const bool due =
+      state == UnitState::New || (state == UnitState::Retrying && clock_.steady() >= next_attempt_);
+  if (!due) return {};
+  Status status = channel_->open();
+  if (status.ok()) {
+    if (failures_ > 0) log::info("channel {} is open", channel_->name());
+    state_.store(UnitState::Running, std::memory_order_release);
+    return {};
+  }
+  if (status.code() != Code::Retry) {
+    log::error("channel {}: cannot open: {}; {}", channel_->name(), status.message(),
+               goes_on_without_it);
+    state_.store(UnitState::Failed, std::memory_order_release);
+    return status;
+  }
+  if (worth_saying(++failures_)) {
+    log::error("channel {}: {}; it is tried again while the rest runs (failure {})",
+               channel_->name(), status.message(), failures_);
+  }
+  next_attempt_ = clock_.steady() + backoff_.next();
+  state_.store(UnitState::Retrying, std::memory_order_release);
+  return failures_ == 1 ? status : Status();
+}
+
+UnitState ChannelUnit::state() const {
+  const UnitState state = state_.load(std::memory_order_acquire);
+  return state == UnitState::Running && !channel_->health().ok() ? UnitState::Retrying : state;
+}
+
 // ---- SourceUnit
 
 SourceUnit::SourceUnit(Parts parts, SlabPool& pool, const Clock& clock, UnitEvents events)
     : settings_(std::move(parts.settings)),
+      channels_(std::move(parts.channels)),
       events_(std::move(events)),
       clock_(clock),
       window_(settings_.component(), window_limit(*parts.type, settings_)),
@@ -79,8 +118,8 @@ void SourceUnit::supervise(std::stop_token stop) {
       return enter(UnitState::Failed);
     }
     if (status.code() != Code::Retry) {
-      log::error("{}: cannot run: {}; the rest of the agent goes on without it",
-                 settings_.component(), status.message());
+      log::error("{}: cannot run: {}; {}", settings_.component(), status.message(),
+                 goes_on_without_it);
       return enter(UnitState::Failed);
     }
     // What ran well for a while fails anew, however often it failed last month.
@@ -121,10 +160,10 @@ Status SourceUnit::run_once(const std::stop_token& stop) {
 
 SinkUnit::SinkUnit(Parts parts, FileSystem& files, const Clock& clock, UnitEvents events)
     : settings_(std::move(parts.settings)),
+      channels_{parts.channel},
       events_(std::move(events)),
-      channel_(parts.channel),
       sink_(parts.type->make(settings_, {counters_, files, clock})),
-      runner_(std::move(parts.runner), *channel_, *sink_, counters_) {}
+      runner_(std::move(parts.runner), parts.channel->channel(), *sink_, counters_) {}
 
 SinkUnit::~SinkUnit() { join(); }
 
@@ -136,8 +175,8 @@ void SinkUnit::start() {
     if (status.code() == Code::Fatal) {
       events_.fatal(status);
     } else if (!status.ok()) {
-      log::error("{}: cannot run: {}; the rest of the agent goes on without it",
-                 settings_.component(), status.message());
+      log::error("{}: cannot run: {}; {}", settings_.component(), status.message(),
+                 goes_on_without_it);
     }
     enter(status.ok() ? UnitState::Finished : UnitState::Failed);
   });

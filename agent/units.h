@@ -1,4 +1,4 @@
-// One source or sink with all that belongs to it: counters, account, thread.
+// One component with all that belongs to it: counters, account, thread.
 #pragma once
 
 #include <atomic>
@@ -8,7 +8,11 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <vector>
 
+#include "channels/channel.h"
+#include "core/base/backoff.h"
+#include "core/base/clock.h"
 #include "core/base/status.h"
 #include "sinks/sink_runner.h"
 #include "sources/source.h"
@@ -32,6 +36,35 @@ struct UnitEvents {
   std::function<void(const Status&)> fatal;  ///< A promise of our own is broken.
 };
 
+/// A channel, opened again and again until it is. try_open() and close() by one thread, the rest
+/// thread-safe. The clock outlives it.
+class ChannelUnit {
+ public:
+  ChannelUnit(std::unique_ptr<Channel> channel, const Clock& clock);
+
+  /// Opens it, unless it is open, failed for good, or was tried a moment ago. What goes wrong is
+  /// said, and returned at the first attempt.
+  Status try_open();
+
+  Channel& channel() noexcept { return *channel_; }
+  const Channel& channel() const noexcept { return *channel_; }
+  bool is_open() const noexcept {
+    return state_.load(std::memory_order_acquire) == UnitState::Running;
+  }
+  /// Retrying while it is not open, or while its store is being repaired.
+  UnitState state() const;
+
+ private:
+  const std::unique_ptr<Channel> channel_;
+  const Clock& clock_;
+  Backoff backoff_;
+  SteadyTime next_attempt_{};
+  std::uint64_t failures_ = 0;
+  std::atomic<UnitState> state_{UnitState::New};
+};
+
+using ChannelUnits = std::vector<const ChannelUnit*>;
+
 /// A source on its own thread, restarted with bounded backoff when it breaks. The backoff begins
 /// anew after a run that lasted longer than its bound. The clock outlives it.
 class SourceUnit {
@@ -40,16 +73,20 @@ class SourceUnit {
     Settings settings;
     const SourceType* type;
     ChannelProcessor::Options processor;
+    ChannelUnits channels;  ///< Of the processor.
     bool once = false;
     FileSystem* files = &FileSystem::real();
   };
   SourceUnit(Parts parts, SlabPool& pool, const Clock& clock, UnitEvents events);
   ~SourceUnit();
 
+  /// REQUIRES: not started yet, all its channels are open.
   void start();
+  bool started() const noexcept { return thread_.joinable(); }
   void request_stop() noexcept { thread_.request_stop(); }
   void join();
 
+  const ChannelUnits& channels() const noexcept { return channels_; }
   const Settings& settings() const noexcept { return settings_; }
   const SourceCounters& counters() const noexcept { return counters_; }
   const MemoryAccount& account() const noexcept { return window_; }
@@ -61,6 +98,7 @@ class SourceUnit {
   void enter(UnitState state);
 
   const Settings settings_;
+  const ChannelUnits channels_;
   const UnitEvents events_;
   const Clock& clock_;
   SteadyTime::duration ran_for_{};  // of its thread
@@ -78,18 +116,20 @@ class SinkUnit {
   struct Parts {
     Settings settings;
     const SinkType* type;
-    Channel* channel;
+    ChannelUnit* channel;
     SinkRunner::Options runner;
   };
   SinkUnit(Parts parts, FileSystem& files, const Clock& clock, UnitEvents events);
   ~SinkUnit();
 
+  /// REQUIRES: not started yet, its channel is open.
   void start();
+  bool started() const noexcept { return thread_.joinable(); }
   void request_stop() noexcept { thread_.request_stop(); }
   void join();
 
+  const ChannelUnits& channels() const noexcept { return channels_; }
   const Settings& settings() const noexcept { return settings_; }
-  const Channel& channel() const noexcept { return *channel_; }
   const SinkCounters& counters() const noexcept { return counters_; }
   UnitState state() const noexcept;
 
@@ -97,8 +137,8 @@ class SinkUnit {
   void enter(UnitState state);
 
   const Settings settings_;
+  const ChannelUnits channels_;  ///< The one it reads.
   const UnitEvents events_;
-  Channel* const channel_;
   SinkCounters counters_;
   std::unique_ptr<Sink> sink_;
   SinkRunner runner_;

@@ -135,6 +135,7 @@ Status ChannelProcessor::process(Batch batch, std::stop_token stop, Commit::Done
     receipt.expect_more(std::uint64_t{batch.size()} * (options_.required.size() - 1));
   }
   receipt.settle(filtered.events);
+  if (options_.required.empty()) receipt.settle(batch.size());  // nobody answers for the rest
   counters_.made.add(made.events, made.bytes);
   counters_.filtered.add(filtered.events, filtered.bytes);
   if (batch.empty() && notes.empty()) {
@@ -153,6 +154,7 @@ void ChannelProcessor::submit(Commit commit, Pending pending) {
     std::move(commit).submit(std::move(pending.done));
     return;
   }
+  commit.encode();
   const std::uint64_t bytes = pending.batch.body_bytes();
   std::unique_lock lock(mutex_);
   landed_.wait(lock, [&] {

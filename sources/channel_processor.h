@@ -35,7 +35,9 @@ class ChannelProcessor {
     /// Ends waits for room instead of the source's stop, when given: a source that stops reading
     /// may still put what it holds.
     std::stop_token abandon = {};
-    Committer* committer = nullptr;               ///< None: all channels are in memory.
+    Committer* committer = nullptr;  ///< None: all channels are in memory.
+    /// What notes say is as safe as the events: every required channel keeps them on disk.
+    bool keeps_notes = true;
     std::uint64_t in_flight_bytes_max = 8 << 20;  ///< Of bodies, submitted and not complete.
   };
   ChannelProcessor(Options options, SourceCounters& counters);
@@ -51,8 +53,9 @@ class ChannelProcessor {
   /// interceptors have dropped them all. REQUIRES: store() is not null where there are notes.
   Status process(Batch batch, std::stop_token stop, Commit::Done done, Notes notes = {});
 
-  /// Keeps notes; null when all channels are in memory.
-  Committer* store() const noexcept { return options_.committer; }
+  /// Keeps notes; null when a required channel is in memory: a note would then be true while its
+  /// events are not safe yet, so that a source goes by receipts instead.
+  Committer* store() const noexcept { return options_.keeps_notes ? options_.committer : nullptr; }
 
   /// Submits again what was refused for now. process() does it too; a source that has nothing to
   /// process calls this about once a second.

@@ -38,12 +38,12 @@ const SourceType breaking{&info, [](const Settings&, SourceContext) -> std::uniq
 std::string log_of_failures(int count) {
   const testing::CapturedLog log;
   SlabPool pool;
-  MemoryChannel channel({.name = "c1", .capacity_events = 1}, pool);
+  MemoryChannel channel({{.name = "c1", .capacity_events = 1}}, pool);
   ChannelProcessor::Options processor;
   processor.required = {&channel};
   std::atomic<int> breaks{0};
   SourceUnit* running = nullptr;
-  SourceUnit unit({test_settings(info, "source r1", {}), &breaking, std::move(processor)}, pool,
+  SourceUnit unit({test_settings(info, "source r1", {}), &breaking, std::move(processor), {}}, pool,
                   the_clock,
                   {.changed = [&] { breaks += running->state() == UnitState::Retrying ? 1 : 0; },
                    .fatal = [](const Status&) {}});

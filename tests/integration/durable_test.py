@@ -13,7 +13,8 @@ import threading
 import time
 import unittest
 
-from support.agent import NETCAT, ROOT, Agent, file_roll, pipeline, roll_content
+from support.agent import (NETCAT, ROOT, Agent, file_roll, flow, lists, pipeline,
+                           roll_content)
 from support.net import connect, free_port, numbered, send_and_read
 from support.waiting import wait_until
 
@@ -233,16 +234,71 @@ class Restart(unittest.TestCase):
                 self.assertNotEqual(again.wait(20), 0)
                 self.assertRegex(again.log(), r"1 files of Flume's file channel in \S+ may hold undelivered")
 
-    def test_a_second_agent_on_the_same_store_is_told_so(self):
+    def test_a_second_agent_on_the_same_store_waits_for_it(self):
         with tempfile.TemporaryDirectory(prefix="sluice-test-") as directory:
             state = ["-Dsluice.state.dir=" + os.path.join(directory, "state")]
             config = pipeline(NETCAT, "type = null\n", "type = rocksdb")
+            beside = (lists("1", "2") + flow(NETCAT, "type = null\n", "type = rocksdb") +
+                      flow(NETCAT, "type = null\n", suffix="2"))
             with Agent(config, directory=directory, arguments=state) as first:
                 first.port()
-                with Agent(config, directory=directory, arguments=state) as second:
-                    self.assertNotEqual(second.wait(20), 0)
-                    self.assertRegex(second.log(), "in use by another agent")
-                self.assertTrue(first.running())
+                with Agent(beside, directory=directory, arguments=state, monitoring=True) as second:
+                    second.wait_for_log("channel c1: .*in use by another agent")
+                    self.assertEqual(send_and_read(second.port("r2"), b"x\n"), b"OK\n")
+                    status, missing = second.http("/readyz")
+                    self.assertEqual(status, 503)
+                    self.assertIn("channel c1: retrying", missing)
+                    self.assertTrue(first.running())
+                    self.assertEqual(first.stop(), 0)
+                    self.assertEqual(send_and_read(second.port(), b"x\n"), b"OK\n")
+                    wait_until(lambda: second.http("/readyz")[0] == 200,
+                               lambda: second.http("/readyz")[1])
+
+    def test_once_does_not_begin_without_its_channel(self):
+        with tempfile.TemporaryDirectory(prefix="sluice-test-") as directory:
+            state = ["-Dsluice.state.dir=" + os.path.join(directory, "state")]
+            source = "type = seq\ntotalEvents = 10\n"
+            config = pipeline(source, "type = null\n", "type = rocksdb")
+            with Agent(pipeline(NETCAT, "type = null\n", "type = rocksdb"), directory=directory,
+                       arguments=state) as first:
+                first.port()
+                with Agent(config, directory=directory, arguments=[*state, "--once"]) as second:
+                    self.assertEqual(second.wait(20), 1)
+                    self.assertRegex(second.log(), "cannot start: channel c1: .*in use by another")
+
+
+class MixedChannels(unittest.TestCase):
+    def test_a_position_waits_for_the_channel_in_memory(self):
+        """A note in the store would be true while the other channel's events are still in memory."""
+        lines = b"".join(b"%05d\n" % i for i in range(4000))
+        with tempfile.TemporaryDirectory(prefix="sluice-test-") as directory:
+            for folder in ("out1", "out2"):
+                os.mkdir(os.path.join(directory, folder))
+            state = ["-Dsluice.state.dir=" + os.path.join(directory, "state")]
+            source = ("type = TAILDIR\nfilegroups = f\nfilegroups.f = {dir}/app.log\n"
+                      "positionFile = {dir}/positions.json\nchannels = c1 c2\n")
+
+            def config(sink_of_memory):
+                one = flow(source, sink_of_memory, "capacity = 100000")
+                return (lists("1", "2").replace("r1 r2", "r1") +
+                        one.replace("a1.sources.r1.channels = c1\n", "") +
+                        "a1.channels.c2.type = rocksdb\na1.sinks.k2.channel = c2\n" +
+                        "".join("a1.sinks.k2.%s\n" % line for line in file_roll("out2").splitlines()))
+            with open(os.path.join(directory, "app.log"), "wb") as file:
+                file.write(lines)
+            dead = "type = tcp\nhostname = 127.0.0.1\nport = %d\n" % free_port()
+            out1, out2 = (os.path.join(directory, name) for name in ("out1", "out2"))
+            with Agent(config(dead), directory=directory, arguments=state) as agent:
+                wait_until(lambda: roll_content(out2) == lines, lambda: "the durable side has all", 20)
+                agent.kill(9)
+                agent.wait(20)
+            with Agent(config(file_roll("out1")), directory=directory, arguments=state) as agent:
+                wait_until(lambda: roll_content(out1) == lines, lambda: "the other side has all", 20)
+                self.assertEqual(agent.stop(), 0)
+            with Agent(config(file_roll("out1")), directory=directory, arguments=state) as agent:
+                agent.wait_until_running()
+                self.assertEqual(agent.stop(), 0)
+            self.assertTrue(roll_content(out1) == lines, "what both sides have is not read again")
 
 
 if __name__ == "__main__":
