@@ -394,6 +394,7 @@ properties:
   -Dflume.root.logger=LEVEL,console|LOGFILE    -Dflume.log.dir=<dir>    -Dflume.log.file=<name>
   -Dflume.monitoring.type=http                 -Dflume.monitoring.port=<port>
   -Dsluice.memory.limit=64Mi   budget of the memory channels without a byteCapacity, together
+  -Dsluice.state.dir=<dir>     where durable channels keep their events; else ~/.sluice/NAME
   -Dsluice.drain.ms=5s         how long a stop lets sinks empty their channels
   -DpropertiesImplementation=org.apache.flume.node.EnvVarResolverProperties   ${VAR} is $VAR
   The -D words of $JAVA_OPTS and $FLUME_JAVA_OPTS count too; what is typed wins.
