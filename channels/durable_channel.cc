@@ -49,8 +49,13 @@ class DurableChannel::Quarantine final : public Work {
     group.touch(*channel_.ledger_);
   }
   void complete(const Status& status, bool /*written*/) override {
-    // Refused, it is found damaged again after the next start.
-    if (status.ok()) channel_.quarantined(end_ - begin_);
+    if (status.ok()) {
+      channel_.quarantined(end_ - begin_);
+    } else {
+      // Not again from here: what is submitted before this call returns is refused as well.
+      const std::lock_guard lock(channel_.mutex_);
+      channel_.refused_quarantines_.emplace_back(begin_, end_);
+    }
   }
   bool needs_room() const noexcept override { return false; }
   std::uint64_t bytes() const noexcept override { return 0; }
@@ -176,6 +181,9 @@ void DurableChannel::enqueue(std::uint64_t first_sequence, const Batch& batch) n
 
 void DurableChannel::fetch(std::unique_lock<std::mutex>& lock, const TakeLimit& limit,
                            const std::stop_token& stop) {
+  for (const auto& [begin, end] : std::exchange(refused_quarantines_, {})) {
+    store_.commits().submit(std::make_unique<Quarantine>(*this, begin, end));
+  }
   if (on_disk_.empty() || loading_ || load(lock)) return;
   wait_until(not_empty_, lock, Deadline::in(std::min(limit.wait_max, read_pause)), stop,
              [] { return false; });

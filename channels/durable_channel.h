@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "channels/queue_channel.h"
@@ -97,6 +98,7 @@ class DurableChannel final : public QueueChannel, private StoredQueue {
   // Guarded by mutex_:
   std::map<std::uint64_t, OpenFrame> open_frames_;  ///< Partly out; by their first sequence.
   OnDisk on_disk_;
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> refused_quarantines_;  ///< To try again.
   bool loading_ = false;
 };
 

@@ -18,6 +18,7 @@
 #include "core/base/log.h"
 #include "core/store/crc32c.h"
 #include "core/store/rocksdb_log.h"
+#include "core/store/salvage.h"
 #include "core/store/store_files.h"
 
 namespace sluice {
@@ -69,6 +70,8 @@ rocksdb::DBOptions database_options(const Store::Options& store) {
   options.avoid_flush_during_shutdown = true;  // what was written is in the log
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
+  // The rows fill their memtable slowly, and hold the log of all frames back until it is flushed.
+  options.max_total_wal_size = 6 * store.memtable_bytes;
   return options;
 }
 
@@ -110,16 +113,58 @@ OriginId random_id() {
 struct Store::Database {
   std::shared_ptr<StoreFiles> files;
   std::unique_ptr<rocksdb::Env> env;
+  SyncedMark synced;
   std::unique_ptr<rocksdb::DB> db;
   rocksdb::ColumnFamilyHandle* rows = nullptr;
   rocksdb::ColumnFamilyHandle* frames = nullptr;
 
+  explicit Database(const Options& store)
+      : files(std::make_shared<StoreFiles>(
+            (store.env != nullptr ? store.env : rocksdb::Env::Default())->GetFileSystem(),
+            store.sync_takes)),
+        env(rocksdb::NewCompositeEnv(files)),
+        synced(files, store.path + "/synced") {}
   ~Database() {
     if (!db) return;
     for (rocksdb::ColumnFamilyHandle* handle : {rows, frames}) {
       if (handle != nullptr) static_cast<void>(db->DestroyColumnFamilyHandle(handle));
     }
     static_cast<void>(db->Close());
+  }
+
+  rocksdb::Status open(const Options& store) {
+    rocksdb::DBOptions options = database_options(store);
+    options.env = env.get();
+    return open(store, [&](const auto& families, auto* handles, rocksdb::DB** opened) {
+      return rocksdb::DB::Open(options, store.path, families, handles, opened);
+    });
+  }
+  /// Only to read, and with what lies behind damaged records of the logs.
+  rocksdb::Status open_past_damage(const Options& store, const std::string& path) {
+    rocksdb::DBOptions options = database_options(store);
+    options.env = env.get();
+    options.wal_recovery_mode = rocksdb::WALRecoveryMode::kSkipAnyCorruptedRecords;
+    options.track_and_verify_wals_in_manifest = false;
+    return open(store, [&](const auto& families, auto* handles, rocksdb::DB** opened) {
+      return rocksdb::DB::OpenForReadOnly(options, path, families, handles, opened);
+    });
+  }
+  OpenDatabase opened() const { return {db.get(), rows, frames}; }
+
+ private:
+  template <typename Call>
+  rocksdb::Status open(const Options& store, Call call) {
+    const std::vector<rocksdb::ColumnFamilyDescriptor> families{
+        {rocksdb::kDefaultColumnFamilyName, row_options()},
+        {"frames", frame_options(store.memtable_bytes)}};
+    std::vector<rocksdb::ColumnFamilyHandle*> handles;
+    rocksdb::DB* made = nullptr;
+    rocksdb::Status status = call(families, &handles, &made);
+    if (!status.ok()) return status;
+    db.reset(made);
+    rows = handles[0];
+    frames = handles[1];
+    return status;
   }
 };
 
@@ -190,20 +235,12 @@ Result<std::unique_ptr<Store>> Store::open(Options options) {
 
 Status Store::open_database() {
   if (Status status = make_directories(options_.path); !status.ok()) return status;
-  auto database = std::make_unique<Database>();
-  const std::vector<rocksdb::ColumnFamilyDescriptor> families{
-      {rocksdb::kDefaultColumnFamilyName, row_options()},
-      {"frames", frame_options(options_.memtable_bytes)}};
-  std::vector<rocksdb::ColumnFamilyHandle*> handles;
-  rocksdb::DB* db = nullptr;
-  rocksdb::Env* const base = options_.env != nullptr ? options_.env : rocksdb::Env::Default();
-  database->files = std::make_shared<StoreFiles>(base->GetFileSystem(), options_.sync_takes);
-  database->env = rocksdb::NewCompositeEnv(database->files);
-  rocksdb::DBOptions made = database_options(options_);
-  made.env = database->env.get();
-  // The rows fill their memtable slowly, and hold the log of all frames back until it is flushed.
-  made.max_total_wal_size = 6 * options_.memtable_bytes;
-  const rocksdb::Status status = rocksdb::DB::Open(made, options_.path, families, &handles, &db);
+  auto database = std::make_unique<Database>(options_);
+  const std::uint64_t synced = database->synced.read();
+  FilesBeforeOpen before(database->files, options_.path);
+  before.make();
+  const rocksdb::Status status = database->open(options_);
+  if (!status.ok()) before.drop_if_made_now();
   if (status.IsIOError() && status.ToString().find("lock") != std::string::npos) {
     return Retry("the store " + options_.path +
                  " is in use by another agent: stop that one, or give this one a directory of its "
@@ -211,10 +248,38 @@ Status Store::open_database() {
                  status.ToString() + ")");
   }
   if (!status.ok()) return failed("open", options_.path, status);
-  database->db.reset(db);
-  database->rows = handles[0];
-  database->frames = handles[1];
   database_ = std::move(database);
+  if (database_->db->GetLatestSequenceNumber() < synced) return salvage(before, synced);
+  before.drop();
+  return {};
+}
+
+/// Reads on behind the damage, in the files as they were before the store was opened.
+Status Store::salvage(FilesBeforeOpen& before, std::uint64_t synced) {
+  const std::uint64_t recovered = database_->db->GetLatestSequenceNumber();
+  Salvaged salvaged;
+  if (before.have()) {
+    Database whole(options_);
+    const rocksdb::Status status = whole.open_past_damage(options_, before.path());
+    if (!status.ok()) {
+      log::error("the store {}: {}", options_.path,
+                 failed("read past the damage of", before.path(), status).message());
+    } else if (whole.db->GetLatestSequenceNumber() > recovered) {
+      auto brought = bring_back(database_->opened(), whole.opened());
+      if (!brought.ok()) return brought.status().with_context("the store " + options_.path);
+      salvaged = *brought;
+    }
+  }
+  if (Status status = sync_logs(); !status.ok()) return status;
+  const auto kept =
+      before.have() ? before.keep() : Result<std::string>(Retry("they could not be linked"));
+  log::error(
+      "the store {}: its log is damaged: {} of the entries that were synced cannot be read where "
+      "they belong; {} frames ({} events) behind the damage are brought back, and what lay in it "
+      "is "
+      "missing: its channel says which sequences. The files as they were {}",
+      options_.path, synced - recovered, salvaged.frames, salvaged.events,
+      kept.ok() ? "are kept in " + kept.value() : "are not kept: " + kept.status().message());
   return {};
 }
 
@@ -268,8 +333,16 @@ Status Store::write(StoreBatch& batch) {
 Status Store::sync() {
   const std::shared_lock lock(mutex_);
   if (!database_ || failed_) return closed_after_failure();
+  return sync_logs();
+}
+
+Status Store::sync_logs() {
+  const std::uint64_t written = database_->db->GetLatestSequenceNumber();
   Status status = database_->files->sync_logs();
-  if (status.ok()) return {};
+  if (status.ok()) {
+    database_->synced.write(written);
+    return {};
+  }
   failed_ = true;
   return status.with_context("cannot sync the store " + options_.path);
 }

@@ -28,6 +28,8 @@ class Env;
 
 namespace sluice {
 
+class FilesBeforeOpen;
+
 /// What is written at once. Made by Store::batch(); used up by Store::write(). One thread.
 class StoreBatch {
  public:
@@ -66,7 +68,8 @@ class Store {
     milliseconds sync_takes{0};   ///< Added to every sync, to measure what slow disks cost.
   };
 
-  /// Makes the directory if need be.
+  /// Makes the directory if need be. A log that can be read only in part is said, the files are
+  /// kept, and what lies behind the damage is brought back: see core/store/salvage.h.
   ///
   /// Errors: Retry (in use by another agent, no room, no right to it), Invalid (not a store of
   /// this release).
@@ -116,6 +119,8 @@ class Store {
   struct Database;
   explicit Store(Options options);
   Status open_database();
+  Status salvage(FilesBeforeOpen& before, std::uint64_t synced);
+  Status sync_logs();
   Status begin_opening();
   Status closed_after_failure() const;
 

@@ -2,16 +2,40 @@
 
 #include "channels/shared_store.h"
 
+#include <rocksdb/env.h>
+
 #include "tests/catch.h"
 #include "tests/support/batches.h"
 #include "tests/support/captured_log.h"
 #include "tests/support/durable_channels.h"
 #include "tests/support/memory_channels.h"
+#include "tests/support/power_cut.h"
 
 namespace sluice {
 namespace {
 
+using testing::CapturedLog;
+using testing::PowerCut;
 using testing::TempDirectory;
+
+/// Events 0 to 49 in five frames, of which the third is damaged.
+void fill_with_a_damaged_frame(const Store::Options& where, SlabPool& pool) {
+  {
+    SharedStore store(where, {});
+    DurableChannel channel(stored_channel("c1"), store, pool);
+    REQUIRE(channel.open().ok());
+    for (std::uint64_t i = 0; i < 5; ++i) REQUIRE(put(channel, numbered(pool, i * 10, 10)));
+  }
+  auto store = Store::open(where);
+  REQUIRE(store.ok());
+  const Batch batch_in_slab = numbered(pool, 20, 10);
+  Frame bad = encode_frame(batch_in_slab, {});
+  bad.head[9] = static_cast<char>(bad.head[9] ^ 1);
+  StoreBatch batch = (*store)->batch();
+  batch.remove_frame(0, 20);
+  batch.put_frame(0, 20, bad);
+  REQUIRE((*store)->write(batch).ok());
+}
 
 TEST_CASE("of several users of a store the strictest is served") {
   const TempDirectory directory;
@@ -104,23 +128,7 @@ TEST_CASE("a damaged frame costs only itself, and is kept aside") {
   const testing::CapturedLog log(log::Level::Error);
   SlabPool pool(64 * 1024, keep_no_free_slabs);
   const Store::Options where{.path = directory.path("store"), .free_bytes_min = 1 << 20};
-  {
-    SharedStore store(where, {});
-    DurableChannel channel(stored_channel("c1"), store, pool);
-    REQUIRE(channel.open().ok());
-    for (std::uint64_t i = 0; i < 5; ++i) REQUIRE(put(channel, numbered(pool, i * 10, 10)));
-  }
-  {
-    auto store = Store::open(where);
-    REQUIRE(store.ok());
-    const Batch batch_in_slab = numbered(pool, 20, 10);
-    Frame bad = encode_frame(batch_in_slab, {});
-    bad.head[9] = static_cast<char>(bad.head[9] ^ 1);
-    StoreBatch batch = (*store)->batch();
-    batch.remove_frame(0, 20);
-    batch.put_frame(0, 20, bad);
-    REQUIRE((*store)->write(batch).ok());
-  }
+  fill_with_a_damaged_frame(where, pool);
   SharedStore store(where, {});
   DurableChannel channel(stored_channel("c1"), store, pool);
   REQUIRE(channel.open().ok());
@@ -191,6 +199,35 @@ TEST_CASE("of a damaged row the frames beside it are still delivered") {
     if (!deliver) numbers.clear();
   }
   CHECK(numbers == std::vector<std::uint64_t>{5, 6, 7, 8, 9, 10, 12, 13});
+}
+
+TEST_CASE("a damaged frame that the store could not be told of is told again") {
+  const TempDirectory directory;
+  SlabPool pool(64 * 1024, keep_no_free_slabs);
+  Store::Options where{.path = directory.path("store"), .free_bytes_min = 1 << 20};
+  fill_with_a_damaged_frame(where, pool);
+  const CapturedLog log;
+  const auto power = std::make_shared<PowerCut>();
+  const std::unique_ptr<rocksdb::Env> env = rocksdb::NewCompositeEnv(power);
+  where.env = env.get();
+  SharedStore store(where, {});
+  DurableChannel channel(stored_channel("c1"), store, pool);
+  REQUIRE(channel.open().ok());
+  power->fail_once_at(1);
+  std::uint64_t events = 0;
+  const Deadline deadline = patiently();
+  while (!deadline.passed() && channel.counters().quarantined.events.get() == 0) {
+    Taken taken = take_now(channel);
+    Commit out(&store);
+    const std::uint64_t size = taken.batch().size();
+    if (taken.empty()) continue;
+    out.take(std::move(taken));
+    if (std::move(out).wait().ok()) events += size;
+  }
+  CHECK(channel.counters().quarantined.events.get() == 10);
+  CHECK(store.commits().counters().reopenings.get() == 1);
+  channel.close();
+  CHECK(events <= 40);
 }
 
 TEST_CASE("two ways to write a directory are one store") {

@@ -48,7 +48,7 @@ class PowerCut final : public rocksdb::FileSystemWrapper {
   void tear(std::mt19937_64& random) {
     for (const auto& [path, file] : files_) {
       std::error_code error;
-      if (!std::filesystem::exists(path, error)) continue;
+      if (!std::filesystem::is_regular_file(path, error)) continue;
       if (!file.entry_synced && random() % 2 == 0) {
         std::filesystem::remove(path, error);
         continue;

@@ -1,0 +1,209 @@
+// What is left of a store whose log was damaged: all but what lay in the damage.
+
+#include <rocksdb/env.h>
+
+#include <filesystem>
+#include <fstream>
+#include <numeric>
+
+#include "channels/shared_store.h"
+#include "tests/catch.h"
+#include "tests/support/batches.h"
+#include "tests/support/captured_log.h"
+#include "tests/support/durable_channels.h"
+#include "tests/support/memory_channels.h"
+#include "tests/support/power_cut.h"
+
+namespace sluice {
+namespace {
+
+using testing::CapturedLog;
+using testing::PowerCut;
+using testing::TempDirectory;
+
+constexpr std::uint32_t commits = 40;
+constexpr std::uint32_t events_each = 5;
+constexpr std::uint64_t all_events = commits * events_each;
+constexpr std::uint64_t taken_events = 12;
+
+Store::Options store_in(const std::string& path, rocksdb::Env* env = nullptr) {
+  return {.path = path, .free_bytes_min = 1 << 20, .env = env};
+}
+
+/// A store whose channel c1 has given out the first events; a note says how many were put.
+void fill(const std::string& path, SlabPool& pool) {
+  SharedStore store(store_in(path), {});
+  DurableChannel channel(stored_channel("c1"), store, pool);
+  REQUIRE(channel.open().ok());
+  for (std::uint32_t i = 0; i < commits; ++i) {
+    const std::uint64_t first = std::uint64_t{i} * events_each;
+    auto room = channel.reserve(numbered(pool, first, events_each, 3000), patiently(), {});
+    REQUIRE(room.ok());
+    Commit in(&store);
+    in.put(*std::move(room));
+    in.note({"position", std::to_string(first + events_each)});
+    REQUIRE(std::move(in).wait().ok());
+    // Once before the middle of the log, and once behind it.
+    if (first == 50 || first == 150) commit(take_now(channel, taken_events / 2));
+  }
+}
+
+std::filesystem::path log_of(const std::string& path) {
+  for (const auto& entry : std::filesystem::directory_iterator(path)) {
+    if (entry.path().extension() == ".log") return entry.path();
+  }
+  return {};
+}
+
+/// Turns bits around in the middle of the log.
+void damage(const std::string& path) {
+  const auto log = log_of(path);
+  std::fstream file(log, std::ios::in | std::ios::out | std::ios::binary);
+  const auto middle = static_cast<std::streamoff>(std::filesystem::file_size(log) / 2);
+  char byte = 0;
+  file.seekg(middle).get(byte);
+  file.seekp(middle).put(static_cast<char>(~byte));
+  REQUIRE(file.good());
+}
+
+struct Found {
+  std::vector<std::uint64_t> numbers;
+  std::uint64_t quarantined = 0;
+  std::string position;
+  std::uint64_t frames_left = 0;  ///< On disk.
+};
+
+/// Takes all that waits.
+Found drain(const std::string& path, SlabPool& pool) {
+  SharedStore store(store_in(path), {});
+  DurableChannel channel(stored_channel("c1"), store, pool);
+  REQUIRE(channel.open().ok());
+  Found found;
+  found.position = store.note("position").value_or("");
+  for (Taken events = take_now(channel); !events.empty(); events = take_now(channel)) {
+    for (const std::uint64_t number : numbers_of(events.batch())) found.numbers.push_back(number);
+    commit(std::move(events));
+  }
+  // A put goes through the committer behind the quarantine.
+  REQUIRE(put(channel, numbered(pool, 0, 1)));
+  found.quarantined = channel.counters().quarantined.events.get();
+  static_cast<void>(store.store().read_frames(0, 0, UINT64_MAX, [&](auto, auto) {
+    ++found.frames_left;
+    return true;
+  }));
+  return found;
+}
+
+/// One run of events is missing, and counted; the rest is there, once and in order.
+void check_one_hole(const Found& found) {
+  REQUIRE(found.numbers.size() > 1);
+  CHECK(found.numbers.front() == taken_events);
+  CHECK(found.numbers.back() == all_events - 1);
+  std::uint64_t holes = 0;
+  std::uint64_t missing = 0;
+  for (std::size_t i = 1; i < found.numbers.size(); ++i) {
+    REQUIRE(found.numbers[i] > found.numbers[i - 1]);
+    const std::uint64_t step = found.numbers[i] - found.numbers[i - 1] - 1;
+    holes += step > 0 ? 1 : 0;
+    missing += step;
+  }
+  CHECK(holes == 1);
+  // A log is read in blocks of 32 KB: what shares one with the damage goes with it.
+  CHECK(missing <= 6 * events_each);
+  CHECK(found.quarantined == missing);
+  CHECK(found.frames_left == 1);  // the last put
+  CHECK(found.position == std::to_string(all_events));
+}
+
+TEST_CASE("a damaged log costs what lies in the damage, not what lies behind it") {
+  const TempDirectory directory;
+  const std::string path = directory.path("store");
+  SlabPool pool(64 * 1024, keep_no_free_slabs);
+  fill(path, pool);
+  damage(path);
+  const CapturedLog log;
+  check_one_hole(drain(path, pool));
+  CHECK(log.text().find("its log is damaged") != std::string::npos);
+  CHECK(log.text().find("are kept in " + path + "/damaged-") != std::string::npos);
+  CHECK(log.text().find("cannot be read and are passed over") != std::string::npos);
+}
+
+TEST_CASE("the files as they were are kept, and nothing is said a second time") {
+  const TempDirectory directory;
+  const std::string path = directory.path("store");
+  SlabPool pool(64 * 1024, keep_no_free_slabs);
+  fill(path, pool);
+  damage(path);
+  std::ifstream damaged(log_of(path), std::ios::binary);
+  const std::string bytes{std::istreambuf_iterator<char>(damaged), {}};
+  const std::string name = log_of(path).filename();
+  drain(path, pool);
+  std::string kept;
+  for (const auto& entry : std::filesystem::directory_iterator(path)) {
+    CHECK(entry.path().filename().string().find("before-open") == std::string::npos);
+    if (entry.path().filename().string().find("damaged-") == 0) kept = entry.path();
+  }
+  std::ifstream file(kept + "/" + name, std::ios::binary);
+  CHECK(std::string(std::istreambuf_iterator<char>(file), {}) == bytes);
+  const CapturedLog log;
+  CHECK(drain(path, pool).numbers.size() == 1);  // what drain() itself has put
+  CHECK(log.text().find("damaged") == std::string::npos);
+}
+
+TEST_CASE("what is brought back is whole whenever the power is cut meanwhile") {
+  const TempDirectory directory;
+  const std::string path = directory.path("store");
+  SlabPool pool(64 * 1024, keep_no_free_slabs);
+  fill(path, pool);
+  damage(path);
+  const CapturedLog log;
+  std::mt19937_64 random(1);
+  bool cut = true;
+  int cuts = 0;
+  for (std::uint64_t at = 1; cut; at += 1 + at / 8) {
+    const std::string copy = directory.path("copy-" + std::to_string(at));
+    std::filesystem::copy(path, copy);
+    const auto power = std::make_shared<PowerCut>();
+    const std::unique_ptr<rocksdb::Env> env = rocksdb::NewCompositeEnv(power);
+    power->cut_at(at);
+    {
+      SharedStore store(store_in(copy, env.get()), {});
+      static_cast<void>(store.open());
+      cut = power->is_cut();
+      power->cut();
+    }
+    power->tear(random);
+    check_one_hole(drain(copy, pool));
+    std::filesystem::remove_all(copy);
+    cuts += cut ? 1 : 0;
+  }
+  CHECK(cuts > 10);
+}
+
+TEST_CASE("a torn end of the log that was never synced is no damage") {
+  const TempDirectory directory;
+  const std::string path = directory.path("store");
+  SlabPool pool(64 * 1024, keep_no_free_slabs);
+  fill(path, pool);
+  std::ofstream(log_of(path), std::ios::binary | std::ios::app) << std::string(5000, 'x');
+  const CapturedLog log;
+  const Found found = drain(path, pool);
+  CHECK(found.numbers.size() == all_events - taken_events);
+  CHECK(found.quarantined == 0);
+  CHECK(log.text().find("damaged") == std::string::npos);
+}
+
+TEST_CASE("a log that is gone is said, and the channel goes on") {
+  const TempDirectory directory;
+  const std::string path = directory.path("store");
+  SlabPool pool(64 * 1024, keep_no_free_slabs);
+  fill(path, pool);
+  std::filesystem::remove(log_of(path));
+  const CapturedLog log;
+  const Found found = drain(path, pool);
+  CHECK(found.numbers.empty());
+  CHECK(log.text().find("its log is damaged") != std::string::npos);
+}
+
+}  // namespace
+}  // namespace sluice
