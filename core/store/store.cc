@@ -247,6 +247,11 @@ Status Store::open_database() {
                  "own (" +
                  status.ToString() + ")");
   }
+  if (status.IsCorruption()) {
+    return Reject(failed("open", options_.path, status).message() +
+                  "; put the missing or damaged file back, or move the directory away, and the "
+                  "agent begins a new store");
+  }
   if (!status.ok()) return failed("open", options_.path, status);
   database_ = std::move(database);
   if (database_->db->GetLatestSequenceNumber() < synced) return salvage(before, synced);

@@ -15,6 +15,7 @@ import unittest
 
 from support.agent import (NETCAT, ROOT, Agent, file_roll, flow, lists, pipeline,
                            roll_content)
+from support.mounts import mount_small, remount, unmount
 from support.net import connect, free_port, numbered, send_and_read
 from support.waiting import wait_until
 
@@ -39,12 +40,13 @@ def delivered_lines(directory):
 class Sender(threading.Thread):
     """Sends numbered lines and counts the OKs, until it is told to stop or the agent is gone."""
 
-    def __init__(self, port, name):
+    def __init__(self, port, name, filling=b""):
         super().__init__()
-        self.port, self.name_of_run, self.acked, self.over = port, name, 0, False
+        self.port, self.acked, self.over = port, 0, False
+        self.line = name.encode() + b"-%d" + filling
 
     def lines(self):
-        return {b"%s-%d" % (self.name_of_run.encode(), i) for i in range(self.acked)}
+        return {self.line % i for i in range(self.acked)}
 
     def run(self):
         sent = 0
@@ -53,8 +55,7 @@ class Sender(threading.Thread):
                 client.settimeout(5)
                 while not self.over:
                     if sent - self.acked < 400:
-                        block = b"".join(b"%s-%d\n" % (self.name_of_run.encode(), sent + i)
-                                         for i in range(20))
+                        block = b"".join(self.line % (sent + i) + b"\n" for i in range(20))
                         client.sendall(block)
                         sent += 20
                     got = client.recv(65536)
@@ -265,6 +266,44 @@ class Restart(unittest.TestCase):
                 with Agent(config, directory=directory, arguments=[*state, "--once"]) as second:
                     self.assertEqual(second.wait(20), 1)
                     self.assertRegex(second.log(), "cannot start: channel c1: .*in use by another")
+
+
+class FullDisk(unittest.TestCase):
+    """No guard in front of the disk here: RocksDB itself runs into its end."""
+
+    def setUp(self):
+        self.directory = tempfile.mkdtemp(prefix="sluice-test-")
+        self.addCleanup(shutil.rmtree, self.directory, True)
+        for folder in ("state", "out"):
+            os.mkdir(os.path.join(self.directory, folder))
+        self.disk, self.out = (os.path.join(self.directory, name) for name in ("state", "out"))
+        if not mount_small(self.disk, "48m"):
+            self.skipTest("a small file system cannot be mounted here; test_store has one of its own")
+        self.addCleanup(unmount, self.disk)
+
+    def agent(self, sink):
+        channel = "type = rocksdb\ncapacity = 10000000\nminimumRequiredSpace = 1MiB\n"
+        return Agent(pipeline(NETCAT + "max-line-length = 4096\n", sink, channel), directory=self.directory,
+                     arguments=["-Dsluice.state.dir=" + self.disk])
+
+    def test_what_was_acknowledged_before_the_disk_was_full_is_there_when_it_has_room_again(self):
+        with self.agent("type = tcp\nhostname = 127.0.0.1\nport = %d\n" % free_port()) as agent:
+            sender = Sender(agent.port(), "full", b"x" * 2000)
+            sender.start()
+            agent.wait_for_log("what is in flight is refused and offered again", 60)
+            self.assertTrue(agent.running(), "a full disk ends nobody")
+            agent.kill(9)
+            agent.wait(20)
+            sender.over = True
+            sender.join(10)
+        owed = sender.lines()
+        self.assertGreater(len(owed), 1000)
+        with self.agent(file_roll()) as agent:
+            self.assertTrue(remount(self.disk, "size=400m"))
+            wait_until(lambda: not owed - delivered_lines(self.out),
+                       lambda: "%d of %d lines are missing" % (len(owed - delivered_lines(self.out)), len(owed)),
+                       60)
+            self.assertEqual(agent.stop(), 0)
 
 
 class MixedChannels(unittest.TestCase):

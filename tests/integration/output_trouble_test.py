@@ -5,10 +5,10 @@ import os
 import resource
 import shutil
 import signal
-import subprocess
 import unittest
 
 from support.agent import NETCAT, Agent, file_roll, pipeline, roll_bytes, roll_content
+from support.mounts import mount_small, remount, unmount
 from support.net import numbered, send_and_read
 from support.waiting import wait_until
 
@@ -28,21 +28,12 @@ class Output(unittest.TestCase):
         self.assertTrue(roll_content(agent.path(folder)) == expected, "lost, torn, doubled or reordered")
 
 
-def mount(*arguments):
-    return shutil.which("mount") is not None and subprocess.run(
-        ["mount", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
-
-
-def unmount(path):
-    subprocess.run(["umount", "-l", path], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
 class FullDisk(Output):
     def test_a_small_disk_that_fills_up_and_gets_room(self):
         agent = Agent(pipeline(NETCAT, file_roll(), CHANNEL), folders=["out"])
         out = agent.path("out")
         self.addCleanup(shutil.rmtree, agent.directory, True)
-        if not mount("-t", "tmpfs", "-o", "size=1m", "none", out):
+        if not mount_small(out, "1m"):
             self.skipTest("a small file system cannot be mounted here; the next case stands in for it")
         self.addCleanup(unmount, out)
         with agent:
@@ -52,7 +43,7 @@ class FullDisk(Output):
             self.assertLessEqual(roll_bytes(out), 1 << 20)
             self.assertTrue(content.startswith(roll_content(out)), "torn or doubled while full")
             self.assertTrue(roll_content(out).endswith(b"\n"), "a torn line while full")
-            self.assertTrue(mount("-o", "remount,size=8m", out))
+            self.assertTrue(remount(out, "size=8m"))
             agent.wait_for_log("sink k1: delivering again")
             self.assert_all_arrive(agent, content)
             unmount(out)
@@ -109,7 +100,7 @@ class Directory(Output):
         self.addCleanup(shutil.rmtree, agent.directory, True)
         if os.geteuid() != 0:
             os.chmod(out, 0o555)
-        elif mount("-t", "tmpfs", "-o", "size=1m,ro", "none", out):
+        elif mount_small(out, "1m,ro"):
             self.addCleanup(unmount, out)
         else:
             self.skipTest("root may write everywhere, and no file system can be mounted here")
@@ -118,7 +109,7 @@ class Directory(Output):
             if os.geteuid() != 0:
                 os.chmod(out, 0o755)
             else:
-                self.assertTrue(mount("-o", "remount,rw", out))
+                self.assertTrue(remount(out, "rw"))
             content = numbered(1000)
             self.deliver(agent, content)
             self.assert_all_arrive(agent, content)

@@ -30,9 +30,12 @@ Store::Options store_in(const std::string& path, rocksdb::Env* env = nullptr) {
   return {.path = path, .free_bytes_min = 1 << 20, .env = env};
 }
 
-/// A store whose channel c1 has given out the first events; a note says how many were put.
-void fill(const std::string& path, SlabPool& pool) {
-  SharedStore store(store_in(path), {});
+/// A store whose channel c1 has given out the first events; a note says how many were put. With
+/// small memtables most of it is in tables.
+void fill(const std::string& path, SlabPool& pool, std::uint64_t memtable_bytes = 32 << 20) {
+  Store::Options options = store_in(path);
+  options.memtable_bytes = memtable_bytes;
+  SharedStore store(options, {});
   DurableChannel channel(stored_channel("c1"), store, pool);
   REQUIRE(channel.open().ok());
   for (std::uint32_t i = 0; i < commits; ++i) {
@@ -48,18 +51,25 @@ void fill(const std::string& path, SlabPool& pool) {
   }
 }
 
-std::filesystem::path log_of(const std::string& path) {
+/// The largest of them.
+std::filesystem::path file_of(const std::string& path, const std::string& extension) {
+  std::filesystem::path found;
   for (const auto& entry : std::filesystem::directory_iterator(path)) {
-    if (entry.path().extension() == ".log") return entry.path();
+    if (entry.path().extension() != extension) continue;
+    if (found.empty() || entry.file_size() > std::filesystem::file_size(found)) {
+      found = entry.path();
+    }
   }
-  return {};
+  return found;
 }
 
-/// Turns bits around in the middle of the log.
-void damage(const std::string& path) {
-  const auto log = log_of(path);
-  std::fstream file(log, std::ios::in | std::ios::out | std::ios::binary);
-  const auto middle = static_cast<std::streamoff>(std::filesystem::file_size(log) / 2);
+std::filesystem::path log_of(const std::string& path) { return file_of(path, ".log"); }
+
+/// Turns bits around in the middle of the log, or of a table.
+void damage(const std::string& path, const std::string& extension = ".log") {
+  const auto where = file_of(path, extension);
+  std::fstream file(where, std::ios::in | std::ios::out | std::ios::binary);
+  const auto middle = static_cast<std::streamoff>(std::filesystem::file_size(where) / 2);
   char byte = 0;
   file.seekg(middle).get(byte);
   file.seekp(middle).put(static_cast<char>(~byte));
@@ -191,6 +201,34 @@ TEST_CASE("a torn end of the log that was never synced is no damage") {
   CHECK(found.numbers.size() == all_events - taken_events);
   CHECK(found.quarantined == 0);
   CHECK(log.text().find("damaged") == std::string::npos);
+}
+
+TEST_CASE("a damaged table costs the frames that it hits") {
+  const TempDirectory directory;
+  const std::string path = directory.path("store");
+  SlabPool pool(64 * 1024, keep_no_free_slabs);
+  fill(path, pool, 128 << 10);
+  damage(path, ".sst");
+  const CapturedLog log;
+  const Found found = drain(path, pool);
+  CHECK(found.quarantined > 0);
+  CHECK(found.quarantined <= 2 * events_each);
+  CHECK(found.numbers.size() + found.quarantined == all_events - taken_events);
+  CHECK(log.text().find("cannot be read and are passed over") != std::string::npos);
+}
+
+TEST_CASE("a table that is gone is said, and nothing is made up") {
+  const TempDirectory directory;
+  const std::string path = directory.path("store");
+  SlabPool pool(64 * 1024, keep_no_free_slabs);
+  fill(path, pool, 128 << 10);
+  const auto table = file_of(path, ".sst");
+  std::filesystem::remove(table);
+  const auto store = Store::open(store_in(path));
+  REQUIRE(store.code() == Code::Reject);
+  INFO(store.status().message());
+  CHECK(store.status().message().find(table.stem()) != std::string::npos);
+  CHECK(store.status().message().find("move the directory away") != std::string::npos);
 }
 
 TEST_CASE("a log that is gone is said, and the channel goes on") {
