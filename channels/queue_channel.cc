@@ -1,15 +1,13 @@
 #include "channels/queue_channel.h"
 
-#include <utility>
-
 #include "core/base/assert.h"
 
 namespace sluice {
 
-QueueChannel::QueueChannel(Options limits, std::uint64_t beside_bytes, SlabPool& pool)
+QueueChannel::QueueChannel(const Options& limits, std::uint64_t beside_bytes, SlabPool& pool)
     : Channel(limits.name),
       keeper_(limits.name, limits.budget_bytes, beside_bytes, pool),
-      limits_(std::move(limits)),
+      limits_(limits),
       pool_(pool) {
   SLUICE_ASSERT(limits_.capacity_events > 0, "a channel without capacity was accepted");
 }

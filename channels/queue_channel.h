@@ -39,7 +39,7 @@ class QueueChannel : public Channel {
 
  protected:
   /// `beside_bytes`: what the memory account's limit has above the budget. The pool outlives this.
-  QueueChannel(Options limits, std::uint64_t beside_bytes, SlabPool& pool);
+  QueueChannel(const Options& limits, std::uint64_t beside_bytes, SlabPool& pool);
 
   // Channel
   void publish(Reservation& room) noexcept override;
