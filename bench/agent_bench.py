@@ -5,6 +5,11 @@
   agent_bench.py --bin BIN --kit DIR headers [--mb 800] [--runs 5]
   agent_bench.py --bin BIN --kit DIR neighbours [--mb 800] [--runs 5]
   agent_bench.py --bin BIN --kit DIR slow-receiver [--minutes 3]
+  agent_bench.py --bin BIN --kit DIR tail [--mb 1000] [--runs 5]         a file by TAILDIR -> null
+  agent_bench.py --bin BIN --kit DIR idle-files [--files 5000] [--seconds 30]
+  agent_bench.py --bin BIN --kit DIR restart [--mb 2000] [--runs 3]      kill -9 with so much in the store, first event out
+  agent_bench.py --bin BIN --kit DIR acks [--seconds 5] [--runs 3]       answered lines, netcat -> durable, 1 and 50 connections
+  agent_bench.py --bin BIN --kit DIR disk [--kb 200] [--seconds 5]       append + fdatasync, nothing else
 
 DIR is a built copy of the kit (its build/ holds loadgen and sinkd). Prints JSON, a line a figure. Traffic stays on 127.0.0.1.
 """
@@ -36,14 +41,16 @@ def names(sources, channels, sinks):
 class Agent:
     """The binary with one configuration, stopped by its pid."""
 
-    def __init__(self, binary, text):
-        self.dir = tempfile.mkdtemp(prefix="agent-bench-")
+    def __init__(self, binary, text, directory=None, arguments=()):
+        self.own = directory is None
+        self.dir = directory or tempfile.mkdtemp(prefix="agent-bench-")
         path = os.path.join(self.dir, "x.conf")
         with open(path, "w") as f:
             f.write(text)
         self.log = open(os.path.join(self.dir, "log"), "wb")
         self.started = time.monotonic()
-        self.p = subprocess.Popen([binary, "agent", "--name", "a1", "--conf", self.dir, "--conf-file", path], stdin=subprocess.DEVNULL,
+        self.p = subprocess.Popen([binary, "agent", "--name", "a1", "--conf", self.dir, "--conf-file", path,
+                                   "-Dsluice.state.dir=" + os.path.join(self.dir, "state"), *arguments], stdin=subprocess.DEVNULL,
                                   stdout=self.log, stderr=self.log, start_new_session=True)
 
     def __enter__(self):
@@ -52,7 +59,8 @@ class Agent:
     def __exit__(self, *_):
         stop(self.p)
         self.log.close()
-        shutil.rmtree(self.dir, ignore_errors=True)
+        if self.own:
+            shutil.rmtree(self.dir, ignore_errors=True)
 
 
 def stop(p):
@@ -196,6 +204,131 @@ def slow_receiver(o):
     print(json.dumps({"minute1_rss_kb": first, "last_rss_kb": last, "ratio": round(last / first, 3), "all_kb": rss}))
 
 
+def tail_source(directory, extra=""):
+    return (f"a1.sources.r1.type = TAILDIR\na1.sources.r1.filegroups = f\na1.sources.r1.filegroups.f = {directory}/in/.*\n"
+            f"a1.sources.r1.positionFile = {directory}/positions.json\na1.sources.r1.channels = c1\n{extra}")
+
+
+def write_file(o, path, mb):
+    """The load generator's lines, caught as it sends them."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, open(path, "wb") as file:
+        sender = subprocess.Popen([os.path.join(o.kit, "build", "loadgen"), "--port", str(listener.getsockname()[1]),
+                                   "--lines", str(int(mb * 1e6 / 204.1))], stdout=subprocess.DEVNULL)
+        peer, _ = listener.accept()
+        with peer:
+            while block := peer.recv(1 << 20):
+                file.write(block)
+        sender.wait()
+    return os.path.getsize(path)
+
+
+def tail(o):
+    """Reads a file to its end and stops; its start and stop are in the time."""
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="agent-bench-") as directory:
+        os.mkdir(os.path.join(directory, "in"))
+        size = write_file(o, os.path.join(directory, "in", "big.log"), o.mb)
+        text = names("r1", "c1", "k1") + tail_source(directory, "a1.sources.r1.batchSize = 1000\n") + channel("c1") + "a1.sinks.k1.type = null\na1.sinks.k1.channel = c1\n"
+        for _ in range(o.runs):
+            if os.path.exists(os.path.join(directory, "positions.json")):
+                os.remove(os.path.join(directory, "positions.json"))
+            a = Agent(o.bin, text, directory, ["--once"])
+            _, status, use = os.wait4(a.p.pid, 0)
+            wall = time.monotonic() - a.started
+            with open(os.path.join(directory, "positions.json")) as file:
+                at = sum(each["pos"] for each in json.load(file))
+            if status != 0 or at != size:
+                raise SystemExit("the agent failed, or stopped at %d of %d" % (at, size))
+            rows.append((size / wall / 1e6, size / (use.ru_utime + use.ru_stime) / 1e6))
+    print(json.dumps({"MBps": median([r[0] for r in rows]), "MB_per_cpu_s": median([r[1] for r in rows])}))
+
+
+def idle_files(o):
+    with tempfile.TemporaryDirectory(prefix="agent-bench-") as directory:
+        os.mkdir(os.path.join(directory, "in"))
+        for i in range(o.files):
+            with open(os.path.join(directory, "in", "%d.log" % i), "w") as file:
+                file.write("line %d\n" % i)
+        text = names("r1", "c1", "k1") + tail_source(directory) + channel("c1") + "a1.sinks.k1.type = null\na1.sinks.k1.channel = c1\n"
+        with Agent(o.bin, text, directory) as a:
+            time.sleep(10)
+            before = cpu_s(a.p.pid)
+            time.sleep(o.seconds)
+            used = cpu_s(a.p.pid) - before
+            print(json.dumps({"files": o.files, "percent_of_a_core": round(100 * used / o.seconds, 3), "rss_kb": rss_kb(a.p.pid)}))
+
+
+def durable_channel(extra=""):
+    return "a1.channels.c1.type = rocksdb\na1.channels.c1.capacity = 100000000\n" + extra
+
+
+def restart(o):
+    """Everything is absorbed while nobody listens; then kill -9, a new start, and its first byte."""
+    rows = []
+    for _ in range(o.runs):
+        with tempfile.TemporaryDirectory(prefix="agent-bench-") as directory:
+            port, out = free_port(), free_port()
+            text = names("r1", "c1", "k1") + source("r1", port, "c1") + durable_channel() + f"a1.sinks.k1.type = tcp\na1.sinks.k1.hostname = 127.0.0.1\na1.sinks.k1.port = {out}\na1.sinks.k1.channel = c1\n"
+            a = Agent(o.bin, text, directory)
+            wait_port(port, a.p)
+            _, r = load(o.kit, port, o.mb, wait_eof=True)
+            absorbed = r["bytes"] / max(r["eof_ns"] - r["start_ns"], 1) * 1e3
+            rss = rss_kb(a.p.pid)
+            a.p.kill()
+            a.p.wait()
+            with socket.create_server(("127.0.0.1", out)) as listener:
+                b = Agent(o.bin, text, directory)
+                peer, _ = listener.accept()
+                with peer:
+                    peer.recv(1)
+                    rows.append((time.monotonic() - b.started, absorbed, rss))
+                    b.p.kill()
+                    b.p.wait()
+    print(json.dumps({"first_event_s": median([r[0] for r in rows]), "absorb_MBps": median([r[1] for r in rows]), "rss_full_kb": median([r[2] for r in rows])}))
+
+
+def answered(port, stop_at, times):
+    """One line, its OK, the next line."""
+    with socket.create_connection(("127.0.0.1", port)) as s:
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        while (began := time.monotonic()) < stop_at:
+            s.sendall(b"x" * 200 + b"\n")
+            s.recv(16)
+            times.append(time.monotonic() - began)
+
+
+def acks(o):
+    text = names("r1", "c1", "k1") + durable_channel() + "a1.sinks.k1.type = null\na1.sinks.k1.channel = c1\n"
+    for connections in (1, 50):
+        rows = []
+        for _ in range(o.runs):
+            port = free_port()
+            with Agent(o.bin, text + source("r1", port, "c1").replace("ack-every-event = false", "ack-every-event = true")) as a:
+                wait_port(port, a.p)
+                times, stop_at = [], time.monotonic() + o.seconds
+                clients = [threading.Thread(target=answered, args=(port, stop_at, times)) for _ in range(connections)]
+                for each in clients:
+                    each.start()
+                for each in clients:
+                    each.join()
+                times.sort()
+                rows.append((len(times) / o.seconds, times[len(times) // 2] * 1e6, times[len(times) * 99 // 100] * 1e6))
+        print(json.dumps({"connections": connections, "lines_per_s": median([r[0] for r in rows]),
+                          "p50_us": median([r[1] for r in rows]), "p99_us": median([r[2] for r in rows])}))
+
+
+def disk(o):
+    block = os.urandom(o.kb * 1000)
+    with tempfile.NamedTemporaryFile(prefix="agent-bench-") as file:
+        began, written = time.monotonic(), 0
+        while time.monotonic() < began + o.seconds:
+            os.write(file.fileno(), block)
+            os.fdatasync(file.fileno())
+            written += len(block)
+        wall = time.monotonic() - began
+    print(json.dumps({"kb_each": o.kb, "MBps": round(written / wall / 1e6, 1), "syncs_per_s": round(written / len(block) / wall)}))
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--bin", required=True)
@@ -205,8 +338,14 @@ def main():
     for name in ("headers", "neighbours"):
         s = sub.add_parser(name); s.add_argument("--mb", type=float, default=800); s.add_argument("--runs", type=int, default=5)
     s = sub.add_parser("slow-receiver"); s.add_argument("--minutes", type=float, default=3)
+    s = sub.add_parser("tail"); s.add_argument("--mb", type=float, default=1000); s.add_argument("--runs", type=int, default=5)
+    s = sub.add_parser("idle-files"); s.add_argument("--files", type=int, default=5000); s.add_argument("--seconds", type=float, default=30)
+    s = sub.add_parser("restart"); s.add_argument("--mb", type=float, default=2000); s.add_argument("--runs", type=int, default=3)
+    s = sub.add_parser("acks"); s.add_argument("--seconds", type=float, default=5); s.add_argument("--runs", type=int, default=3)
+    s = sub.add_parser("disk"); s.add_argument("--kb", type=int, default=200); s.add_argument("--seconds", type=float, default=5)
     o = ap.parse_args()
-    {"start": start, "headers": headers, "neighbours": neighbours, "slow-receiver": slow_receiver}[o.what](o)
+    {"start": start, "headers": headers, "neighbours": neighbours, "slow-receiver": slow_receiver, "tail": tail, "idle-files": idle_files,
+     "restart": restart, "acks": acks, "disk": disk}[o.what](o)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <utility>
 
+#include "core/base/fail_point.h"
+
 namespace sluice {
 namespace {
 
@@ -75,6 +77,7 @@ std::unique_ptr<Channel> make_durable(DurableChannel::Options options, const std
                                       const ChannelContext& context) {
   Store::Options store;
   store.path = directory.empty() ? context.stores.directory() : directory;
+  store.sync_takes = sync_takes();
   store.free_bytes_min = settings.bytes("minimumRequiredSpace");
   return std::make_unique<DurableChannel>(std::move(options), context.stores.at(store, commits),
                                           context.pool);

@@ -54,4 +54,9 @@ void fail_point(FailPoint point) noexcept {
   if (passed.fetch_add(1) + 1 == kill->after) std::raise(SIGKILL);
 }
 
+milliseconds sync_takes() noexcept {
+  const char* const text = std::getenv("SLUICE_SYNC_TAKES_MS");
+  return milliseconds(text == nullptr ? 0 : std::atoi(text));
+}
+
 }  // namespace sluice

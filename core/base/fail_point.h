@@ -1,7 +1,10 @@
-// Places where a test may kill the process: before and behind every step that must survive it.
+// Places where a test may kill the process: before and behind every step that must survive it; and
+// a slow disk to measure on.
 #pragma once
 
 #include <string_view>
+
+#include "core/base/clock.h"
 
 namespace sluice {
 
@@ -23,5 +26,8 @@ std::string_view name_of(FailPoint point) noexcept;
 /// Kills this process with SIGKILL when SLUICE_KILL_AT is "NAME:N" and it comes by for the N-th
 /// time. Otherwise costs a load; the variable is read once.
 void fail_point(FailPoint point) noexcept;
+
+/// What SLUICE_SYNC_TAKES_MS adds to every sync of a store; 0 without it.
+milliseconds sync_takes() noexcept;
 
 }  // namespace sluice

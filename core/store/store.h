@@ -61,7 +61,7 @@ class Store {
  public:
   struct Options {
     std::string path;
-    std::uint64_t memtable_bytes = 32 << 20;
+    std::uint64_t memtable_bytes = 16 << 20;
     /// write() of frames is refused while the disk has less than this left.
     std::uint64_t free_bytes_min = 64 << 20;
     rocksdb::Env* env = nullptr;  ///< None: the machine's. Tests cut the power here.
