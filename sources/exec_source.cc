@@ -69,6 +69,10 @@ constexpr Key keys[] = {
      .meaning =
          "End lines at a carriage return too and drop it, as Flume does; otherwise only a line "
          "feed ends a line, and a carriage return before it stays."},
+    multiline_start_key,
+    multiline_lines_key,
+    multiline_bytes_key,
+    multiline_timeout_key,
 };
 
 constexpr ComponentInfo info{.alias = "exec",
@@ -156,11 +160,18 @@ class ExecSource final : public Source {
         throttle_(settings.duration("restartThrottle")),
         counters_(context.counters),
         outlet_(settings.component(), context),
-        lines_(outlet_, {static_cast<std::size_t>(settings.bytes("maxLineLength")),
-                         settings.boolean("trimCR")}),
+        groups_(LineGroups::make(settings)),
+        group_timeout_(settings.duration(multiline_timeout_key.name)),
+        trim_cr_(settings.boolean("trimCR")),
+        lines_(outlet_, {static_cast<std::size_t>(settings.bytes("maxLineLength")), trim_cr_,
+                         groups_.ok() ? *groups_ : nullptr}),
         errors_(settings.boolean("logStdErr")) {}
 
   Status open() override {
+    if (!groups_.ok()) return groups_.status();
+    if (*groups_ && trim_cr_) {
+      return Invalid("trimCR and multiline.startPattern cannot be used together");
+    }
     warn_of_surprises();
     Status status = start();
     if (status.ok() || !restart_) return status;
@@ -223,6 +234,7 @@ class ExecSource final : public Source {
 
   Status follow(const std::stop_token& stop);
   Status read_output(const std::stop_token& stop);
+  Status end_group(const std::stop_token& stop);
   Status end_command(const std::stop_token& stop);
   void await_exit(Deadline patience);
   void report_end(bool stopped);
@@ -234,7 +246,11 @@ class ExecSource final : public Source {
   const milliseconds throttle_;
   SourceCounters& counters_;
   Outlet outlet_;
+  Result<std::shared_ptr<const LineGroups>> groups_;
+  const milliseconds group_timeout_;
+  const bool trim_cr_;
   LineReader lines_;
+  Deadline group_end_ = Deadline::never();  ///< When the last lines have waited long enough.
   ErrorLines errors_;
   std::optional<ChildProcess> child_;
 };
@@ -243,15 +259,18 @@ class ExecSource final : public Source {
 Status ExecSource::follow(const std::stop_token& stop) {
   Status status;
   while (status.ok() && !stop.stop_requested()) {
-    const ChildProcess::Ready ready = child_->wait(Deadline::in(round_wait), stop);
+    const milliseconds wait = group_end_.left(round_wait);
+    const ChildProcess::Ready ready = child_->wait(Deadline::in(wait), stop);
     if (ready.error) errors_.drain(*child_);
     if (ready.standard) status = read_output(stop);
+    if (status.ok() && group_end_.passed()) status = end_group(stop);
     outlet_.idle(stop);
   }
   const bool ended = !status.ok() && !stop.stop_requested();
   if (status.code() == Code::Fatal) return status;
   if (!ended) status = end_command(stop);
   if (Status last = lines_.finish(stop); !last.ok()) return last;
+  group_end_ = Deadline::never();
   // Standard output has ended, but the command may go on without it.
   while (ended && !child_->poll_exit() && !stop.stop_requested()) {
     if (child_->wait(Deadline::in(exit_wait), stop).error) errors_.drain(*child_);
@@ -270,7 +289,16 @@ Status ExecSource::read_output(const std::stop_token& stop) {
     if (got.code() == Code::Retry) counters_.read_failures.add();
     return Closed(got.status().message());
   }
-  return *got == 0 ? Status() : lines_.took(*got, stop);
+  if (*got == 0) return {};
+  Status status = lines_.took(*got, stop);
+  group_end_ = lines_.holds_group() ? Deadline::in(group_timeout_) : Deadline::never();
+  return status;
+}
+
+/// Nothing has come for so long that the last lines are an event.
+Status ExecSource::end_group(const std::stop_token& stop) {
+  group_end_ = Deadline::never();
+  return lines_.end_group(stop);
 }
 
 /// SIGTERM, and what the command still prints; SIGKILL when it takes too long.
@@ -311,7 +339,8 @@ std::unique_ptr<Source> make(const Settings& settings, SourceContext context) {
 }
 
 std::uint64_t window_bytes(const Settings& settings) {
-  return window_bytes_default + 3 * settings.bytes("maxLineLength");
+  return window_bytes_default +
+         3 * std::max(settings.bytes("maxLineLength"), settings.bytes(multiline_bytes_key.name));
 }
 
 }  // namespace

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <set>
 
 #include "core/base/log.h"
 
@@ -220,12 +219,17 @@ void FileFollower::follow_copies(Scan& scan) {
     scan.fresh.push_back(replaced.now);
     scan.fresh.back().known = true;
   }
+  // Of which nothing was taken there is nothing to compare: a new file may be its copy.
+  const bool other_new = scan.fresh.size() > scan.replaced.size();
+  const auto cut_short = [](const Replaced& one) {
+    return one.now.look.size_bytes < one.old->size_seen;
+  };
   for (Replaced& replaced : scan.replaced) {
     const bool deleted = born_apart(replaced.old->at.identity, replaced.now.look.identity);
     const auto copy = find_copy(*replaced.old, scan, !deleted);
     if (copy) {
       move_to(std::move(replaced.old), *copy);
-    } else if (replaced.old->offset() > 0) {
+    } else if (replaced.old->offset() > 0 || (cut_short(replaced) && !other_new)) {
       say_lost(*replaced.old, deleted ? "was deleted" : "was truncated");
     }
   }
@@ -324,10 +328,22 @@ void FileFollower::begin_new(Scan& scan) {
   });
   std::vector<FileGeneration*> known;
   for (auto& [number, generation] : generations_) {
-    if (generation->named && generation->offset() > 0) known.push_back(generation.get());
+    if (!generation->named) continue;
+    if (generation->offset() > 0) known.push_back(generation.get());
+    // Its first event is still a group that waits: nothing was taken, but its bytes can be
+    // compared.
+    if (generation->offset() == 0 && holding_.contains(number)) young_.push_back(generation.get());
   }
   std::map<Inode, HeldBack> held_back;
   held_back.swap(held_back_);  // those that are not seen any more are forgotten
+  // A long time in which nobody looked tells little about who was quiet, or is still the same file.
+  const SteadyTime now = clock_.steady();
+  const auto blind = now - std::exchange(last_scan_, now) - options_.copy_grace;
+  for (auto& [inode, held] : held_back) {
+    if (blind <= blind.zero()) break;
+    held.since += blind;
+    held.until_quiet += blind;
+  }
   for (const Seen& seen : scan.fresh) {
     // An empty file is nobody yet: it may become the copy of another.
     if (seen.look.size_bytes == 0) continue;
@@ -470,7 +486,7 @@ bool FileFollower::find_by_inode(FileGeneration& generation, const DirectoryEntr
 void FileFollower::grown(FileGeneration& generation, const FileLook& look) {
   if (look.size_bytes != generation.size_seen || look.modified_ns != generation.modified_seen) {
     generation.active = clock_.steady();
-    generation.closed = false;
+    generation.closed = generation.quiet = false;
   }
   // An unfinished line can be taken back without a trace.
   if (look.size_bytes < generation.looked_to) generation.looked_to = 0;
@@ -498,7 +514,28 @@ bool FileFollower::look_at(const std::string& path) {
   return true;
 }
 
+/// Groups of files that have not grown for long enough are over.
+void FileFollower::release_quiet() {
+  const SteadyTime now = clock_.steady();
+  if (now < quiet_at_) return;
+  quiet_at_ = SteadyTime::max();
+  for (auto number = holding_.begin(); number != holding_.end();) {
+    const auto found = generations_.find(*number);
+    const bool gone = found == generations_.end();
+    if (!gone && found->second->active + options_.group_timeout > now) {
+      quiet_at_ = std::min(quiet_at_, found->second->active + options_.group_timeout);
+      ++number;
+      continue;
+    }
+    number = holding_.erase(number);
+    if (gone) continue;
+    found->second->quiet = true;
+    read_later(*found->second);
+  }
+}
+
 FileGeneration* FileFollower::next() {
+  release_quiet();
   while (next_turn_ < turns_.size()) {
     const auto found = generations_.find(turns_[next_turn_++]);
     if (found == generations_.end()) continue;
@@ -507,10 +544,11 @@ FileGeneration* FileFollower::next() {
     if (!open(generation)) continue;
     auto look = generation.file->look();
     if (look.ok() && generation.is_in(*generation.file, look->size_bytes)) {
+      if (look->size_bytes != generation.size_seen) generation.quiet = false;
       generation.size_seen = look->size_bytes;
       return &generation;
     }
-    generation.checked = false;
+    generation.checked = generation.quiet = false;
     generation.size_seen = std::max(generation.offset(), generation.looked_to);
     wants_scan_ = true;
   }
@@ -525,8 +563,15 @@ void FileFollower::read_later(FileGeneration& generation) {
   turns_.push_back(generation.number);
 }
 
-void FileFollower::at_end(FileGeneration& generation, std::uint64_t looked_to) {
+void FileFollower::at_end(FileGeneration& generation, std::uint64_t looked_to, bool holds_group) {
   generation.looked_to = looked_to;
+  generation.quiet = false;
+  if (holds_group) {
+    holding_.insert(generation.number);
+    quiet_at_ = std::min(quiet_at_, generation.active + options_.group_timeout);
+  } else {
+    holding_.erase(generation.number);
+  }
   generation.size_seen = std::max(generation.size_seen, looked_to);
   if (generation.has_unread()) return read_later(generation);
   if (generation.named && open_files_ > options_.open_files_max) close(generation);

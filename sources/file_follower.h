@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -45,6 +46,7 @@ class FileFollower {
     bool skip_to_end = false;  ///< Files that are there at the first scan and unknown: not read.
     milliseconds idle_timeout{120'000};  ///< Then a handle is closed.
     milliseconds copy_grace{2'000};
+    milliseconds group_timeout{2'000};  ///< How long a held group waits for its file to grow.
     std::size_t open_files_max = 400;
   };
   FileFollower(Options options, InputFiles& files, const Clock& clock);
@@ -64,7 +66,9 @@ class FileFollower {
   /// Its turn is over, there are more bytes: it comes again after the others.
   void read_later(FileGeneration& generation);
   /// It was read to `looked_to`; the bytes from its offset to there are no whole line.
-  void at_end(FileGeneration& generation, std::uint64_t looked_to);
+  /// `holds_group`: some of these are whole lines, to which more may belong. When the file has not
+  /// grown for group_timeout next() hands it out again, and it is `quiet`.
+  void at_end(FileGeneration& generation, std::uint64_t looked_to, bool holds_group = false);
   /// It cannot be read just now: a later scan tries again.
   void set_aside(FileGeneration& generation);
 
@@ -81,6 +85,8 @@ class FileFollower {
   /// Some file hides behind a symbolic link, where a watch on the directory does not see writes.
   bool has_symbolic_links() const noexcept { return symbolic_links_; }
   std::uint64_t lost_bytes() const noexcept { return lost_bytes_; }
+  /// When next() should be asked again for files that are quiet by then; never when none may be.
+  Deadline quiet_at() const noexcept { return Deadline::at(quiet_at_); }
 
  private:
   using Inode = std::pair<std::uint64_t, std::uint64_t>;  ///< Device and inode.
@@ -126,6 +132,7 @@ class FileFollower {
   bool open(FileGeneration& generation);
   void close(FileGeneration& generation);
   void close_idle();
+  void release_quiet();
   void say_lost(const FileGeneration& generation, const char* how);
   FileGeneration& add(std::unique_ptr<FileGeneration> generation);
   std::unique_ptr<FileGeneration> remove(std::uint64_t number);
@@ -137,12 +144,15 @@ class FileFollower {
   std::map<Inode, FileGeneration*> by_inode_;
   std::unordered_map<std::string, FileGeneration*> by_path_;
   std::map<Inode, HeldBack> held_back_;
+  SteadyTime last_scan_{};
   std::vector<std::uint64_t> turns_;  ///< Numbers of what waits to be read, in order.
   std::size_t next_turn_ = 0;
+  std::set<std::uint64_t> holding_;          ///< Numbers of what holds a group of lines.
+  SteadyTime quiet_at_ = SteadyTime::max();  ///< No group of them is over before.
   std::uint64_t next_number_ = 1;
   std::uint64_t open_files_ = 0;
   std::uint64_t lost_bytes_ = 0;
-  std::vector<FileGeneration*> young_;  ///< Begun in this scan.
+  std::vector<FileGeneration*> young_;  ///< Begun in this scan, or with nothing taken yet.
   bool first_scan_ = true;
   bool wants_scan_ = false;
   bool changed_ = false;

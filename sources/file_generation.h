@@ -11,6 +11,7 @@
 #include "core/base/clock.h"
 #include "core/base/input_file.h"
 #include "core/event/headers.h"
+#include "sources/line_groups.h"
 
 namespace sluice {
 
@@ -66,17 +67,24 @@ struct FileGeneration {
   std::uint64_t size_seen = 0;
   std::int64_t modified_seen = 0;
   std::uint64_t hole = 0;       ///< While offset() is 0: NULs that stand before the first line.
-  std::uint64_t looked_to = 0;  ///< No line ends in [mark.offset, looked_to).
+  std::uint64_t looked_to = 0;  ///< No event ends in [mark.offset, looked_to).
   SteadyTime active{};          ///< When it last grew.
   bool named = false;           ///< A name that matches leads to it.
   bool checked = false;         ///< Its bytes were compared (or read) by this process.
   bool queued = false;          ///< Waits for its turn to be read.
+  bool quiet = false;           ///< Its last group of lines has waited long enough for more.
   bool closed = false;  ///< Gone and read to its end: its last line is one without a line feed.
 
   std::uint64_t offset() const noexcept { return at.mark.offset; }
   /// Where the first line that was not read begins.
   std::uint64_t next_line() const noexcept { return std::max(offset(), hole); }
-  bool has_unread() const noexcept { return size_seen > std::max(offset(), looked_to); }
+  bool has_unread() const noexcept {
+    return size_seen > (quiet ? offset() : std::max(offset(), looked_to));
+  }
+  /// What may still be written behind what is there.
+  InputEnd end() const noexcept {
+    return closed ? InputEnd::Over : quiet ? InputEnd::Quiet : InputEnd::Open;
+  }
   /// These bytes, which stand at offset(), were read.
   void advance(std::string_view bytes);
   /// The place that advance() by these bytes would lead to.

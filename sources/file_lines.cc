@@ -33,38 +33,47 @@ FileLines::FileLines(Options options, const SourceContext& context,
       builder_(context.pool, EventHeaders::Shared, &context.window),
       with_offsets_(context.pool, EventHeaders::Own, &context.window) {}
 
-Result<FileLines::Turn> FileLines::read(FileGeneration& generation, bool to_the_end,
+Result<FileLines::Turn> FileLines::read(FileGeneration& generation, InputEnd then,
                                         const std::stop_token& stop) {
   if (generation.offset() == 0 && options_.skip_holes) {
     auto begun = skip_hole(generation);
     if (!begun.ok()) return begun.status();
-    if (!*begun) return Turn{true, generation.looked_to};
+    if (!*begun) return Turn{true, generation.looked_to, false};
   }
   for (std::uint64_t reads = 0; reads < options_.reads_max; ++reads) {
     auto ended = line_has_ended(generation);
     if (!ended.ok()) return ended.status();
-    if (!*ended && !to_the_end) return Turn{true, generation.looked_to};
+    if (!*ended && then == InputEnd::Open) {
+      return Turn{true, generation.looked_to, options_.groups != nullptr};
+    }
     const std::uint64_t from = generation.next_line();
     const std::span<char> into = options_.blobs ? space_for_blob(generation) : space();
     auto got = generation.file->read_at(from, into);
     if (!got.ok()) return got.status();
     const bool last = *got < into.size();
-    Piece piece{builder_.position(), *got, last && to_the_end};
+    Piece piece{builder_.position(), *got, last ? then : InputEnd::Open};
+    holds_group_ = false;
     builder_.written(*got);
     if (Status status = put_lines(generation, piece, stop); !status.ok()) return status;
     // The byte behind the last body stays as it is: readers look at it.
     builder_.rewind(piece.begin + std::min<std::size_t>(piece.bytes, 1));
     const bool index_full = builder_.entries_left() == 0;
     if (index_full) builder_.renew();
-    if (last && !index_full) return Turn{true, from + *got};
+    if (last && !index_full) return Turn{true, from + *got, holds_group_};
     wanted_ = generation.next_line() == from && !index_full ? 2 * into.size() : 0;
   }
   return Turn{};
 }
 
+/// A piece of more than this holds an event.
+std::size_t FileLines::piece_bytes_max() const noexcept {
+  const std::size_t group = options_.groups ? options_.groups->bytes_max() : 0;
+  return std::max(options_.line_bytes_max, group);
+}
+
 std::span<char> FileLines::space() {
   if (wanted_ > 0) {
-    wanted_ = std::min(wanted_, options_.line_bytes_max + read_bytes_min);
+    wanted_ = std::min(wanted_, piece_bytes_max() + read_bytes_min);
     builder_.renew(wanted_ + index_bytes);
     return {builder_.base(), wanted_};
   }
@@ -105,14 +114,14 @@ Result<bool> FileLines::skip_hole(FileGeneration& generation) {
 Result<bool> FileLines::line_has_ended(FileGeneration& generation) {
   const std::uint64_t length = std::max(generation.looked_to, generation.next_line());
   const std::uint64_t unfinished = length - generation.next_line();
-  if (unfinished <= reread_bytes_max || unfinished > options_.line_bytes_max) return true;
+  if (unfinished <= reread_bytes_max || unfinished > piece_bytes_max()) return true;
   for (;;) {
     const std::span<char> into = space();
     auto got = generation.file->read_at(generation.looked_to, into);
     if (!got.ok()) return got.status();
     if (std::memchr(into.data(), '\n', *got) != nullptr) break;
     generation.looked_to += *got;
-    if (generation.looked_to - generation.next_line() > options_.line_bytes_max) break;
+    if (generation.looked_to - generation.next_line() > piece_bytes_max()) break;
     if (*got < into.size()) return false;
   }
   wanted_ = generation.looked_to - generation.next_line() + reread_bytes_max;
@@ -146,9 +155,10 @@ FileLines::Found FileLines::find(const FileGeneration& generation, const Piece& 
   const std::size_t entries_max =
       std::min<std::size_t>(context_.out.batch_events_max(), builder_.entries_left());
   if (options_.blobs) {
-    if (piece.bytes <= options_.line_bytes_max && !piece.to_the_end) return {};
+    if (piece.bytes <= options_.line_bytes_max && piece.then != InputEnd::Over) return {};
     return find_one(piece, std::min<std::size_t>(piece.bytes, options_.line_bytes_max));
   }
+  if (options_.groups) return find_groups(generation, piece, entries_max);
   const LineScan scan =
       split_lines({builder_.base(), piece.begin, piece.begin, piece.begin + piece.bytes},
                   builder_.index_top(), entries_max);
@@ -159,7 +169,23 @@ FileLines::Found FileLines::find(const FileGeneration& generation, const Piece& 
     warn_of_cut(generation);
     return find_one(piece, options_.line_bytes_max);
   }
-  return piece.to_the_end ? find_one(piece, piece.bytes) : Found();
+  return piece.then == InputEnd::Over ? find_one(piece, piece.bytes) : Found();
+}
+
+FileLines::Found FileLines::find_groups(const FileGeneration& generation, const Piece& piece,
+                                        std::size_t entries_max) {
+  LineGroups::Input input{.base = builder_.base(), .begin = piece.begin, .scan_from = piece.begin};
+  input.end = piece.begin + piece.bytes;
+  input.then = piece.then;
+  input.line_bytes_max = options_.line_bytes_max;
+  const LineGroups::Scan scan = options_.groups->split(input, builder_.index_top(), entries_max);
+  holds_group_ = scan.lines > 0;
+  if (scan.events > 0) return {scan.events, scan.body_bytes, scan.group_begin - piece.begin};
+  if (scan.line_too_long) {
+    warn_of_cut(generation);
+    return find_one(piece, options_.line_bytes_max);
+  }
+  return piece.then == InputEnd::Over ? find_one(piece, piece.bytes) : Found();
 }
 
 FileLines::Found FileLines::find_one(const Piece& piece, std::size_t bytes) {

@@ -9,6 +9,7 @@
 #include "core/event/batch_builder.h"
 #include "sources/deliveries.h"
 #include "sources/file_generation.h"
+#include "sources/line_groups.h"
 #include "sources/source.h"
 
 namespace sluice {
@@ -29,7 +30,8 @@ class FileLines {
     std::string note_prefix;  ///< "taildir/r1/"
     std::size_t line_bytes_max = 16 << 20;
     bool trim_cr = true;  ///< One '\r' before the line feed is no part of the line.
-    bool blobs = false;   ///< Not lines: the whole file is one event, or pieces of line_bytes_max.
+    std::shared_ptr<const LineGroups> groups;  ///< Joins lines to events; null: none.
+    bool blobs = false;  ///< Not lines: the whole file is one event, or pieces of line_bytes_max.
     bool skip_holes = true;           ///< NULs before the first line are what a truncation left.
     bool byte_offset_header = false;  ///< Costs a copy of every line.
     std::uint64_t reads_max = 16;     ///< Of one file, before it is the turn of the next.
@@ -39,10 +41,11 @@ class FileLines {
   struct Turn {
     bool at_end = false;
     std::uint64_t looked_to = 0;  ///< at_end: the end; behind the offset when a line is unfinished.
+    bool holds_group = false;     ///< at_end: whole lines wait for more that belong to them.
   };
-  /// Reads on from generation.offset(). With `to_the_end` what stands behind the last line feed is
-  /// a line too. Errors: Retry (the file cannot be read), Closed (stop), Fatal.
-  Result<Turn> read(FileGeneration& generation, bool to_the_end, const std::stop_token& stop);
+  /// Reads on from generation.offset(); `then` says what may come behind the end of the file.
+  /// Errors: Retry (the file cannot be read), Closed (stop), Fatal.
+  Result<Turn> read(FileGeneration& generation, InputEnd then, const std::stop_token& stop);
 
   /// Lets go of the slabs.
   void close();
@@ -52,7 +55,7 @@ class FileLines {
   struct Piece {
     std::size_t begin = 0;  ///< In the slab.
     std::size_t bytes = 0;
-    bool to_the_end = false;  ///< No more bytes follow in the file.
+    InputEnd then = InputEnd::Open;  ///< Behind its bytes.
   };
   /// Events whose index entries are written, but not marked.
   struct Found {
@@ -61,12 +64,14 @@ class FileLines {
     std::size_t consumed = 0;
     bool lines = true;  ///< As BatchBuilder::marked() means it.
   };
+  std::size_t piece_bytes_max() const noexcept;
   std::span<char> space();
   std::span<char> space_for_blob(const FileGeneration& generation);
   Result<bool> skip_hole(FileGeneration& generation);
   Result<bool> line_has_ended(FileGeneration& generation);
   Status put_lines(FileGeneration& generation, Piece& piece, const std::stop_token& stop);
   Found find(const FileGeneration& generation, const Piece& piece);
+  Found find_groups(const FileGeneration& generation, const Piece& piece, std::size_t entries_max);
   Found find_one(const Piece& piece, std::size_t bytes);
   void leave_out_from_too_long(Found& found, const Piece& piece);
   void trim(Found& found);
@@ -80,7 +85,8 @@ class FileLines {
   const std::shared_ptr<Deliveries> deliveries_;
   BatchBuilder builder_;
   BatchBuilder with_offsets_;
-  std::size_t wanted_ = 0;  ///< Room for a long line; 0: what a slab has.
+  std::size_t wanted_ = 0;    ///< Room for a long line; 0: what a slab has.
+  bool holds_group_ = false;  ///< The last piece ended within a group, behind a whole line.
   std::uint64_t cut_lines_ = 0;
 };
 

@@ -25,8 +25,10 @@ void LineReader::move_to_fresh_slab() {
   const std::size_t left = builder.position() - begin_;
   std::string rest;
   if (left > 0) rest.assign(builder.base() + begin_, left);
-  // A long line doubles its slab each time, so that it is moved seldom.
-  builder.renew(std::max(left, std::min(2 * left, options_.line_bytes_max)) + 4 * read_bytes_min);
+  // What is long doubles its slab each time, so that it is moved seldom.
+  const std::size_t most =
+      std::max(options_.line_bytes_max, options_.groups ? options_.groups->bytes_max() : 0);
+  builder.renew(std::max(left, std::min(2 * left, most)) + 4 * read_bytes_min);
   std::copy(rest.begin(), rest.end(), builder.base());
   builder.written(left);
   scan_from_ -= begin_;
@@ -36,18 +38,22 @@ void LineReader::move_to_fresh_slab() {
 Status LineReader::took(std::size_t bytes, const std::stop_token& stop) {
   BatchBuilder& builder = outlet_.builder();
   builder.written(bytes);
-  for (;;) {
+  return take(InputEnd::Open, stop);
+}
+
+/// Puts what has ended, when `then` follows.
+Status LineReader::take(InputEnd then, const std::stop_token& stop) {
+  BatchBuilder& builder = outlet_.builder();
+  while (builder.position() > begin_) {
     if (Status status = make_room(stop); !status.ok()) return status;
     const std::size_t entries_max = std::min(outlet_.room_events(), builder.entries_left());
-    const Split found = split(entries_max);
+    const Split found = split(entries_max, then);
     if (found.scan.events > 0) cutting_ = false;
     builder.marked(found.scan.events, found.scan.body_bytes, found.line_feeds);
-    begin_ = scan_from_ = found.scan.line_begin;
+    begin_ = found.scan.line_begin;
+    scan_from_ = found.scanned_to;
     if (found.scan.events == entries_max) continue;
-    if (!found.too_long) {
-      scan_from_ = builder.position();
-      if (builder.position() - begin_ <= options_.line_bytes_max) break;
-    }
+    if (!found.too_long) break;
     cut();
   }
   return outlet_.put(stop);
@@ -63,8 +69,33 @@ Status LineReader::make_room(const std::stop_token& stop) {
   return status;
 }
 
-LineReader::Split LineReader::split(std::size_t entries_max) noexcept {
-  if (options_.trim_cr) return split_at_returns(entries_max);
+LineReader::Split LineReader::split(std::size_t entries_max, InputEnd then) noexcept {
+  if (options_.groups) return split_groups(entries_max, then);
+  Split found = options_.trim_cr ? split_at_returns(entries_max) : split_at_feeds(entries_max);
+  if (found.scan.events == entries_max || found.too_long) {
+    found.scanned_to = found.scan.line_begin;
+  } else {
+    found.scanned_to = outlet_.builder().position();
+    found.too_long = found.scanned_to - found.scan.line_begin > options_.line_bytes_max;
+  }
+  return found;
+}
+
+LineReader::Split LineReader::split_groups(std::size_t entries_max, InputEnd then) noexcept {
+  BatchBuilder& builder = outlet_.builder();
+  const LineGroups::Scan scan =
+      options_.groups->split({builder.base(), begin_, scan_from_, group_lines_, builder.position(),
+                              then, options_.line_bytes_max},
+                             builder.index_top(), entries_max);
+  group_lines_ = scan.lines;
+  return {.scan = {.events = scan.events,
+                   .body_bytes = scan.body_bytes,
+                   .line_begin = scan.group_begin},
+          .too_long = scan.line_too_long,
+          .scanned_to = scan.scanned_to};
+}
+
+LineReader::Split LineReader::split_at_feeds(std::size_t entries_max) noexcept {
   BatchBuilder& builder = outlet_.builder();
   Split found;
   found.scan = split_lines({builder.base(), begin_, scan_from_, builder.position()},
@@ -142,7 +173,11 @@ void LineReader::warn_of_cut() {
 
 Status LineReader::finish(const std::stop_token& stop) {
   BatchBuilder& builder = outlet_.builder();
+  if (options_.groups) {
+    if (Status status = take(InputEnd::Over, stop); !status.ok()) return status;
+  }
   after_return_ = cutting_ = false;
+  group_lines_ = 0;
   const std::size_t bytes = builder.position() - begin_;
   if (bytes == 0) return {};
   if (Status status = make_room(stop); !status.ok()) return status;
@@ -156,12 +191,14 @@ std::size_t LineReader::drop_unfinished() noexcept {
   const std::size_t bytes = builder.position() - begin_;
   if (bytes > 0) builder.rewind(begin_);
   after_return_ = cutting_ = false;
+  group_lines_ = 0;
   begin_ = scan_from_ = builder.position();
   return bytes;
 }
 
 void LineReader::close() {
   after_return_ = cutting_ = false;
+  group_lines_ = 0;
   begin_ = scan_from_ = 0;
   outlet_.close();
 }

@@ -115,6 +115,9 @@ constexpr Key keys[] = {
     {.name = "bufferMaxLines",
      .type = KeyType::Ignored,
      .meaning = "Flume has no use for it either, since 1.4."},
+    multiline_start_key,
+    multiline_lines_key,
+    multiline_bytes_key,
 };
 
 constexpr ComponentInfo info{.alias = "spooldir",
@@ -151,7 +154,8 @@ std::string tracker_path(const Settings& settings) {
 
 std::string note_prefix(const Settings& settings) { return "spooldir/" + settings.name() + "/"; }
 
-FileLines::Options lines_options(const Settings& settings) {
+FileLines::Options lines_options(const Settings& settings,
+                                 std::shared_ptr<const LineGroups> groups) {
   FileLines::Options options;
   options.name = settings.component();
   options.note_prefix = note_prefix(settings);
@@ -160,6 +164,7 @@ FileLines::Options lines_options(const Settings& settings) {
       settings.bytes(options.blobs ? "deserializer.maxBlobLength" : "deserializer.maxLineLength");
   options.trim_cr = false;
   options.skip_holes = false;
+  options.groups = std::move(groups);
   return options;
 }
 
@@ -169,7 +174,8 @@ class SpooldirSource final : public Source {
       : settings_(settings),
         context_(context),
         deliveries_(std::make_shared<Deliveries>()),
-        lines_(lines_options(settings), context, deliveries_),
+        groups_(LineGroups::make(settings)),
+        lines_(lines_options(settings, groups_.ok() ? *groups_ : nullptr), context, deliveries_),
         positions_({settings.component(), note_prefix(settings),
                     tracker_path(settings) + "/sluice-" + settings.name() + "-positions.json",
                     write_interval},
@@ -205,6 +211,7 @@ class SpooldirSource final : public Source {
   const Settings settings_;
   const SourceContext context_;
   const std::shared_ptr<Deliveries> deliveries_;
+  Result<std::shared_ptr<const LineGroups>> groups_;
   FileLines lines_;
   FilePositions positions_;
   std::optional<SpoolDirectory> directory_;
@@ -220,6 +227,10 @@ Status SpooldirSource::open() {
   if (!is_blob(settings_) && !is_line(settings_)) {
     return Invalid("deserializer = " + settings_.text("deserializer") +
                    " is not known here; LINE and BLOB are");
+  }
+  if (!groups_.ok()) return groups_.status();
+  if (*groups_ && is_blob(settings_)) {
+    return Invalid("multiline.startPattern joins lines, so it goes with deserializer = LINE only");
   }
   if (!directory_) {
     auto options = directory_options();
@@ -404,7 +415,7 @@ void SpooldirSource::remove(std::uint64_t number) {
 Result<bool> SpooldirSource::read_to_end(FileGeneration& generation, const std::stop_token& stop) {
   const std::uint64_t size_bytes = generation.size_seen;
   for (bool at_end = false; !at_end;) {
-    auto turn = lines_.read(generation, true, stop);
+    auto turn = lines_.read(generation, InputEnd::Over, stop);
     if (!turn.ok()) return turn.status();
     at_end = turn->at_end;
     context_.out.retry_refused(stop);
@@ -456,7 +467,9 @@ std::unique_ptr<Source> make(const Settings& settings, SourceContext context) {
 }
 
 std::uint64_t window_bytes(const Settings& settings) {
-  return window_bytes_default + lines_options(settings).line_bytes_max;
+  return window_bytes_default +
+         std::max<std::uint64_t>(lines_options(settings, nullptr).line_bytes_max,
+                                 settings.bytes(multiline_bytes_key.name));
 }
 
 }  // namespace

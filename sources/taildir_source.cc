@@ -94,6 +94,10 @@ constexpr Key keys[] = {
      .type = KeyType::Boolean,
      .default_value = "true",
      .meaning = "A carriage return before the line feed is no part of the line. Not in Flume."},
+    multiline_start_key,
+    multiline_lines_key,
+    multiline_bytes_key,
+    multiline_timeout_key,
 };
 
 constexpr ComponentInfo info{.alias = "TAILDIR",
@@ -121,13 +125,15 @@ std::string position_path(const Settings& settings) {
   return std::string(home != nullptr ? home : ".") + "/.flume/taildir_position.json";
 }
 
-FileLines::Options lines_options(const Settings& settings) {
+FileLines::Options lines_options(const Settings& settings,
+                                 std::shared_ptr<const LineGroups> groups) {
   FileLines::Options options;
   options.name = settings.component();
   options.note_prefix = "taildir/" + settings.name() + "/";
   options.line_bytes_max = settings.bytes("maxLineLength");
   options.trim_cr = settings.boolean("trimCR");
   options.byte_offset_header = settings.boolean("byteOffsetHeader");
+  options.groups = std::move(groups);
   options.reads_max =
       static_cast<std::uint64_t>(std::min(reads_max, settings.integer("maxBatchCount")));
   return options;
@@ -139,7 +145,8 @@ class TaildirSource final : public Source {
       : settings_(settings),
         context_(context),
         deliveries_(std::make_shared<Deliveries>()),
-        lines_(lines_options(settings), context, deliveries_),
+        groups_(LineGroups::make(settings)),
+        lines_(lines_options(settings, groups_.ok() ? *groups_ : nullptr), context, deliveries_),
         positions_({settings.component(), "taildir/" + settings.name() + "/",
                     position_path(settings), settings.duration("writePosInterval")},
                    context, *deliveries_),
@@ -150,6 +157,7 @@ class TaildirSource final : public Source {
   }
 
   Status open() override {
+    if (!groups_.ok()) return groups_.status();
     if (!follower_) {
       if (Status status = make_follower(); !status.ok()) return status;
     }
@@ -179,6 +187,7 @@ class TaildirSource final : public Source {
   const Settings settings_;
   const SourceContext context_;
   const std::shared_ptr<Deliveries> deliveries_;
+  Result<std::shared_ptr<const LineGroups>> groups_;
   FileLines lines_;
   FilePositions positions_;
   const milliseconds look_interval_;
@@ -208,6 +217,7 @@ Status TaildirSource::make_follower() {
   options.groups = *std::move(groups);
   options.skip_to_end = settings_.boolean("skipToEnd");
   options.idle_timeout = settings_.duration("idleTimeout");
+  options.group_timeout = settings_.duration(multiline_timeout_key.name);
   follower_ = std::make_unique<FileFollower>(std::move(options), context_.input, context_.clock);
   std::vector<FilePosition> known = positions_.read();
   std::erase_if(known, [this](const FilePosition& position) {
@@ -254,7 +264,8 @@ Status TaildirSource::run(std::stop_token stop) {
 }
 
 bool TaildirSource::caught_up() const {
-  return !scan_wanted_ && !follower_->wants_scan() && !follower_->holds_back();
+  return !scan_wanted_ && !follower_->wants_scan() && !follower_->holds_back() &&
+         follower_->quiet_at().is_never();
 }
 
 void TaildirSource::scan() {
@@ -303,7 +314,7 @@ Result<bool> TaildirSource::read_all(const std::stop_token& stop) {
 Result<bool> TaildirSource::read(FileGeneration& generation, const std::stop_token& stop) {
   impose_headers(generation);
   const std::uint64_t before = generation.offset();
-  auto turn = lines_.read(generation, generation.closed, stop);
+  auto turn = lines_.read(generation, generation.end(), stop);
   if (!turn.ok() && turn.code() != Code::Retry) return turn.status();
   if (!turn.ok()) {
     context_.counters.read_failures.add();
@@ -314,7 +325,7 @@ Result<bool> TaildirSource::read(FileGeneration& generation, const std::stop_tok
     return false;
   }
   if (turn->at_end) {
-    follower_->at_end(generation, turn->looked_to);
+    follower_->at_end(generation, turn->looked_to, turn->holds_group);
   } else {
     follower_->read_later(generation);
   }
@@ -350,6 +361,7 @@ void TaildirSource::wait(bool idle, const std::stop_token& stop) {
   if (follower_->holds_back()) most = std::min(most, held_back_wait);
   if (follower_->has_symbolic_links()) most = std::min(most, link_wait);
   if (scan_wanted_ || follower_->wants_scan()) most = std::min(most, scan_wait);
+  most = follower_->quiet_at().left(most);
   const bool soon = follower_->holds_back() || (idle && follower_->has_symbolic_links());
   const DirectoryWatch::Changes changes = watch_->wait(Deadline::in(most), stop);
   scan_wanted_ = scan_wanted_ || changes.names || soon;
@@ -363,7 +375,8 @@ std::unique_ptr<Source> make(const Settings& settings, SourceContext context) {
 }
 
 std::uint64_t window_bytes(const Settings& settings) {
-  return window_bytes_default + settings.bytes("maxLineLength");
+  return window_bytes_default +
+         std::max(settings.bytes("maxLineLength"), settings.bytes(multiline_bytes_key.name));
 }
 
 }  // namespace

@@ -140,7 +140,7 @@ def agent_text(agent):
 class FilesOnce(unittest.TestCase):
     """Positions are in the commit of the events: what kills do not lose, they do not double either."""
 
-    def run_through_kills(self, source, write, kills):
+    def run_through_kills(self, source, write, kills, joined=False):
         seed = random.randrange(1 << 30)
         print("seed", seed)
         moments = random.Random(seed)
@@ -159,11 +159,15 @@ class FilesOnce(unittest.TestCase):
                         threading.Event().wait(moments.uniform(0, 0.06))  # any moment will do
                     agent.kill(9)
                     agent.wait(20)
-            with Agent(pipeline(source, file_roll(), channel), directory=directory, arguments=state):
-                out = os.path.join(directory, "out")
-                wait_until(lambda: roll_content(out).count(b"\n") >= len(wanted),
-                           lambda: "%d lines of %d" % (roll_content(out).count(b"\n"), len(wanted)), 30)
-            got = roll_content(out).split(b"\n")[:-1]
+            out = os.path.join(directory, "out")
+            # The text of the headers, which are none, tells where an event begins.
+            sink = file_roll() + "sink.serializer = header_and_text\n" if joined else file_roll()
+            mark = b"{} " if joined else b"\n"
+            with Agent(pipeline(source, sink, channel), directory=directory, arguments=state):
+                wait_until(lambda: roll_content(out).count(mark) >= len(wanted),
+                           lambda: "%d events of %d" % (roll_content(out).count(mark), len(wanted)), 30)
+            got = roll_content(out).split(mark)
+            got = [event[:-1] for event in got[1:]] if joined else got[:-1]
             self.assertEqual(sorted(got), sorted(wanted))
 
     def test_a_followed_file(self):
@@ -175,6 +179,19 @@ class FilesOnce(unittest.TestCase):
         source = ("type = TAILDIR\nfilegroups = f\nfilegroups.f = {dir}/in/app.log\n"
                   "positionFile = {dir}/positions.json\n")
         self.run_through_kills(source, write, 40 if SOAK else 6)
+
+    def test_a_followed_file_whose_lines_are_joined(self):
+        """An event is a start and the lines behind it; a kill never parts them."""
+        def write(directory, part):
+            events = [b"%06d-%04d" % (part, i) + b"".join(b"\n at %d" % j for j in range(i % 5))
+                      for i in range(1500)]
+            with open(os.path.join(directory, "app.log"), "ab") as file:
+                file.write(b"".join(event + b"\n" for event in events))
+            return events
+        source = ("type = TAILDIR\nfilegroups = f\nfilegroups.f = {dir}/in/app.log\n"
+                  "positionFile = {dir}/positions.json\nmultiline.startPattern = ^[0-9]\n"
+                  "multiline.timeout = 200\n")
+        self.run_through_kills(source, write, 40 if SOAK else 6, joined=True)
 
     def test_spooled_files(self):
         def write(directory, part):

@@ -324,5 +324,19 @@ TEST_CASE("exec: a command starts with ordinary signals and no descriptors of th
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
+TEST_CASE("exec: lines of a stack trace are one event, the last one after its time") {
+  const Values multiline{{"multiline.startPattern", "^S"}, {"multiline.timeout", "20"}};
+  Pipeline pipeline(exec_source,
+                    shell("printf 'S one\\n at a\\nS two\\n at b\\n'; sleep 600", multiline));
+  REQUIRE(pipeline.start().ok());
+  CHECK(pipeline.read(2) == Lines{"S one\n at a", "S two\n at b"});
+  pipeline.stop();
+  Pipeline ends(exec_source,
+                shell("printf 'S one\\n at a\\n at b'",
+                      {{"multiline.startPattern", "^S"}, {"multiline.timeout", "1h"}}));
+  REQUIRE(ends.start().ok());
+  CHECK(ends.read(1) == Lines{"S one\n at a\n at b"});
+}
+
 }  // namespace
 }  // namespace sluice

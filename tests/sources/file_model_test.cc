@@ -29,15 +29,18 @@ ChannelProcessor::Options processor_options(Channel& channel) {
 /// The source without its thread: one step is a scan and a turn for every file.
 class SteppedSource {
  public:
-  explicit SteppedSource(FakeInputFiles& files) : files_(files), pool_(slab_bytes) { start({}); }
+  SteppedSource(FakeInputFiles& files, std::shared_ptr<const LineGroups> groups)
+      : files_(files), groups_(std::move(groups)), pool_(slab_bytes) {
+    start({});
+  }
 
   void step() {
     static_cast<void>(follower_->scan());
     while (FileGeneration* const generation = follower_->next()) {
-      auto turn = lines_->read(*generation, generation->closed, {});
+      auto turn = lines_->read(*generation, generation->end(), {});
       REQUIRE(turn.ok());
       if (turn->at_end) {
-        follower_->at_end(*generation, turn->looked_to);
+        follower_->at_end(*generation, turn->looked_to, turn->holds_group);
       } else {
         follower_->read_later(*generation);
       }
@@ -76,11 +79,14 @@ class SteppedSource {
     options.groups.push_back({"g", "/logs", *NamePattern::make(R"(app\.log(\.\d+)?)")});
     follower_ = std::make_unique<FileFollower>(std::move(options), files_, clock);
     follower_->restore(std::move(kept));
+    FileLines::Options lines;
+    lines.groups = groups_;
     lines_ = std::make_unique<FileLines>(
-        FileLines::Options{}, SourceContext{*out_, counters_, pool_, window_, clock}, deliveries_);
+        lines, SourceContext{*out_, counters_, pool_, window_, clock}, deliveries_);
   }
 
   FakeInputFiles& files_;
+  const std::shared_ptr<const LineGroups> groups_;
   SlabPool pool_;
   MemoryChannel channel_{roomy_channel(), pool_};
   SourceCounters counters_;
@@ -95,9 +101,11 @@ class SteppedSource {
 /// What happens to the files, and what must come of it.
 class Life {
  public:
-  Life(std::uint64_t seed, bool births) : random_(seed), source_(files_) {
+  Life(std::uint64_t seed, bool births, std::shared_ptr<const LineGroups> groups)
+      : joins_(groups != nullptr), random_(seed), source_(files_, std::move(groups)) {
     files_.births = births;
-    history << "seed " << seed << (births ? "" : " without births") << "\n";
+    history << "seed " << seed << (births ? "" : " without births")
+            << (joins_ ? " with groups" : "") << "\n";
   }
 
   void run() {
@@ -135,6 +143,7 @@ class Life {
   void hide();
   void unhide();
   void remove_some();
+  void remove(const std::string& path, NodeRef node);
   void forget_unread(const NodeRef& node, bool only_if_unknown = false) {
     forget_unread(life_of(node), only_if_unknown);
   }
@@ -155,6 +164,7 @@ class Life {
   }
 
   inline static const std::string log = "/logs/app.log";
+  const bool joins_;
   std::mt19937_64 random_;
   FakeInputFiles files_;
   SteppedSource source_;
@@ -219,6 +229,12 @@ void Life::write() {
       break;
     }
     bytes += '\n';
+    // The lines that belong to it come in the same write, so that time does not part them.
+    for (int more = joins_ ? pick(4) : 0; more > 0; --more) {
+      const std::string line = " at " + std::to_string(more);
+      bytes += line + "\n";
+      unfinished += "\n" + line;
+    }
     lines_[std::exchange(unfinished, "")] = {true, life_of(node), 0};
   }
   say("write " + std::to_string(bytes.size()) + " " + bytes.substr(0, 30));
@@ -232,8 +248,7 @@ void Life::shift() {
     const NodeRef node = files_.find(path);
     if (!node) continue;
     if (i == 3) {
-      forget_unread(node);
-      files_.remove(path);
+      remove(path, node);
     } else {
       files_.rename(path, log + "." + std::to_string(i + 1));
     }
@@ -300,9 +315,13 @@ void Life::remove_some() {
   const auto at = std::next(names.begin(), pick(static_cast<int>(names.size())));
   const std::string path = at->first;
   say("remove " + path);
-  forget_unread(at->second);
+  remove(path, at->second);
+}
+
+void Life::remove(const std::string& path, NodeRef node) {
+  forget_unread(node);
   // Without the truncated file nothing leads to a copy whose name does not match.
-  for (const auto life : hidden_copies_[at->second->serial]) forget_unread(life);
+  for (const auto life : hidden_copies_[node->serial]) forget_unread(life);
   files_.remove(path);
 }
 
@@ -321,6 +340,7 @@ void Life::forget_unread(std::uint64_t life, bool only_if_unknown) {
 void Life::note_arrived() {
   for (; arrived_ < source_.delivered.size(); ++arrived_) {
     const std::string& text = source_.delivered[arrived_];
+    say("arrived " + text.substr(0, text.find('\n')));
     const auto line = lines_.find(text);
     if (line != lines_.end()) {
       ++line->second.arrived;
@@ -351,11 +371,12 @@ TEST_CASE("files: every line arrives once through any life of the files") {
   const std::uint64_t sequences = wanted != nullptr ? std::stoull(wanted) : 3000;
   const char* const first = std::getenv("SLUICE_FILE_SEED");
   const std::uint64_t seed = first != nullptr ? std::stoull(first) : Catch::rngSeed();
+  const auto groups = *LineGroups::make(LineGroups::Options{.start_pattern = "^[0-9]"});
   std::uint64_t lines = 0;
   std::uint64_t unknowable = 0;
   std::uint64_t missing = 0;
   for (std::uint64_t i = 0; i < sequences; ++i) {
-    Life life(seed + i, i % 2 == 0);
+    Life life(seed + i, i % 2 == 0, i % 3 == 0 ? groups : nullptr);
     life.run();
     lines += life.lines;
     unknowable += life.unknowable;

@@ -234,5 +234,57 @@ TEST_CASE("lines: any bytes in any pieces give what the model gives") {
   }
 }
 
+std::shared_ptr<const LineGroups> stack_traces() {
+  return *LineGroups::make(LineGroups::Options{.start_pattern = "^S", .lines_max = 1000});
+}
+
+TEST_CASE("lines: groups are put when the next one begins, when told, and at the end") {
+  Reading reading({.groups = stack_traces()});
+  reading.feed("S one\n a\n b\nS t");
+  CHECK(reading.rest().empty());
+  reading.feed("wo\n c");
+  CHECK(reading.rest() == Lines{"S one\n a\n b"});
+  CHECK(reading.lines.holds_group());
+  REQUIRE(reading.lines.end_group({}).ok());
+  CHECK(reading.rest() == Lines{"S two"});
+  CHECK_FALSE(reading.lines.holds_group());
+  reading.feed("\nS three\n d\nS four");
+  CHECK(reading.rest() == Lines{" c"});
+  REQUIRE(reading.lines.finish({}).ok());
+  CHECK(reading.rest() == Lines{"S three\n d", "S four"});
+}
+
+TEST_CASE("lines: groups of any size in any pieces are what was written") {
+  std::mt19937_64 random(Catch::rngSeed() + 3);
+  Lines wanted;
+  std::string text;
+  for (int i = 0; i < 400; ++i) {
+    std::string event = "S" + std::to_string(i);
+    // Now and then more than a slab has.
+    const std::uint64_t lines = random() % (i % 50 == 0 ? 900 : 10);
+    for (std::uint64_t line = 0; line < lines; ++line) {
+      event += "\n" + std::string(random() % 200, 'x');
+    }
+    text += event + "\n";
+    wanted.push_back(event);
+  }
+  Reading reading({.line_bytes_max = 4096, .groups = stack_traces()}, 7);
+  Lines got;
+  std::string_view left = text;
+  while (!left.empty()) {
+    const std::size_t some = std::min<std::size_t>(left.size(), 1 + random() % 700);
+    std::thread taker([&] {
+      for (std::string& body : reading.rest()) got.push_back(std::move(body));
+    });
+    reading.feed(left.substr(0, some));
+    taker.join();
+    left.remove_prefix(some);
+    for (std::string& body : reading.rest()) got.push_back(std::move(body));
+  }
+  REQUIRE(reading.lines.finish({}).ok());
+  for (std::string& body : reading.rest()) got.push_back(std::move(body));
+  CHECK(got == wanted);
+}
+
 }  // namespace
 }  // namespace sluice

@@ -220,5 +220,36 @@ TEST_CASE("spooldir: behind a store each line is there exactly once, over restar
   CHECK(arrived == written);
 }
 
+TEST_CASE("spooldir: lines of a stack trace are one event") {
+  const Spool spool;
+  spool.put("a", " first\nS one\n at a\n at b\nS two\n at c", 60);
+  spool.put("b", " at d\nS three\n");
+  Pipeline pipeline(spooldir_source, spool.settings({{"multiline.startPattern", "^S"}}));
+  REQUIRE(pipeline.start().ok());
+  CHECK(pipeline.read(5) ==
+        Lines{" first", "S one\n at a\n at b", "S two\n at c", " at d", "S three"});
+  CHECK(spool.wait_for_file("b.COMPLETED"));
+  Pipeline blobs(spooldir_source,
+                 spool.settings({{"multiline.startPattern", "^S"}, {"deserializer", "BLOB"}}));
+  CHECK(blobs.start().code() == Code::Invalid);
+}
+
+TEST_CASE("spooldir: joined events have bounds, in lines, bytes and the channel's transactions") {
+  const Spool spool;
+  std::string text = "S\n";
+  for (int i = 0; i < 1200; ++i) text += "line\n";
+  spool.put("a", text);
+  Pipeline::Options options;
+  options.channel = {{.name = "c1", .capacity_events = 2}};
+  Pipeline pipeline(spooldir_source, spool.settings({{"multiline.startPattern", "^S"}}),
+                    std::move(options));
+  REQUIRE(pipeline.start().ok());
+  const Lines events = pipeline.read(3);
+  REQUIRE(events.size() == 3);
+  CHECK(std::count(events[0].begin(), events[0].end(), '\n') == 499);
+  CHECK(std::count(events[2].begin(), events[2].end(), '\n') == 200);
+  CHECK(events[0] + "\n" + events[1] + "\n" + events[2] + "\n" == text);
+}
+
 }  // namespace
 }  // namespace sluice

@@ -38,6 +38,7 @@ class Logs {
   void rename(const std::string& from, const std::string& to) const {
     fs::rename(path(from), path(to));
   }
+  std::uint64_t size(const std::string& name) const { return fs::file_size(path(name)); }
   std::string positions() const {
     std::ifstream file(path("positions.json"));
     return {std::istreambuf_iterator<char>(file), {}};
@@ -356,6 +357,67 @@ TEST_CASE("TAILDIR: behind a store the position goes with the events, exactly on
   rest.stop();
   CHECK(rest.channel().size_events() == 0);
   CHECK(arrived == written);
+}
+
+TEST_CASE("TAILDIR: lines of a stack trace are one event, the last one after its time") {
+  const Logs logs;
+  const Values settings =
+      logs.settings({{"multiline.startPattern", R"(^\d)"}, {"multiline.timeout", "30"}});
+  logs.append("app.log", "1 one\r\n at a\r\n at b\r\n2 two\n");
+  Pipeline pipeline(taildir_source, settings);
+  REQUIRE(pipeline.start().ok());
+  CHECK(pipeline.read(2) == Lines{"1 one\r\n at a\r\n at b", "2 two"});
+  logs.append("app.log", "3 three\n at c\n at unfini");
+  CHECK(pipeline.read(1) == Lines{"3 three\n at c"});
+  logs.append("app.log", "shed\n");
+  CHECK(pipeline.read(1) == Lines{" at unfinished"});
+  CHECK(logs.wait_for_position(logs.size("app.log")));
+}
+
+TEST_CASE("TAILDIR: a position never stands within a joined event") {
+  const Logs logs;
+  const Values settings =
+      logs.settings({{"multiline.startPattern", R"(^\d)"}, {"multiline.timeout", "1h"}});
+  logs.append("app.log", "1 one\n at a\n2 two\n at b\n");
+  {
+    Pipeline pipeline(taildir_source, settings);
+    REQUIRE(pipeline.start().ok());
+    CHECK(pipeline.read(1) == Lines{"1 one\n at a"});
+    CHECK(logs.wait_for_position(std::string("1 one\n at a\n").size()));
+  }
+  logs.append("app.log", " at c\n3 three\n");
+  Pipeline again(taildir_source, settings);
+  REQUIRE(again.start().ok());
+  CHECK(again.read(1) == Lines{"2 two\n at b\n at c"});
+}
+
+TEST_CASE("TAILDIR: rotation ends a group") {
+  const Logs logs;
+  const Values settings =
+      logs.settings({{"multiline.startPattern", R"(^\d)"}, {"multiline.timeout", "30"}});
+  Pipeline pipeline(taildir_source, settings);
+  logs.append("app.log", "1 one\n at a\n");
+  logs.rename("app.log", "app.log.1");
+  logs.append("app.log", " at b\n2 two\n at c\n");
+  REQUIRE(pipeline.start().ok());
+  Lines events = pipeline.read(3);
+  std::sort(events.begin(), events.end());
+  CHECK(events == Lines{" at b", "1 one\n at a", "2 two\n at c"});
+}
+
+TEST_CASE("TAILDIR: with --once the last group is waited for") {
+  const Logs logs;
+  logs.append("app.log", "1 one\n at a\n");
+  CHECK(read_once(logs.settings({{"multiline.startPattern", R"(^\d)"},
+                                 {"multiline.timeout", "50"}})) == Lines{"1 one\n at a"});
+}
+
+TEST_CASE("TAILDIR: a start pattern that is none is said") {
+  const Logs logs;
+  Pipeline pipeline(taildir_source, logs.settings({{"multiline.startPattern", "("}}));
+  const Status status = pipeline.start();
+  CHECK(status.code() == Code::Invalid);
+  CHECK(status.message().find("multiline.startPattern") != std::string::npos);
 }
 
 }  // namespace
