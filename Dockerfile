@@ -27,6 +27,7 @@ RUN apt-get update \
       libyaml-cpp0.7 \
       libzstd1 \
       tzdata \
+      zlib1g \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --system --uid 10001 --home-dir /var/lib/sluice --create-home --shell /usr/sbin/nologin sluice
 COPY --from=build /image/usr/bin/ /usr/bin/

@@ -85,7 +85,8 @@ std::span<char> FileLines::space() {
 std::span<char> FileLines::space_for_blob(const FileGeneration& generation) {
   const std::uint64_t left =
       generation.size_seen - std::min(generation.size_seen, generation.offset());
-  wanted_ = std::min<std::uint64_t>(left, options_.line_bytes_max) + 1;
+  // The size of a compressed file says little about how much there is to come.
+  wanted_ = std::max(wanted_, std::min<std::uint64_t>(left, options_.line_bytes_max) + 1);
   return space();
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <limits>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -11,6 +12,7 @@
 #include "core/base/log.h"
 #include "core/base/rarely.h"
 #include "core/base/wait.h"
+#include "sources/decompressed_file.h"
 #include "sources/file_lines.h"
 #include "sources/file_positions.h"
 #include "sources/spool_directory.h"
@@ -92,6 +94,13 @@ constexpr Key keys[] = {
      .default_value = "FAIL",
      .meaning = "Nothing is decoded, so nothing can fail.",
      .choices = "FAIL REPLACE IGNORE"},
+    {.name = "compression",
+     .type = KeyType::Choice,
+     .default_value = "auto",
+     .meaning = "auto reads gzip and zstd files, known by their first bytes, as what is in them; "
+                "none as they are. Files for BLOB are read as they are unless the key is set. Not "
+                "in Flume.",
+     .choices = "auto none"},
     {.name = "deserializer",
      .default_value = "LINE",
      .meaning = "LINE makes an event of each line; BLOB, or the class name of Flume's "
@@ -197,6 +206,7 @@ class SpooldirSource final : public Source {
   void restore();
   Result<bool> read_all(const std::stop_token& stop);
   Status read(const File& file, const std::stop_token& stop);
+  Result<std::unique_ptr<InputFile>> open(const std::string& path) const;
   FileGeneration* begin(const File& file);
   FileGeneration& look_at(FileGeneration& generation, const File& file);
   Result<bool> read_to_end(FileGeneration& generation, const std::stop_token& stop);
@@ -364,16 +374,26 @@ Status SpooldirSource::read(const File& file, const std::stop_token& stop) {
   return {};
 }
 
+/// The content of the file.
+Result<std::unique_ptr<InputFile>> SpooldirSource::open(const std::string& path) const {
+  auto file = context_.input.open(path);
+  // Who wants whole files wants them as they are.
+  const bool plain = is_blob(settings_) && !settings_.has("compression");
+  if (!file.ok() || plain || settings_.text("compression") == "none") return file;
+  return decompressed_if_compressed(*std::move(file));
+}
+
 /// The file at the place where it was left, or at its beginning; null when it has gone.
 FileGeneration* SpooldirSource::begin(const File& file) {
-  auto opened = context_.input.open(file.path);
+  auto opened = open(file.path);
   if (!opened.ok()) {
     if (opened.code() == Code::Retry) log::error("{}: {}", name(), opened.status().message());
     return nullptr;
   }
   if (FileGeneration* const known = find(file.look.identity)) {
-    const bool same =
-        known->at.identity == file.look.identity && known->is_in(**opened, file.look.size_bytes);
+    // The size of the file says nothing about that of its content.
+    const bool same = known->at.identity == file.look.identity &&
+                      known->is_in(**opened, std::numeric_limits<std::uint64_t>::max());
     known->file = *std::move(opened);
     if (same && known->learn().ok()) return &look_at(*known, file);
     opened = std::move(known->file);
@@ -414,12 +434,18 @@ void SpooldirSource::remove(std::uint64_t number) {
 /// Reject: the file has changed since it was opened.
 Result<bool> SpooldirSource::read_to_end(FileGeneration& generation, const std::stop_token& stop) {
   const std::uint64_t size_bytes = generation.size_seen;
-  for (bool at_end = false; !at_end;) {
-    auto turn = lines_.read(generation, InputEnd::Over, stop);
-    if (!turn.ok()) return turn.status();
-    at_end = turn->at_end;
+  FileLines::Turn turn;
+  while (!turn.at_end) {
+    auto next = lines_.read(generation, InputEnd::Over, stop);
+    if (!next.ok()) return next.status();
+    turn = *next;
     context_.out.retry_refused(stop);
     if (Status status = positions_.update(generations_, stop); !status.ok()) return status;
+  }
+  // What seems to be the end may be where it is damaged.
+  char beyond = 0;
+  if (auto end = generation.file->read_at(turn.looked_to, {&beyond, 1}); !end.ok()) {
+    return end.status();
   }
   auto look = generation.file->look();
   if (!look.ok()) return look.status();

@@ -3,6 +3,7 @@
 
 #include "tests/catch.h"
 #include "tests/support/captured_log.h"
+#include "tests/support/compressed.h"
 #include "tests/support/pipeline.h"
 #include "tests/support/source_rig.h"
 
@@ -249,6 +250,99 @@ TEST_CASE("spooldir: joined events have bounds, in lines, bytes and the channel'
   CHECK(std::count(events[0].begin(), events[0].end(), '\n') == 499);
   CHECK(std::count(events[2].begin(), events[2].end(), '\n') == 200);
   CHECK(events[0] + "\n" + events[1] + "\n" + events[2] + "\n" == text);
+}
+
+TEST_CASE("spooldir: gzip and zstd files are read as what is in them") {
+  const Spool spool;
+  spool.put("a.gz", testing::gzip("one\ntwo\n") + testing::gzip("three"), 60);
+  spool.put("b.zst", testing::zstd("four\nfive\n"), 50);
+  Pipeline pipeline(spooldir_source, spool.settings());
+  REQUIRE(pipeline.start().ok());
+  CHECK(pipeline.read(5) == Lines{"one", "two", "three", "four", "five"});
+  CHECK(spool.wait_for_file("b.zst.COMPLETED"));
+  pipeline.stop();
+  const std::string bytes = testing::gzip("six\n");
+  spool.put("c.gz", bytes);
+  Pipeline plain(spooldir_source,
+                 spool.settings({{"compression", "none"}, {"deserializer.maxLineLength", "1000"}}));
+  REQUIRE(plain.start().ok());
+  CHECK(plain.read(1).front().starts_with("\x1f\x8b\x08"));
+}
+
+TEST_CASE("spooldir: blobs are files as they are, unless compression is asked for") {
+  const Spool spool;
+  const std::string text(700'000, 'b');
+  spool.put("a", testing::gzip(text));
+  Pipeline plain(spooldir_source, spool.settings({{"deserializer", "BLOB"}}));
+  REQUIRE(plain.start().ok());
+  CHECK(plain.read(1) == Lines{testing::gzip(text)});
+  CHECK(spool.wait_for_file("a.COMPLETED"));
+  plain.stop();
+  spool.put("b", testing::gzip(text));
+  Pipeline content(spooldir_source,
+                   spool.settings({{"deserializer", "BLOB"}, {"compression", "auto"}}));
+  REQUIRE(content.start().ok());
+  CHECK(content.read(1) == Lines{text});
+}
+
+TEST_CASE("spooldir: a damaged archive costs itself, and what could be read is delivered") {
+  const CapturedLog log;
+  const Spool spool;
+  std::string text;
+  for (int i = 0; i < 100'000; ++i) text += std::to_string(i * 7919) + "\n";
+  const std::string whole = testing::gzip(text);
+  spool.put("torn.gz", whole.substr(0, whole.size() / 2), 60);
+  spool.put("good", "end\n");
+  Lines events;
+  {
+    Pipeline pipeline(spooldir_source, spool.settings());
+    REQUIRE(pipeline.start().ok());
+    while (events.empty() || events.back() != "end") {
+      for (std::string& body : pipeline.read(1)) events.push_back(std::move(body));
+      REQUIRE_FALSE(events.empty());
+    }
+    CHECK(spool.wait_for_file("good.COMPLETED"));
+  }
+  events.pop_back();
+  CHECK(events.size() > 10'000);
+  CHECK(
+      log.has("torn.gz is set aside until the next start: its compressed content ends too early"));
+  std::string joined;
+  for (const std::string& body : events) joined += body + "\n";
+  joined.pop_back();
+  CHECK(text.starts_with(joined));
+  // The next start repeats nothing of it.
+  spool.put("more", "end\n");
+  Pipeline again(spooldir_source, spool.settings());
+  REQUIRE(again.start().ok());
+  CHECK(again.read(1) == Lines{"end"});
+}
+
+TEST_CASE("spooldir: behind a store each line of an archive is there exactly once") {
+  const Spool spool;
+  LateCommitter store({.seed = Catch::rngSeed() + 5, .refusals = 0.1});
+  Lines arrived;
+  Lines written;
+  std::string text;
+  for (int i = 0; i < 60'000; ++i) {
+    written.push_back(std::to_string(i));
+    text += written.back() + "\n";
+  }
+  spool.put("a.gz", testing::gzip(text));
+  const auto settings = test_settings(*spooldir_source.info, "source r1",
+                                      {{"spoolDir", spool.path("")}, {"pollDelay", "10"}});
+  for (int starts = 0; arrived.size() < written.size() && starts < 100; ++starts) {
+    SourceRig::Options options;
+    options.channel.capacity_events = 500;
+    SourceRig rig(spooldir_source, settings, std::move(options), &store);
+    REQUIRE(rig.open().ok());
+    rig.start();
+    const std::size_t some = std::min<std::size_t>(9000, written.size() - arrived.size());
+    for (auto& body : rig.take(some)) arrived.push_back(std::move(body));
+    rig.stop();
+    for (auto& body : rig.take(rig.channel().size_events())) arrived.push_back(std::move(body));
+  }
+  CHECK(arrived == written);
 }
 
 }  // namespace

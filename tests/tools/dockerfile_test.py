@@ -38,7 +38,7 @@ def linked_packages(binary):
         owner = subprocess.run(["dpkg", "-S", "*/" + library], stdout=subprocess.PIPE, check=True, text=True).stdout
         # Cross-compilers and the like own copies for other machines; the library's own package is lib*.
         names = {line.split(":")[0] for line in owner.splitlines() if line.split(": ")[1].startswith(("/lib/", "/usr/lib/", "/lib64/"))}
-        packages |= {name for name in names if name.startswith("lib") and not name.endswith("-cross")}
+        packages |= {name for name in names if name.startswith(("lib", "zlib")) and not name.endswith("-cross")}
     return packages
 
 
