@@ -31,7 +31,7 @@ FileLines::FileLines(Options options, const SourceContext& context,
       context_(context),
       deliveries_(std::move(deliveries)),
       builder_(context.pool, EventHeaders::Shared, &context.window),
-      with_offsets_(context.pool, EventHeaders::Own, &context.window) {}
+      copies_(context.pool, EventHeaders::Own, &context.window) {}
 
 Result<FileLines::Turn> FileLines::read(FileGeneration& generation, InputEnd then,
                                         const std::stop_token& stop) {
@@ -40,6 +40,7 @@ Result<FileLines::Turn> FileLines::read(FileGeneration& generation, InputEnd the
     if (!begun.ok()) return begun.status();
     if (!*begun) return Turn{true, generation.looked_to, false};
   }
+  if (Status status = begin_text(generation); !status.ok()) return status;
   for (std::uint64_t reads = 0; reads < options_.reads_max; ++reads) {
     auto ended = line_has_ended(generation);
     if (!ended.ok()) return ended.status();
@@ -111,6 +112,17 @@ Result<bool> FileLines::skip_hole(FileGeneration& generation) {
   return true;
 }
 
+/// The first bytes of a file may say how the others are to be read.
+Status FileLines::begin_text(FileGeneration& generation) {
+  if (!options_.decoder || generation.number == text_of_) return {};
+  std::array<char, 4> first{};
+  auto got = generation.file->read_at(0, first);
+  if (!got.ok()) return got.status();
+  text_of_ = generation.number;
+  text_begin_ = options_.decoder->begin({first.data(), *got});
+  return {};
+}
+
 /// False when the unfinished line is a long one and still has no end.
 Result<bool> FileLines::line_has_ended(FileGeneration& generation) {
   const std::uint64_t length = std::max(generation.looked_to, generation.next_line());
@@ -139,14 +151,18 @@ Status FileLines::put_lines(FileGeneration& generation, Piece& piece, const std:
       generation.at.mark.offset = generation.hole;
       if (Status status = generation.learn(); !status.ok()) return status;
     }
+    const Status decoded = options_.decoder ? decode(generation, piece, found) : Status();
+    if (found.events == 0) return decoded;
     const std::uint64_t offset = generation.offset();
     generation.advance({from, found.consumed});
     if (options_.trim_cr) trim(found);
-    Batch batch =
-        options_.byte_offset_header ? seal_with_offsets(offset, piece, found) : seal(piece, found);
+    Batch batch = options_.decoder              ? seal_decoded()
+                  : options_.byte_offset_header ? seal_with_offsets(offset, piece, found)
+                                                : seal(piece, found);
     piece.begin += found.consumed;
     piece.bytes -= found.consumed;
     if (Status status = put(generation, std::move(batch), stop); !status.ok()) return status;
+    if (!decoded.ok()) return decoded;
   }
   return {};
 }
@@ -160,15 +176,13 @@ FileLines::Found FileLines::find(const FileGeneration& generation, const Piece& 
     return find_one(piece, std::min<std::size_t>(piece.bytes, options_.line_bytes_max));
   }
   if (options_.groups) return find_groups(generation, piece, entries_max);
-  const LineScan scan =
-      split_lines({builder_.base(), piece.begin, piece.begin, piece.begin + piece.bytes},
-                  builder_.index_top(), entries_max);
+  const LineScan scan = split(piece, entries_max);
   Found found{scan.events, scan.body_bytes, scan.line_begin - piece.begin};
   if (scan.longest > options_.line_bytes_max) leave_out_from_too_long(found, piece);
   if (found.events > 0) return found;
   if (piece.bytes > options_.line_bytes_max) {
     warn_of_cut(generation);
-    return find_one(piece, options_.line_bytes_max);
+    return find_one(piece, cut_bytes(piece));
   }
   return piece.then == InputEnd::Over ? find_one(piece, piece.bytes) : Found();
 }
@@ -179,14 +193,43 @@ FileLines::Found FileLines::find_groups(const FileGeneration& generation, const 
   input.end = piece.begin + piece.bytes;
   input.then = piece.then;
   input.line_bytes_max = options_.line_bytes_max;
+  input.decoder = options_.decoder.get();
   const LineGroups::Scan scan = options_.groups->split(input, builder_.index_top(), entries_max);
   holds_group_ = scan.lines > 0;
   if (scan.events > 0) return {scan.events, scan.body_bytes, scan.group_begin - piece.begin};
   if (scan.line_too_long) {
     warn_of_cut(generation);
-    return find_one(piece, options_.line_bytes_max);
+    return find_one(piece, cut_bytes(piece));
   }
   return piece.then == InputEnd::Over ? find_one(piece, piece.bytes) : Found();
+}
+
+/// Lines of text whose line feed is not one byte 0x0A are found one by one.
+LineScan FileLines::split(const Piece& piece, std::size_t entries_max) {
+  const std::size_t end = piece.begin + piece.bytes;
+  if (!options_.decoder || options_.decoder->feed_is_ascii()) {
+    return split_lines({builder_.base(), piece.begin, piece.begin, end}, builder_.index_top(),
+                       entries_max);
+  }
+  LineScan scan{.line_begin = piece.begin};
+  while (scan.events < entries_max) {
+    const std::string_view rest(builder_.base() + scan.line_begin, end - scan.line_begin);
+    const std::size_t bytes = options_.decoder->find_feed(rest);
+    if (bytes == rest.size()) break;
+    builder_.index_top()[-1 - static_cast<std::ptrdiff_t>(scan.events++)] = {
+        static_cast<std::uint32_t>(scan.line_begin), static_cast<std::uint32_t>(bytes)};
+    scan.body_bytes += bytes;
+    scan.longest = std::max(scan.longest, bytes);
+    scan.line_begin += bytes + options_.decoder->feed_bytes();
+  }
+  return scan;
+}
+
+/// Of a line that is too long: as much as an event may have, without tearing a character.
+std::size_t FileLines::cut_bytes(const Piece& piece) {
+  const std::size_t most = options_.line_bytes_max;
+  if (!options_.decoder) return most;
+  return options_.decoder->whole_characters({builder_.base() + piece.begin, most});
 }
 
 FileLines::Found FileLines::find_one(const Piece& piece, std::size_t bytes) {
@@ -223,6 +266,38 @@ void FileLines::trim(Found& found) {
   }
 }
 
+/// Makes decoded_ of the lines found. Where one cannot be decoded, those before it are what was
+/// found, and the error is returned.
+Status FileLines::decode(const FileGeneration& generation, const Piece& piece, Found& found) {
+  decoded_.clear();
+  decoded_ends_.clear();
+  for (std::size_t i = 0; i < found.events; ++i) {
+    const IndexEntry& line = entry(builder_, i);
+    std::string_view text(builder_.base() + line.offset, line.bytes);
+    const std::uint64_t offset = generation.next_line() + line.offset - piece.begin;
+    if (offset == 0) text.remove_prefix(std::min(text_begin_, text.size()));
+    if (Status status = options_.decoder->append_utf8(decoded_, text); !status.ok()) {
+      found.consumed = line.offset - piece.begin;
+      found.events = i;
+      return status.with_context("the line at byte " + std::to_string(offset));
+    }
+    decoded_ends_.push_back(decoded_.size());
+  }
+  return {};
+}
+
+Batch FileLines::seal_decoded() {
+  constexpr std::size_t beside_bytes = 32;  // line feed, index entry
+  copies_.reserve(decoded_.size() + decoded_ends_.size() * beside_bytes);
+  std::size_t begin = 0;
+  for (const std::size_t end : decoded_ends_) {
+    const bool fits = copies_.append(std::string_view(decoded_).substr(begin, end - begin));
+    SLUICE_ASSERT(fits, "reserve() was asked for less than the lines need");
+    begin = end;
+  }
+  return copies_.seal();
+}
+
 Batch FileLines::seal(const Piece& piece, const Found& found) {
   const bool unterminated = found.consumed == piece.bytes && found.events == 1 && !found.lines &&
                             entry(builder_, 0).bytes == found.consumed;
@@ -236,16 +311,16 @@ Batch FileLines::seal(const Piece& piece, const Found& found) {
 
 Batch FileLines::seal_with_offsets(std::uint64_t offset, const Piece& piece, const Found& found) {
   constexpr std::size_t beside_bytes = 64;  // header block, line feed, index entry
-  with_offsets_.reserve(found.body_bytes + found.events * beside_bytes);
+  copies_.reserve(found.body_bytes + found.events * beside_bytes);
   std::string header;
   for (std::size_t i = 0; i < found.events; ++i) {
     const IndexEntry& line = entry(builder_, i);
     header.clear();
     append_header(header, "byteoffset", std::to_string(offset + line.offset - piece.begin));
-    const bool fits = with_offsets_.append({builder_.base() + line.offset, line.bytes}, header);
+    const bool fits = copies_.append({builder_.base() + line.offset, line.bytes}, header);
     SLUICE_ASSERT(fits, "reserve() was asked for less than the lines need");
   }
-  return with_offsets_.seal();
+  return copies_.seal();
 }
 
 Status FileLines::put(FileGeneration& generation, Batch batch, const std::stop_token& stop) {
@@ -275,8 +350,8 @@ void FileLines::warn_of_cut(const FileGeneration& generation) {
 void FileLines::close() {
   builder_.discard();
   builder_.reset();
-  with_offsets_.discard();
-  with_offsets_.reset();
+  copies_.discard();
+  copies_.reset();
 }
 
 }  // namespace sluice

@@ -5,8 +5,11 @@
 #include <span>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "core/event/batch_builder.h"
+#include "core/wire/line_splitter.h"
+#include "core/wire/text_decoder.h"
 #include "sources/deliveries.h"
 #include "sources/file_generation.h"
 #include "sources/line_groups.h"
@@ -31,6 +34,7 @@ class FileLines {
     std::size_t line_bytes_max = 16 << 20;
     bool trim_cr = true;  ///< One '\r' before the line feed is no part of the line.
     std::shared_ptr<const LineGroups> groups;  ///< Joins lines to events; null: none.
+    std::shared_ptr<TextDecoder> decoder;      ///< Makes lines UTF-8; null: they pass as they are.
     bool blobs = false;  ///< Not lines: the whole file is one event, or pieces of line_bytes_max.
     bool skip_holes = true;           ///< NULs before the first line are what a truncation left.
     bool byte_offset_header = false;  ///< Costs a copy of every line.
@@ -44,7 +48,8 @@ class FileLines {
     bool holds_group = false;     ///< at_end: whole lines wait for more that belong to them.
   };
   /// Reads on from generation.offset(); `then` says what may come behind the end of the file.
-  /// Errors: Retry (the file cannot be read), Closed (stop), Fatal.
+  /// Errors: Retry (the file cannot be read), Reject (the line at the offset cannot be decoded;
+  /// those before it were put), Closed (stop), Fatal.
   Result<Turn> read(FileGeneration& generation, InputEnd then, const std::stop_token& stop);
 
   /// Lets go of the slabs.
@@ -72,9 +77,14 @@ class FileLines {
   Status put_lines(FileGeneration& generation, Piece& piece, const std::stop_token& stop);
   Found find(const FileGeneration& generation, const Piece& piece);
   Found find_groups(const FileGeneration& generation, const Piece& piece, std::size_t entries_max);
+  std::size_t cut_bytes(const Piece& piece);
   Found find_one(const Piece& piece, std::size_t bytes);
   void leave_out_from_too_long(Found& found, const Piece& piece);
   void trim(Found& found);
+  Status begin_text(FileGeneration& generation);
+  LineScan split(const Piece& piece, std::size_t entries_max);
+  Status decode(const FileGeneration& generation, const Piece& piece, Found& found);
+  Batch seal_decoded();
   Batch seal(const Piece& piece, const Found& found);
   Batch seal_with_offsets(std::uint64_t offset, const Piece& piece, const Found& found);
   Status put(FileGeneration& generation, Batch batch, const std::stop_token& stop);
@@ -84,8 +94,12 @@ class FileLines {
   const SourceContext context_;
   const std::shared_ptr<Deliveries> deliveries_;
   BatchBuilder builder_;
-  BatchBuilder with_offsets_;
-  std::size_t wanted_ = 0;    ///< Room for a long line; 0: what a slab has.
+  BatchBuilder copies_;                    ///< For events that cannot stay where they were read.
+  std::string decoded_;                    ///< Lines as UTF-8, one behind the other.
+  std::vector<std::size_t> decoded_ends_;  ///< Where each of them ends.
+  std::size_t text_begin_ = 0;             ///< Behind the byte-order mark of the file.
+  std::uint64_t text_of_ = 0;              ///< The generation whose mark that is.
+  std::size_t wanted_ = 0;                 ///< Room for a long line; 0: what a slab has.
   bool holds_group_ = false;  ///< The last piece ended within a group, behind a whole line.
   std::uint64_t cut_lines_ = 0;
 };

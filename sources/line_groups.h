@@ -10,6 +10,7 @@
 #include "core/base/line_pattern.h"
 #include "core/config/settings.h"
 #include "core/event/batch.h"
+#include "core/wire/text_decoder.h"
 
 namespace sluice {
 
@@ -43,6 +44,7 @@ class LineGroups {
     std::size_t end = 0;
     InputEnd then = InputEnd::Open;
     std::size_t line_bytes_max = 0;
+    TextDecoder* decoder = nullptr;  ///< Of the bytes; null: they are UTF-8.
   };
   struct Scan {
     std::size_t events = 0;
@@ -57,15 +59,14 @@ class LineGroups {
   /// body reaches from the first line to before the last line's feed; the next one begins behind.
   ///
   /// With Over, a rest without a line feed is left to the caller: [group_begin, end) is one event.
-  Scan split(const Input& input, IndexEntry* top, std::size_t entries_max) const noexcept;
+  Scan split(const Input& input, IndexEntry* top, std::size_t entries_max) const;
 
   std::size_t bytes_max() const noexcept { return options_.bytes_max; }
 
  private:
   LineGroups(Options options, LinePattern start)
       : options_(std::move(options)), start_(std::move(start)) {}
-  bool ends_before(const Scan& scan, const char* base, std::size_t at,
-                   std::size_t end) const noexcept;
+  bool ends_before(const Scan& scan, const Input& input, std::size_t end) const;
 
   const Options options_;
   const LinePattern start_;

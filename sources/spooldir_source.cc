@@ -88,11 +88,14 @@ constexpr Key keys[] = {
      .max = 1'000'000},
     {.name = "inputCharset",
      .default_value = "UTF-8",
-     .meaning = "Bytes are passed on as they are; another charset than UTF-8 is warned of."},
+     .meaning = "LINE: the charset of the files, by any name that iconv knows; events are UTF-8. "
+                "UTF-8 itself is passed on as it is, also where it is not valid."},
     {.name = "decodeErrorPolicy",
      .type = KeyType::Choice,
      .default_value = "FAIL",
-     .meaning = "Nothing is decoded, so nothing can fail.",
+     .meaning =
+         "What becomes of bytes that are no text in inputCharset: FAIL sets the file aside at "
+         "the line, REPLACE makes U+FFFD of them, IGNORE leaves them out.",
      .choices = "FAIL REPLACE IGNORE"},
     {.name = "compression",
      .type = KeyType::Choice,
@@ -114,7 +117,7 @@ constexpr Key keys[] = {
      .old_names = "bufferMaxLineLength"},
     {.name = "deserializer.outputCharset",
      .default_value = "UTF-8",
-     .meaning = "LINE: see inputCharset."},
+     .meaning = "LINE: UTF-8, or the same as inputCharset, which then passes as it is."},
     {.name = "deserializer.maxBlobLength",
      .type = KeyType::Bytes,
      .default_value = "100000000",
@@ -136,6 +139,7 @@ constexpr ComponentInfo info{.alias = "spooldir",
                              .batch_size_key = "batchSize"};
 
 constexpr milliseconds write_interval{1000};
+constexpr std::size_t character_bytes_max = 8;
 // While delivered files wait to be put away.
 constexpr milliseconds pending_wait{20};
 
@@ -163,8 +167,29 @@ std::string tracker_path(const Settings& settings) {
 
 std::string note_prefix(const Settings& settings) { return "spooldir/" + settings.name() + "/"; }
 
-FileLines::Options lines_options(const Settings& settings,
-                                 std::shared_ptr<const LineGroups> groups) {
+bool is_same_charset(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](unsigned char x, unsigned char y) {
+    return std::tolower(x) == std::tolower(y);
+  });
+}
+
+/// Null when bytes pass as they are. Errors: Invalid, the charset is not known.
+Result<std::shared_ptr<TextDecoder>> make_decoder(const Settings& settings) {
+  const std::string charset = settings.text("inputCharset");
+  const bool same = is_same_charset(charset, settings.text("deserializer.outputCharset"));
+  if (TextDecoder::is_utf8(charset) || same || is_blob(settings)) {
+    return std::shared_ptr<TextDecoder>();
+  }
+  const std::string policy = settings.text("decodeErrorPolicy");
+  auto decoder = TextDecoder::make(charset, policy == "REPLACE"  ? TextDecoder::OnError::Replace
+                                            : policy == "IGNORE" ? TextDecoder::OnError::Ignore
+                                                                 : TextDecoder::OnError::Fail);
+  if (!decoder.ok()) return decoder.status().with_context("inputCharset");
+  return std::shared_ptr<TextDecoder>(*std::move(decoder));
+}
+
+FileLines::Options lines_options(const Settings& settings, std::shared_ptr<const LineGroups> groups,
+                                 std::shared_ptr<TextDecoder> decoder) {
   FileLines::Options options;
   options.name = settings.component();
   options.note_prefix = note_prefix(settings);
@@ -174,6 +199,10 @@ FileLines::Options lines_options(const Settings& settings,
   options.trim_cr = false;
   options.skip_holes = false;
   options.groups = std::move(groups);
+  options.decoder = std::move(decoder);
+  // A character must fit.
+  if (options.decoder)
+    options.line_bytes_max = std::max(options.line_bytes_max, character_bytes_max);
   return options;
 }
 
@@ -184,7 +213,10 @@ class SpooldirSource final : public Source {
         context_(context),
         deliveries_(std::make_shared<Deliveries>()),
         groups_(LineGroups::make(settings)),
-        lines_(lines_options(settings, groups_.ok() ? *groups_ : nullptr), context, deliveries_),
+        decoder_(make_decoder(settings)),
+        lines_(lines_options(settings, groups_.ok() ? *groups_ : nullptr,
+                             decoder_.ok() ? *decoder_ : nullptr),
+               context, deliveries_),
         positions_({settings.component(), note_prefix(settings),
                     tracker_path(settings) + "/sluice-" + settings.name() + "-positions.json",
                     write_interval},
@@ -222,6 +254,7 @@ class SpooldirSource final : public Source {
   const SourceContext context_;
   const std::shared_ptr<Deliveries> deliveries_;
   Result<std::shared_ptr<const LineGroups>> groups_;
+  Result<std::shared_ptr<TextDecoder>> decoder_;
   FileLines lines_;
   FilePositions positions_;
   std::optional<SpoolDirectory> directory_;
@@ -239,6 +272,7 @@ Status SpooldirSource::open() {
                    " is not known here; LINE and BLOB are");
   }
   if (!groups_.ok()) return groups_.status();
+  if (!decoder_.ok()) return decoder_.status();
   if (*groups_ && is_blob(settings_)) {
     return Invalid("multiline.startPattern joins lines, so it goes with deserializer = LINE only");
   }
@@ -296,11 +330,11 @@ Result<SpoolDirectory::Options> SpooldirSource::directory_options() const {
 }
 
 void SpooldirSource::warn_of_surprises() const {
-  for (const char* key : {"inputCharset", "deserializer.outputCharset"}) {
-    const std::string charset = settings_.text(key);
-    if (charset == "UTF-8" || charset == "utf-8" || charset == "US-ASCII") continue;
-    log::warn("{}: {} = {} has no effect: bytes are passed on as they are", name(), key, charset);
+  const std::string charset = settings_.text("deserializer.outputCharset");
+  if (TextDecoder::is_utf8(charset) || is_same_charset(charset, settings_.text("inputCharset"))) {
+    return;
   }
+  log::warn("{}: deserializer.outputCharset = {} has no effect: events are UTF-8", name(), charset);
 }
 
 Status SpooldirSource::run(std::stop_token stop) {
@@ -494,7 +528,7 @@ std::unique_ptr<Source> make(const Settings& settings, SourceContext context) {
 
 std::uint64_t window_bytes(const Settings& settings) {
   return window_bytes_default +
-         std::max<std::uint64_t>(lines_options(settings, nullptr).line_bytes_max,
+         std::max<std::uint64_t>(lines_options(settings, nullptr, nullptr).line_bytes_max,
                                  settings.bytes(multiline_bytes_key.name));
 }
 

@@ -345,5 +345,156 @@ TEST_CASE("spooldir: behind a store each line of an archive is there exactly onc
   CHECK(arrived == written);
 }
 
+std::string shared_file(const std::string& name) {
+  const char* const shared = std::getenv("SLUICE_SHARED");
+  std::ifstream file(std::string(shared != nullptr ? shared : "../shared") + "/data/" + name,
+                     std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+/// "ab\n" as "a\0b\0\n\0", or the other way round.
+std::string utf16(std::string_view ascii, bool little) {
+  std::string text;
+  for (const char c : ascii) text += little ? std::string{c, '\0'} : std::string{'\0', c};
+  return text;
+}
+
+TEST_CASE("spooldir: files of another charset become UTF-8") {
+  const Spool spool;
+  spool.put("a", "\xC4\xE3\xBA\xC3\n\nplain\r\n\xCA\xC0\xBD\xE7", 60);
+  Pipeline pipeline(spooldir_source, spool.settings({{"inputCharset", "GBK"}}));
+  REQUIRE(pipeline.start().ok());
+  CHECK(pipeline.read(4) == Lines{"你好", "", "plain\r", "世界"});
+  CHECK(spool.wait_for_file("a.COMPLETED"));
+  pipeline.stop();
+  spool.put("b", "caf\xE9\n");
+  Pipeline latin(spooldir_source, spool.settings({{"inputCharset", "ISO-8859-1"}}));
+  REQUIRE(latin.start().ok());
+  CHECK(latin.read(1) == Lines{"café"});
+}
+
+TEST_CASE("spooldir: a real GBK file is what the C library makes of it") {
+  const std::string gbk = shared_file("loongcollector-gbk.txt");
+  if (gbk.empty()) return;  // the shared data is not there
+  const Spool spool;
+  spool.put("a", gbk);
+  Pipeline pipeline(spooldir_source, spool.settings({{"inputCharset", "GB18030"}}));
+  REQUIRE(pipeline.start().ok());
+  const Lines lines = pipeline.read(3);
+  CHECK(lines.front().starts_with("iLogtail 为可观测场景而生，拥有的轻量级"));
+}
+
+TEST_CASE("spooldir: UTF-16 in either order, with its mark, is cut at its own line feeds") {
+  const Spool spool;
+  // U+0A0A and U+0A00 have the bytes of a line feed within.
+  const std::string tricky = std::string("\x0A\x0A\x0A\x00", 4);
+  spool.put("a", "\xFF\xFE" + utf16("one\ntwo", true), 60);
+  spool.put("b", "\xFE\xFF" + utf16("three\n", false) + tricky + utf16("\nfour\n", false), 50);
+  spool.put("c", utf16("five\n", false), 40);
+  Pipeline pipeline(spooldir_source, spool.settings({{"inputCharset", "UTF-16"}}));
+  REQUIRE(pipeline.start().ok());
+  CHECK(pipeline.read(6) == Lines{"one", "two", "three", "\u0A0A\u0A00", "four", "five"});
+  CHECK(spool.wait_for_file("c.COMPLETED"));
+  pipeline.stop();
+  spool.put("d", utf16("S six\n at\nS seven\n", true));
+  Pipeline little(spooldir_source,
+                  spool.settings({{"inputCharset", "utf-16le"}, {"multiline.startPattern", "^S"}}));
+  REQUIRE(little.start().ok());
+  CHECK(little.read(2) == Lines{"S six\n at", "S seven"});
+}
+
+TEST_CASE("spooldir: decodeErrorPolicy FAIL sets a file aside at the line, behind what is good") {
+  const CapturedLog log;
+  const Spool spool;
+  spool.put("bad",
+            "good\nb\xFF\xFF"
+            "d\nnever\n",
+            60);
+  spool.put("other", "end\n");
+  const auto settings = spool.settings({{"inputCharset", "GBK"}});
+  {
+    Pipeline pipeline(spooldir_source, settings);
+    REQUIRE(pipeline.start().ok());
+    CHECK(pipeline.read(2) == Lines{"good", "end"});
+    CHECK(spool.wait_for_file("other.COMPLETED"));
+    CHECK(log.has("bad is set aside until the next start: the line at byte 5"));
+  }
+  // What was delivered is not delivered again, and another policy reads the rest.
+  Pipeline replacing(spooldir_source,
+                     spool.settings({{"inputCharset", "GBK"}, {"decodeErrorPolicy", "REPLACE"}}));
+  REQUIRE(replacing.start().ok());
+  CHECK(replacing.read(2) == Lines{"b\uFFFD\uFFFDd", "never"});
+  CHECK(spool.wait_for_file("bad.COMPLETED"));
+  replacing.stop();
+  spool.put("more", "\xC4\xE3x\xFF\n\xC4");
+  Pipeline ignoring(spooldir_source,
+                    spool.settings({{"inputCharset", "GBK"}, {"decodeErrorPolicy", "IGNORE"}}));
+  REQUIRE(ignoring.start().ok());
+  CHECK(ignoring.read(2) == Lines{"你x", ""});
+}
+
+TEST_CASE("spooldir: a long line of another charset is cut between its characters") {
+  const Spool spool;
+  std::string gbk;
+  for (int i = 0; i < 1000; ++i) gbk += "a\xC4\xE3";
+  spool.put("a", gbk + "\nend\n");
+  Pipeline pipeline(spooldir_source, spool.settings({{"inputCharset", "GBK"},
+                                                     {"deserializer.maxLineLength", "100"}}));
+  REQUIRE(pipeline.start().ok());
+  std::string joined;
+  Lines lines;
+  while (lines.empty() || lines.back() != "end") {
+    for (std::string& body : pipeline.read(1)) lines.push_back(std::move(body));
+    REQUIRE_FALSE(lines.empty());
+    if (lines.back() != "end") joined += lines.back();
+  }
+  std::string wanted;
+  for (int i = 0; i < 1000; ++i) wanted += "a你";
+  CHECK(joined == wanted);
+}
+
+TEST_CASE("spooldir: UTF-8 passes as it is, and a charset that nobody knows is said") {
+  const Spool spool;
+  spool.put("a",
+            "b\xFF"
+            "d \xE4\xBD\xA0\n");
+  Pipeline pipeline(spooldir_source, spool.settings({{"decodeErrorPolicy", "REPLACE"}}));
+  REQUIRE(pipeline.start().ok());
+  CHECK(pipeline.read(1) == Lines{"b\xFF"
+                                  "d 你"});
+  Pipeline unknown(spooldir_source, spool.settings({{"inputCharset", "no-such-charset"}}));
+  const Status status = unknown.start();
+  CHECK(status.code() == Code::Invalid);
+  CHECK(status.message().find("no-such-charset") != std::string::npos);
+}
+
+TEST_CASE("spooldir: behind a store each decoded line is there exactly once, over restarts") {
+  const Spool spool;
+  LateCommitter store({.seed = Catch::rngSeed() + 7, .refusals = 0.1});
+  Lines arrived;
+  Lines written;
+  std::string text;
+  for (int i = 0; i < 3000; ++i) {
+    written.push_back("第" + std::to_string(i) + "行");
+    text += "\xB5\xDA" + std::to_string(i) + "\xD0\xD0\n";
+  }
+  spool.put("a.gz", testing::gzip(text));
+  const auto settings =
+      test_settings(*spooldir_source.info, "source r1",
+                    {{"spoolDir", spool.path("")}, {"pollDelay", "10"}, {"inputCharset", "GBK"}});
+  for (int starts = 0; arrived.size() < written.size() && starts < 100; ++starts) {
+    SourceRig::Options options;
+    options.channel.capacity_events = 50;
+    SourceRig rig(spooldir_source, settings, std::move(options), &store);
+    REQUIRE(rig.open().ok());
+    rig.start();
+    const std::size_t some = std::min<std::size_t>(400, written.size() - arrived.size());
+    for (auto& body : rig.take(some)) arrived.push_back(std::move(body));
+    rig.stop();
+    for (auto& body : rig.take(rig.channel().size_events())) arrived.push_back(std::move(body));
+  }
+  CHECK(arrived == written);
+}
+
 }  // namespace
 }  // namespace sluice
