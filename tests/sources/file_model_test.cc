@@ -388,5 +388,16 @@ TEST_CASE("files: every line arrives once through any life of the files") {
   CHECK(missing * 2 < lines);
 }
 
+TEST_CASE("files: lives that once went wrong") {
+  const auto groups = *LineGroups::make(LineGroups::Options{.start_pattern = "^[0-9]"});
+  // A copy of a file whose first group still waits.
+  Life(4689, false, groups).run();
+  Life(113848, true, groups).run();
+  // A copy under the inode of one that was held back, long before.
+  Life(11163, false, groups).run();
+  Life(302429, false, nullptr).run();
+  Life(504621, false, nullptr).run();
+}
+
 }  // namespace
 }  // namespace sluice
