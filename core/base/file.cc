@@ -17,6 +17,7 @@ namespace sluice {
 namespace {
 
 constexpr mode_t file_mode = 0644;
+constexpr mode_t private_mode = 0600;
 
 Status failed(const char* what, const std::string& path) {
   const int error = errno;
@@ -61,18 +62,30 @@ class RealFile final : public OutputFile {
 class RealFileSystem final : public FileSystem {
  public:
   Result<std::unique_ptr<OutputFile>> create(const std::string& path, bool may_exist) override {
-    // O_APPEND: after a truncate() the next write goes to the new end.
     // O_EXCL: an empty one may have been begun by somebody else a moment ago.
-    const int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | (may_exist ? 0 : O_EXCL);
-    Descriptor fd(::open(path.c_str(), flags, file_mode));
-    if (fd.get() < 0 && errno == EEXIST) {
-      return Reject("cannot create " + path + ": a file of this name exists");
+    return open_to_append(path, may_exist ? 0 : O_EXCL, file_mode);
+  }
+
+  Result<std::unique_ptr<OutputFile>> open_private(const std::string& path) override {
+    return open_to_append(path, 0, private_mode);
+  }
+
+  Result<std::string> read(const std::string& path, std::uint64_t offset,
+                           std::size_t bytes) override {
+    const Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (fd.get() < 0) return failed("open", path);
+    std::string text(bytes, '\0');
+    std::size_t got = 0;
+    while (got < bytes) {
+      const ssize_t n =
+          ::pread(fd.get(), text.data() + got, bytes - got, static_cast<off_t>(offset + got));
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) return failed("read", path);
+      if (n == 0) break;
+      got += static_cast<std::size_t>(n);
     }
-    if (fd.get() < 0) return failed("create", path);
-    struct stat info {};
-    if (::fstat(fd.get(), &info) != 0) return failed("look at", path);
-    const auto bytes = static_cast<std::uint64_t>(info.st_size);
-    return std::unique_ptr<OutputFile>(std::make_unique<RealFile>(std::move(fd), path, bytes));
+    text.resize(got);
+    return text;
   }
 
   Status check_directory(const std::string& path) override {
@@ -96,6 +109,22 @@ class RealFileSystem final : public FileSystem {
   }
   Status remove(const std::string& path) override {
     return ::unlink(path.c_str()) == 0 ? Status() : failed("remove", path);
+  }
+
+ private:
+  static Result<std::unique_ptr<OutputFile>> open_to_append(const std::string& path, int more_flags,
+                                                            mode_t mode) {
+    // O_APPEND: after a truncate() the next write goes to the new end.
+    Descriptor fd(
+        ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | more_flags, mode));
+    if (fd.get() < 0 && errno == EEXIST) {
+      return Reject("cannot create " + path + ": a file of this name exists");
+    }
+    if (fd.get() < 0) return failed("create", path);
+    struct stat info {};
+    if (::fstat(fd.get(), &info) != 0) return failed("look at", path);
+    const auto bytes = static_cast<std::uint64_t>(info.st_size);
+    return std::unique_ptr<OutputFile>(std::make_unique<RealFile>(std::move(fd), path, bytes));
   }
 };
 

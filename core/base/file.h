@@ -38,6 +38,12 @@ class FileSystem {
   /// A new file that nobody else has. A name that is taken is Reject (try another one), unless
   /// `may_exist`, which goes on at the end of what is there. Errors besides: Retry.
   virtual Result<std::unique_ptr<OutputFile>> create(const std::string& path, bool may_exist) = 0;
+  /// The file, to go on at its end; one that is not there is made for the agent's user alone.
+  /// Errors: Retry.
+  virtual Result<std::unique_ptr<OutputFile>> open_private(const std::string& path) = 0;
+  /// Bytes [offset, offset + bytes) of a file; fewer only where it ends. Errors: Retry.
+  virtual Result<std::string> read(const std::string& path, std::uint64_t offset,
+                                   std::size_t bytes) = 0;
   /// Ok when the directory is there and can be written. Errors: Retry, with the reason.
   virtual Status check_directory(const std::string& path) = 0;
   virtual Status sync_directory(const std::string& path) = 0;

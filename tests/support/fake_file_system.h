@@ -1,6 +1,7 @@
 // A file system in memory that runs full, tears writes and refuses directories.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -26,6 +27,20 @@ class FakeFileSystem final : public FileSystem {
     const std::lock_guard lock(mutex_);
     truncate_ = works;
   }
+  void sync_works(bool works) {
+    const std::lock_guard lock(mutex_);
+    sync_ = works;
+  }
+  /// Syncs of files and directories that were asked for and worked.
+  std::uint64_t syncs() const {
+    const std::lock_guard lock(mutex_);
+    return syncs_;
+  }
+  /// As if somebody else had written it.
+  void put_file(const std::string& path, std::string content) {
+    const std::lock_guard lock(mutex_);
+    files_[path] = std::move(content);
+  }
   std::map<std::string, std::string> files() const {
     const std::lock_guard lock(mutex_);
     return files_;
@@ -44,11 +59,21 @@ class FakeFileSystem final : public FileSystem {
     if (!is_new && !may_exist) return Reject(path + " exists");
     return std::unique_ptr<OutputFile>(std::make_unique<File>(*this, path, file->second.size()));
   }
+  Result<std::unique_ptr<OutputFile>> open_private(const std::string& path) override {
+    return create(path, true);
+  }
+  Result<std::string> read(const std::string& path, std::uint64_t offset,
+                           std::size_t bytes) override {
+    const std::lock_guard lock(mutex_);
+    const auto file = files_.find(path);
+    if (file == files_.end()) return Retry("cannot open " + path + ": no such file");
+    return file->second.substr(std::min<std::size_t>(offset, file->second.size()), bytes);
+  }
   Status check_directory(const std::string& path) override {
     const std::lock_guard lock(mutex_);
     return directory_ ? Status() : Retry("cannot use directory " + path);
   }
-  Status sync_directory(const std::string&) override { return {}; }
+  Status sync_directory(const std::string& path) override { return synced(path); }
   Status rename(const std::string& from, const std::string& to) override {
     const std::lock_guard lock(mutex_);
     files_[to] = files_[from];
@@ -62,6 +87,13 @@ class FakeFileSystem final : public FileSystem {
   }
 
  private:
+  Status synced(const std::string& path) {
+    const std::lock_guard lock(mutex_);
+    if (!sync_) return Retry("cannot sync " + path + ": input/output error");
+    ++syncs_;
+    return {};
+  }
+
   class File final : public OutputFile {
    public:
     File(FakeFileSystem& owner, std::string path, std::uint64_t bytes)
@@ -87,7 +119,7 @@ class FakeFileSystem final : public FileSystem {
       bytes_ = bytes;
       return {};
     }
-    Status sync() override { return {}; }
+    Status sync() override { return owner_.synced(path_); }
     std::uint64_t size_bytes() const noexcept override { return bytes_; }
     const std::string& path() const noexcept override { return path_; }
 
@@ -102,6 +134,8 @@ class FakeFileSystem final : public FileSystem {
   std::uint64_t bytes_left_ = UINT64_MAX / 2;  // guarded by mutex_
   bool directory_ = true;                      // guarded by mutex_
   bool truncate_ = true;                       // guarded by mutex_
+  bool sync_ = true;                           // guarded by mutex_
+  std::uint64_t syncs_ = 0;                    // guarded by mutex_
 };
 
 }  // namespace sluice
