@@ -60,6 +60,11 @@ Taken Taken::split_front(std::uint32_t events) {
   return part;
 }
 
+bool Commit::join(Committer* committer) noexcept {
+  if (committer_ == nullptr) committer_ = committer;
+  return committer == nullptr || committer == committer_;
+}
+
 void Commit::note(Note note) {
   SLUICE_ASSERT(committer_ != nullptr, "only a store can keep a note");
   notes_.push_back(std::move(note));

@@ -52,6 +52,11 @@ class Commit {
   Commit(Commit&&) = default;
   Commit& operator=(Commit&&) = default;
 
+  Committer* committer() const noexcept { return committer_; }
+  /// Lets a channel of this committer (null: one in memory) take part. False when it cannot: one
+  /// commit does not span two stores.
+  bool join(Committer* committer) noexcept;
+
   void put(Reservation room) { puts_.push_back(std::move(room)); }
   void take(Taken events) { takes_.push_back(std::move(events)); }
   void note(Note note);

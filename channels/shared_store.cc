@@ -16,7 +16,8 @@ class StoreCommit final : public Work {
  public:
   explicit StoreCommit(Commit commit) : commit_(std::move(commit)) {
     for (const Frame& frame : commit_.frames()) bytes_ += frame.bytes();
-    needs_room_ = commit_.takes().empty();
+    // A take alone gives room back, also on a full disk.
+    needs_room_ = commit_.takes().empty() || bytes_ > 0;
   }
 
   void write(WriteGroup& group) override {
