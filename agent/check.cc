@@ -148,7 +148,11 @@ void print_plan(const Plan& plan, std::ostream& out, const Colours& colours) {
       out << "  channel " << described(channel.settings) << "\n";
     }
     for (const SinkPlan& sink : plan.sinks) {
-      out << "  sink " << described(sink.settings) << " <- " << printable(sink.channel) << "\n";
+      out << "  sink " << described(sink.settings) << " <- " << printable(sink.channel);
+      if (!sink.dead_letter_channel.empty()) {
+        out << ", dead letters -> " << printable(sink.dead_letter_channel);
+      }
+      out << "\n";
     }
   }
   for (const LeftOut& each : plan.left_out) {
@@ -200,6 +204,9 @@ Json to_json(const Plan& plan) {
     json["sinks"].push_back({{"name", sink.settings.name()},
                              {"type", type_of(sink.settings)},
                              {"channel", sink.channel}});
+    if (!sink.dead_letter_channel.empty()) {
+      json["sinks"].back()["dead_letter_channel"] = sink.dead_letter_channel;
+    }
   }
   for (const LeftOut& each : plan.left_out) {
     Json one;

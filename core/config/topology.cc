@@ -17,7 +17,8 @@ namespace sluice {
 namespace {
 
 constexpr std::array<std::string_view, 1> kChannelKeys = {"type"};
-constexpr std::array<std::string_view, 2> kSinkKeys = {"type", "channel"};
+constexpr std::string_view kDeadLetterChannel = "deadLetterChannel";
+constexpr std::array<std::string_view, 3> kSinkKeys = {"type", "channel", kDeadLetterChannel};
 constexpr std::array<std::string_view, 7> kSourceKeys = {"type",           "channels",
                                                          "selector.*",     "interceptors",
                                                          "interceptors.*", "backoffSleepIncrement",
@@ -238,9 +239,10 @@ class Planner {
       settings = reader_.settings_of(raw, *info, kSinkKeys, reasons);
     }
     std::string channel = sink_channel(raw, reasons);
+    std::string dead_letters = dead_letter_channel(raw, channel, reasons);
     if (!reasons.empty()) return leave_out(raw, reasons);
     check_batch_size(*settings, channel);
-    plan_.sinks.push_back({*std::move(settings), std::move(channel)});
+    plan_.sinks.push_back({*std::move(settings), std::move(channel), std::move(dead_letters)});
   }
 
   std::string sink_channel(const RawComponent& raw, std::vector<Reason>& reasons) {
@@ -270,6 +272,50 @@ class Planner {
     return name;
   }
 
+  /// The channel for what the sink rejects; empty when the file names none.
+  std::string dead_letter_channel(const RawComponent& raw, const std::string& channel,
+                                  std::vector<Reason>& reasons) {
+    const RawKey* key = raw.find(kDeadLetterChannel);
+    if (key == nullptr) return {};
+    const std::string& name = key->entry->value;
+    const Position& where = key->entry->value_at;
+    if (split_words(*key->entry).size() > 1) {
+      reader_.error(where, "dead letters go into exactly one channel, not " + in_quotes(name),
+                    name.find('#') == std::string::npos
+                        ? ""
+                        : "a comment behind a value is part of the value, it needs its own line");
+      reasons.push_back({in_quotes(name) + " is not one channel", where});
+      return {};
+    }
+    if (auto problem = channel_problem(raw, name, where)) {
+      reasons.push_back(*std::move(problem));
+      return {};
+    }
+    if (const std::string way = way_back(name, channel, {}); !way.empty()) {
+      reader_.error(where,
+                    "dead letters of " + raw.label +
+                        " would come back to it: " + printable(channel) + " -> " + way,
+                    "the sinks that empty a dead-letter channel need another one for their own, or "
+                    "none: then those go to the agent's dead-letter file");
+      reasons.push_back({"its dead letters would come back to it", where});
+    }
+    return name;
+  }
+
+  /// "dead -> c1": how dead letters that are in `from` get into `to`; empty when they do not.
+  /// `passed` are the channels on the way so far.
+  std::string way_back(const std::string& from, const std::string& to,
+                       std::set<std::string> passed) const {
+    if (from == to) return printable(to);
+    if (!passed.insert(from).second) return {};
+    for (const SinkPlan& sink : plan_.sinks) {
+      if (sink.channel != from || sink.dead_letter_channel.empty()) continue;
+      const std::string way = way_back(sink.dead_letter_channel, to, passed);
+      if (!way.empty()) return printable(from) + " -> " + way;
+    }
+    return {};
+  }
+
   // --- what concerns several
 
   void check_batch_size(const Settings& settings, const std::string& channel_name) {
@@ -296,13 +342,18 @@ class Planner {
       written.insert(source.channels.begin(), source.channels.end());
       written.insert(source.optional_channels.begin(), source.optional_channels.end());
     }
-    for (const SinkPlan& sink : plan_.sinks) read.insert(sink.channel);
+    std::set<std::string, std::less<>> written_by_sinks;
+    for (const SinkPlan& sink : plan_.sinks) {
+      read.insert(sink.channel);
+      if (!sink.dead_letter_channel.empty()) written_by_sinks.insert(sink.dead_letter_channel);
+    }
     std::vector<ChannelPlan> kept;
     for (ChannelPlan& channel : plan_.channels) {
       const std::string& name = channel.settings.name();
       const std::string label = "channel " + printable(name);
       const Position where = channel.settings.where("type");
-      const bool has_writer = written.count(name) > 0;
+      const bool has_source = written.count(name) > 0;
+      const bool has_writer = has_source || written_by_sinks.count(name) > 0;
       const bool has_reader = read.count(name) > 0;
       if (!has_writer && !has_reader) {
         const bool mentioned = mentioned_.count(name) > 0;  // its users have said why, then
@@ -313,7 +364,9 @@ class Planner {
       }
       if (!has_reader) {
         reader_.warning(where, "no sink that runs reads " + label,
-                        "it fills up to its capacity, and then its sources wait");
+                        has_source ? "it fills up to its capacity, and then its sources wait"
+                                   : "it fills up to its capacity, and then the sinks keep their "
+                                     "dead letters");
       } else if (!has_writer) {
         reader_.warning(where, "no source that runs writes to " + label, "its sinks get nothing");
       }

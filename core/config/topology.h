@@ -32,6 +32,7 @@ struct SourcePlan {
 struct SinkPlan {
   Settings settings;
   std::string channel;
+  std::string dead_letter_channel;  ///< Empty: the agent's dead-letter file.
 };
 
 /// A component that the file wants and the agent runs without.

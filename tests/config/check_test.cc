@@ -119,3 +119,25 @@ TEST_CASE("The verb check reports on files and repeats the command line's warnin
         "no/such/file.conf\n");
   CHECK(err.str() == "-Xmx1g has no meaning here\n");
 }
+
+TEST_CASE("A sink is shown with the channel of its dead letters") {
+  const Report report = report_of(
+      kSmall + std::string("a1.sinks.k1.type = logger\na1.sinks.k1.deadLetterChannel = dead\n") +
+      "a1.sinks.k2.type = logger\na1.sinks.k2.channel = dead\na1.channels.dead.type = memory\n");
+  const std::string small = printed(report);
+  CHECK(small.find("there is no channel 'dead' for sink k1") != std::string::npos);
+  std::string text = kSmall;
+  text.replace(text.find("channels = c1"), 13, "channels = c1 dead");
+  text.replace(text.find("sinks = k1"), 10, "sinks = k1 k2");
+  const Report whole = report_of(
+      text +
+      "a1.sinks.k1.type = logger\na1.sinks.k1.deadLetterChannel = dead\n"
+      "a1.sinks.k2.type = logger\na1.sinks.k2.channel = dead\na1.channels.dead.type = memory\n");
+  CHECK(printed(whole).find("  sink k1 (logger) <- c1, dead letters -> dead\n"
+                            "  sink k2 (logger) <- dead\n") != std::string::npos);
+  std::ostringstream out;
+  print_report_json(whole, out);
+  const auto json = nlohmann::json::parse(out.str());
+  CHECK(json["agents"][0]["sinks"][0]["dead_letter_channel"] == "dead");
+  CHECK_FALSE(json["agents"][0]["sinks"][1].contains("dead_letter_channel"));
+}

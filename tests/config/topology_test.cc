@@ -379,3 +379,82 @@ TEST_CASE("A hostile file of thousands of faults ends soon") {
   for (int i = 0; i < 9'000; ++i) text += "\na1.sources.r1.key" + std::to_string(i) + " = looger";
   CHECK(plan_text(text).verdict == Verdict::NothingToRun);
 }
+
+TEST_CASE("A sink's dead letters go into a channel that has a sink") {
+  const Plan plan = plan_text(replaced(tutorial(R"(a1.sinks.k1.deadLetterChannel = c2
+a1.channels.c2.type = memory
+a1.sinks.k2.type = logger
+a1.sinks.k2.channel = c2
+)"),
+                                       "= c1\na1.sources", "= c1 c2\na1.sources"));
+  const Plan whole = plan_text(R"(a1.sources = r1
+a1.sinks = k1 k2
+a1.channels = c1 c2
+a1.sources.r1.type = seq
+a1.sources.r1.channels = c1
+a1.channels.c1.type = memory
+a1.channels.c2.type = memory
+a1.sinks.k1.type = logger
+a1.sinks.k1.channel = c1
+a1.sinks.k1.deadLetterChannel = c2
+a1.sinks.k2.type = logger
+a1.sinks.k2.channel = c2
+)");
+  CHECK(whole.diagnostics.empty());
+  CHECK(whole.verdict == Verdict::Runs);
+  CHECK(whole.sinks.at(0).dead_letter_channel == "c2");
+  CHECK(whole.sinks.at(1).dead_letter_channel.empty());
+  CHECK(plan.sinks.at(0).dead_letter_channel == "c2");
+  CHECK(told(plan.diagnostics, "no sink that runs reads channel c2")
+            .find("then the sinks keep their dead letters") != std::string::npos);
+}
+
+TEST_CASE("A dead-letter channel that is none is said with its place") {
+  const Plan plan = plan_text(tutorial("a1.sinks.k1.deadLetterChannel = c11\n"));
+  CHECK(told(plan.diagnostics, "c11") ==
+        "error x.conf:12:33+3 there is no channel 'c11' for sink k1 | channels of this agent: c1");
+  CHECK(left_out(plan) == "sink k1: there is no channel 'c11'");
+  const Plan two = plan_text(tutorial("a1.sinks.k1.deadLetterChannel = c1 c2\n"));
+  CHECK(told(two.diagnostics, "exactly one channel").find("error x.conf:12:33+5") == 0);
+  const Plan comment = plan_text(tutorial("a1.sinks.k1.deadLetterChannel = c1 # x\n"));
+  CHECK(told(comment.diagnostics, "needs its own line") != "");
+  const Plan misspelt = plan_text(tutorial("a1.sinks.k1.deadLeterChannel = c1\n"));
+  CHECK(told(misspelt.diagnostics, "deadLeterChannel").find("did you mean 'deadLetterChannel'?") !=
+        std::string::npos);
+  CHECK(misspelt.verdict == Verdict::Runs);
+}
+
+TEST_CASE("Dead letters that would come back to their sink are refused") {
+  const Plan own = plan_text(tutorial("a1.sinks.k1.deadLetterChannel = c1\n"));
+  CHECK(told(own.diagnostics, "come back") ==
+        "error x.conf:12:33+2 dead letters of sink k1 would come back to it: c1 -> c1 | the sinks "
+        "that empty a dead-letter channel need another one for their own, or none: then those go "
+        "to the agent's dead-letter file");
+  CHECK(left_out(own) == "sink k1: its dead letters would come back to it");
+  const Plan circle = plan_text(R"(a1.sources = r1
+a1.sinks = k1 k2 k3 k4
+a1.channels = c1 c2 c3
+a1.sources.r1.type = seq
+a1.sources.r1.channels = c1
+a1.channels.c1.type = memory
+a1.channels.c2.type = memory
+a1.channels.c3.type = memory
+a1.sinks.k1.type = logger
+a1.sinks.k1.channel = c1
+a1.sinks.k1.deadLetterChannel = c2
+a1.sinks.k2.type = logger
+a1.sinks.k2.channel = c2
+a1.sinks.k2.deadLetterChannel = c3
+a1.sinks.k3.type = logger
+a1.sinks.k3.channel = c3
+a1.sinks.k3.deadLetterChannel = c1
+a1.sinks.k4.type = logger
+a1.sinks.k4.channel = c1
+a1.sinks.k4.deadLetterChannel = c3
+)");
+  CHECK(told(circle.diagnostics, "come back")
+            .find("error x.conf:17:33+2 dead letters of sink k3 "
+                  "would come back to it: c3 -> c1 -> c2 -> c3") == 0);
+  CHECK(left_out(circle) == "sink k3: its dead letters would come back to it");
+  CHECK(circle.sinks.size() == 3);
+}
