@@ -131,26 +131,36 @@ void SinkRunner::settle(Slot& slot) {
     commit(taken.split_front(delivery.arrived), delivery);
     delivery.status = std::move(why);
   }
+  attempts_.failed(taken.pieces());
   report_failure(delivery.status);
   // `taken` goes back to the head of the channel here.
 }
 
 void SinkRunner::commit(Taken events, Delivery& delivery) {
-  const std::uint64_t rejected = delivery.rejected.size();
-  std::uint64_t rejected_bytes = 0;
-  if (rejected > 0) {
-    const Status kept = options_.dead_letters == nullptr
-                            ? Retry("no place for dead letters")
-                            : options_.dead_letters->keep(events.batch(), delivery.rejected,
-                                                          options_.name, delivery.rejected_because);
-    if (!kept.ok()) {
-      commit_but_rejected(std::move(events), delivery.rejected);
+  Commit commit(options_.committer);
+  Left left;
+  if (!delivery.rejected.empty()) {
+    if (Status kept = keep_aside(events, delivery, commit); !kept.ok()) {
+      commit_but_rejected(std::move(events), delivery);
       report_failure(kept.with_context("rejected events cannot be kept aside"));
       return;
     }
-    for (const std::uint32_t i : delivery.rejected) rejected_bytes += events.batch().body(i).size();
+    left.rejected.events = delivery.rejected.size();
+    for (const std::uint32_t i : delivery.rejected) {
+      left.rejected.bytes += events.batch().body(i).size();
+    }
+    left.put = !commit.puts().empty();
   }
-  submit(std::move(events), std::move(delivery.notes), rejected, rejected_bytes);
+  left.delivered = {events.batch().size() - left.rejected.events,
+                    events.batch().body_bytes() - left.rejected.bytes};
+  commit.take(std::move(events));
+  submit(std::move(commit), std::move(delivery.notes), left);
+  if (left.rejected.events > 0) {
+    // On a full disk takes go on and puts are refused, so what follows must not overtake this one.
+    wait_for_commits(true);
+    if (commit_failed_) return;
+    report_dead_letters(left.rejected.events, delivery.rejected_because);
+  }
   if (failures_in_a_row_ > 0 && failure_.ok()) {
     log::info("{}: delivering again", options_.name);
     failures_in_a_row_ = 0;
@@ -159,52 +169,76 @@ void SinkRunner::commit(Taken events, Delivery& delivery) {
   }
 }
 
-/// What lies between the rejected events was delivered; those alone go back.
-void SinkRunner::commit_but_rejected(Taken events, const std::vector<std::uint32_t>& rejected) {
-  std::vector<Taken> back;
-  std::uint32_t gone = 0;
-  for (const std::uint32_t i : rejected) {
-    if (i > gone) submit(events.split_front(i - gone), {}, 0, 0);
-    back.push_back(events.split_front(1));
-    gone = i + 1;
+/// Ok: the rejected events are kept, or will be by `taking`.
+Status SinkRunner::keep_aside(const Taken& events, const Delivery& delivery, Commit& taking) {
+  if (options_.dead_letters == nullptr) return Retry("no place for dead letters");
+  Rejection rejection{options_.sink, channel_.name(), delivery.rejected_because, {}};
+  rejection.letters.reserve(delivery.rejected.size());
+  auto piece = events.pieces().begin();
+  std::uint32_t first = 0;  // of the piece, in the batch
+  for (const std::uint32_t i : delivery.rejected) {
+    for (; i - first >= piece->batch.size(); ++piece) first += piece->batch.size();
+    DeadLetter letter{events.batch()[i], piece->sequence + (i - first), 1, {}};
+    letter.attempts = attempts_.of(letter.sequence);
+    const Provenance& provenance = piece->batch.provenance();
+    if (provenance.known()) letter.origin = provenance.origin(i - first);
+    rejection.letters.push_back(std::move(letter));
   }
-  if (!events.batch().empty()) submit(std::move(events), {}, 0, 0);
+  Status status = options_.dead_letters->keep(rejection, taking);
+  // Should `taking` be refused, they come again.
+  if (status.ok()) attempts_.failed(events.pieces());
+  return status;
 }
 
-void SinkRunner::submit(Taken events, Notes notes, std::uint64_t rejected,
-                        std::uint64_t rejected_bytes) {
-  const std::uint64_t count = events.batch().size();
-  const std::uint64_t bytes = events.batch().body_bytes();
-  const Flowing left{rejected, rejected_bytes};
-  const Flowing delivered{count - rejected, bytes - rejected_bytes};
-  if (options_.committer == nullptr) {  // nothing to wait for, nothing that can fail
-    Commit commit;
-    commit.take(std::move(events));
+/// What lies between the rejected events was delivered, in one commit; those alone go back.
+void SinkRunner::commit_but_rejected(Taken events, Delivery& delivery) {
+  Commit commit(options_.committer);
+  Left left;
+  const auto take = [&](Taken part) {
+    left.delivered.events += part.batch().size();
+    left.delivered.bytes += part.batch().body_bytes();
+    commit.take(std::move(part));
+  };
+  std::vector<Taken> back;
+  std::uint32_t gone = 0;
+  for (const std::uint32_t i : delivery.rejected) {
+    if (i > gone) take(events.split_front(i - gone));
+    back.push_back(events.split_front(1));
+    attempts_.failed(back.back().pieces());
+    gone = i + 1;
+  }
+  if (!events.batch().empty()) take(std::move(events));
+  if (!commit.takes().empty()) submit(std::move(commit), std::move(delivery.notes), left);
+}
+
+void SinkRunner::submit(Commit commit, Notes notes, const Left& left) {
+  if (commit.committer() == nullptr) {  // nothing to wait for, nothing that can fail
     std::move(commit).complete({});
-    return count_delivered(delivered, left);
+    return count_left(left);
   }
   {
     const std::lock_guard lock(mutex_);
     ++committing_;
-    committing_bytes_ += bytes;
+    committing_bytes_ += left.delivered.bytes + left.rejected.bytes;
   }
-  Commit commit(options_.committer);
-  for (Note& note : notes) commit.note(std::move(note));
-  commit.take(std::move(events));
-  std::move(commit).submit(
-      [this, delivered, left](Status status) { landed(std::move(status), delivered, left); });
+  if (options_.committer != nullptr) {
+    for (Note& note : notes) commit.note(std::move(note));
+  }
+  std::move(commit).submit([this, left](Status status) { landed(std::move(status), left); });
   wait_for_commits(false);
 }
 
-void SinkRunner::count_delivered(const Flowing& delivered, const Flowing& rejected) noexcept {
-  counters_.delivered.add(delivered.events, delivered.bytes);
-  if (rejected.events > 0) counters_.dead_lettered.add(rejected.events, rejected.bytes);
+void SinkRunner::count_left(const Left& left) noexcept {
+  counters_.delivered.add(left.delivered.events, left.delivered.bytes);
+  if (left.rejected.events == 0) return;
+  counters_.dead_lettered.add(left.rejected.events, left.rejected.bytes);
+  if (left.put) counters_.dead_letters_put.add(left.rejected.events, left.rejected.bytes);
 }
 
 /// On the committer's thread.
-void SinkRunner::landed(Status status, const Flowing& delivered, const Flowing& rejected) {
+void SinkRunner::landed(Status status, const Left& left) {
   if (status.ok()) {
-    count_delivered(delivered, rejected);
+    count_left(left);
   } else {
     counters_.channel_failures.add();
   }
@@ -214,7 +248,7 @@ void SinkRunner::landed(Status status, const Flowing& delivered, const Flowing& 
     commit_failed_ = true;
   }
   --committing_;
-  committing_bytes_ -= delivered.bytes + rejected.bytes;
+  committing_bytes_ -= left.delivered.bytes + left.rejected.bytes;
   ended_.notify_all();
 }
 
@@ -265,6 +299,14 @@ void SinkRunner::report_failure(const Status& status) {
         "(failure {} in a row)",
         options_.name, status.message(), channel_.name(), n);
   }
+}
+
+/// A flood of them is said rarely; the counters know all.
+void SinkRunner::report_dead_letters(std::uint64_t events, const std::string& because) {
+  if (!worth_saying(++rejections_)) return;
+  log::error("{}: {} events can never be delivered: {}; they are put into {} ({} so far)",
+             options_.name, events, because, options_.dead_letters->name(),
+             counters_.dead_lettered.events.get());
 }
 
 std::uint32_t SinkRunner::busy_slots() const noexcept {

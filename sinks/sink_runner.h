@@ -10,29 +10,24 @@
 #include <vector>
 
 #include "core/base/backoff.h"
+#include "sinks/attempts.h"
+#include "sinks/dead_letters.h"
 #include "sinks/sink.h"
 
 namespace sluice {
 
-/// Where events go that a sink can never deliver. Thread-safe.
-class DeadLetters {
- public:
-  virtual ~DeadLetters() = default;
-  /// Ok: kept. Retry: no room; the sink offers the batch again later.
-  virtual Status keep(const Batch& batch, const std::vector<std::uint32_t>& events,
-                      const std::string& sink, const std::string& because) = 0;
-};
-
 /// Takes, delivers, commits. It goes on delivering while commits are on their way to the disk; one
 /// that is refused brings its events back, to be delivered again. A failure rolls back what did not
 /// arrive, oldest first, and nothing new is offered until every outstanding delivery has ended;
-/// then it backs off and goes on.
+/// then it backs off and goes on. What the sink rejects goes to the dead letters; where they have
+/// no room, the rejected events alone are rolled back and offered again.
 class SinkRunner final : private DeliveryListener {
  public:
   struct Options {
     std::string name;                     ///< "sink k1".
     Committer* committer = nullptr;       ///< None: the channel is in memory.
-    DeadLetters* dead_letters = nullptr;  ///< None: rejected events are retried.
+    DeadLetters* dead_letters = nullptr;  ///< None: rejected events are retried. Outlives this.
+    std::string sink = {};                ///< "k1", for dead letters.
     milliseconds backoff_first{100};
     milliseconds backoff_max{5000};
     /// Commits of a store that are submitted and not complete: so many bytes of bodies, and so
@@ -63,6 +58,12 @@ class SinkRunner final : private DeliveryListener {
     std::uint64_t events = 0;
     std::uint64_t bytes = 0;
   };
+  /// What leaves the channel with a commit.
+  struct Left {
+    Flowing delivered;
+    Flowing rejected;
+    bool put = false;  ///< The commit itself puts the rejected events into a channel.
+  };
 
   void delivered(std::uint32_t slot, Delivery delivery) override;
   Status open(const std::stop_token& stop);
@@ -70,14 +71,16 @@ class SinkRunner final : private DeliveryListener {
   bool settle_ended();
   void settle(Slot& slot);
   void commit(Taken events, Delivery& delivery);
-  void commit_but_rejected(Taken events, const std::vector<std::uint32_t>& rejected);
-  void submit(Taken events, Notes notes, std::uint64_t rejected, std::uint64_t rejected_bytes);
-  void landed(Status status, const Flowing& delivered, const Flowing& rejected);
-  void count_delivered(const Flowing& delivered, const Flowing& rejected) noexcept;
+  Status keep_aside(const Taken& events, const Delivery& delivery, Commit& taking);
+  void commit_but_rejected(Taken events, Delivery& delivery);
+  void submit(Commit commit, Notes notes, const Left& left);
+  void landed(Status status, const Left& left);
+  void count_left(const Left& left) noexcept;
   void wait_for_commits(bool all);
   void wait_for_an_end();
   void back_off(const std::stop_token& stop);
   void report_failure(const Status& status);
+  void report_dead_letters(std::uint64_t events, const std::string& because);
   void report_commit_failure();
   void count_take(const Taken& taken, const TakeLimit& limit);
   std::uint32_t busy_slots() const noexcept;
@@ -90,6 +93,8 @@ class SinkRunner final : private DeliveryListener {
   Status failure_;  ///< Why nothing is offered just now.
   std::atomic<bool> healthy_{false};
   std::uint64_t failures_in_a_row_ = 0;
+  Attempts attempts_;
+  std::uint64_t rejections_ = 0;  ///< Batches of which something went to the dead letters.
 
   std::mutex mutex_;
   std::condition_variable ended_;

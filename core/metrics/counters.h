@@ -66,6 +66,7 @@ struct ChannelCounters {
 struct SinkCounters {
   Flow delivered;
   Flow dead_lettered;         ///< Rejected for good.
+  Flow dead_letters_put;      ///< Of them: put into a dead-letter channel.
   Counter attempts;           ///< Events offered to the sink, retries included.
   Counter batches_complete;   ///< As large as the sink's batch size.
   Counter batches_underflow;  ///< Smaller.

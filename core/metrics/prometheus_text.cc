@@ -75,6 +75,8 @@ constexpr FlowRow<SinkCounters> sink_flows[] = {
      "that arrived where the sink sends them"},
     {"dead_lettered", &SinkCounters::dead_lettered, Type::Counter,
      "that can never be delivered and were put aside"},
+    {"dead_letters_put", &SinkCounters::dead_letters_put, Type::Counter,
+     "that were put into a dead-letter channel"},
 };
 
 constexpr CounterRow<SinkCounters> sink_counters[] = {

@@ -7,6 +7,7 @@
 
 #include "channels/catalog.h"
 #include "channels/commit.h"
+#include "sinks/dead_letter_channel.h"
 #include "tests/catch.h"
 #include "tests/conformance/channel_suite.h"
 #include "tests/support/batches.h"
@@ -500,6 +501,46 @@ TEST_CASE("many putters and takers lose nothing and double nothing") {
     for (const int takers : {1, 3}) {
       Fixture f(type, {.capacity_events = 300, .budget_bytes = 1 << 20});
       many_threads(f, seed, 3, takers);
+    }
+  }
+}
+
+TEST_CASE("what one channel gives up for another is in one of them, whatever they are") {
+  for (const ChannelUnderTest& from_type : channels_under_test()) {
+    for (const ChannelUnderTest& to_type : channels_under_test()) {
+      INFO(from_type.type << " -> " << to_type.type);
+      Fixture from(from_type);
+      Fixture to(to_type, {.capacity_events = 3});
+      REQUIRE(put(from.channel(), numbered(from.pool(), 0, 5)));
+      SinkCounters counters;
+      DeadLetterChannel place(to.channel(), to.pool(), counters, Clock::system());
+      for (const bool refused : {true, false}) {
+        Taken taken = take_now(from.channel());
+        const Batch batch = taken.batch();
+        Rejection rejection{"k1", from.channel().name(), "no reason", {}};
+        for (const std::uint32_t i : {1U, 4U}) rejection.letters.push_back({batch[i], i, 1, {}});
+        Commit taking(from.channel().committer());
+        taking.take(std::move(taken));
+        REQUIRE(place.keep(rejection, taking).ok());
+        CHECK(to.channel().size_events() == 0);
+        CHECK(from.channel().size_events() == 5);
+        if (!refused) REQUIRE(std::move(taking).wait().ok());
+      }
+      CHECK(from.channel().size_events() == 0);
+      {
+        // A third one has room, so nothing is left of the refused one; more has not.
+        const Batch batch = numbered(from.pool(), 7, 2);
+        Rejection rejection{"k1", "c1", "no reason", {}};
+        for (const std::uint32_t i : {0U, 1U}) rejection.letters.push_back({batch[i], i, 1, {}});
+        Commit none;
+        CHECK(place.keep(rejection, none).code() == Code::Retry);
+        rejection.letters.pop_back();
+        Commit some;
+        CHECK(place.keep(rejection, some).ok());
+      }
+      Taken dead = take_now(to.channel());
+      CHECK(numbers_of(dead.batch()) == Numbers{1, 4});
+      commit(std::move(dead));
     }
   }
 }

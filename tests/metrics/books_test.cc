@@ -13,6 +13,7 @@
 #include "core/base/wait.h"
 #include "core/event/batch_builder.h"
 #include "core/metrics/registry.h"
+#include "sinks/dead_letter_channel.h"
 #include "sinks/sink_runner.h"
 #include "sources/channel_processor.h"
 #include "tests/catch.h"
@@ -36,16 +37,17 @@ class DropSome final : public Interceptor {
 /// Keeps what it is given, but refuses each third time.
 class ForgetfulDeadLetters final : public DeadLetters {
  public:
-  Status keep(const Batch& batch, const std::vector<std::uint32_t>& events, const std::string&,
-              const std::string&) override {
+  Status keep(const Rejection& rejection, Commit&) override {
     const std::lock_guard lock(mutex_);
     if (++calls_ % 3 == 0) return Retry("no room for dead letters");
-    for (const std::uint32_t i : events) kept_.add(1, batch.body(i).size());
+    for (const DeadLetter& letter : rejection.letters) kept_.add(1, letter.event.body.size());
     return {};
   }
+  const std::string& name() const noexcept override { return name_; }
   const Flow& kept() const { return kept_; }
 
  private:
+  const std::string name_ = "nowhere";
   std::mutex mutex_;
   std::uint64_t calls_ = 0;
   Flow kept_;
@@ -111,28 +113,32 @@ class MoodySink final : public Sink {
   std::jthread worker_;
 };
 
-/// A source, interceptors, channels c1 (two sinks), c2 (one sink) and the optional c3 (none).
+/// A source, interceptors, channels c1 (two sinks), c2 (one sink) and the optional c3 (none). What
+/// the sink of c2 rejects goes into the channel dead.
 struct Pipeline {
   SlabPool pool;
   std::unique_ptr<MemoryChannel> c1 = channel("c1", 500), c2 = channel("c2", 300),
-                                 c3 = channel("c3", 200);
+                                 c3 = channel("c3", 200), dead = channel("dead", 100'000);
   SourceCounters source;
   ForgetfulDeadLetters dead_letters;
   struct Consumer {
     SinkCounters counters;
     MoodySink sink;
+    DeadLetterChannel into_channel;
     SinkRunner runner;
     Status end = Closed("still running");
     std::jthread thread;
-    Consumer(std::uint32_t seed, Channel& from, DeadLetters& aside)
+    Consumer(std::uint32_t seed, Channel& from, DeadLetters* aside, Pipeline& of)
         : sink(seed),
+          into_channel(*of.dead, of.pool, counters, Clock::system()),
           runner({.name = "sink",
-                  .dead_letters = &aside,
+                  .dead_letters = aside == nullptr ? &into_channel : aside,
                   .backoff_first = milliseconds(1),
                   .backoff_max = milliseconds(2)},
                  from, sink, counters) {}
   };
-  Consumer k1{1, *c1, dead_letters}, k2{2, *c1, dead_letters}, k3{3, *c2, dead_letters};
+  Consumer k1{1, *c1, &dead_letters, *this}, k2{2, *c1, &dead_letters, *this},
+      k3{3, *c2, nullptr, *this};
   MetricsRegistry registry;
 
   Pipeline() {
@@ -140,7 +146,7 @@ struct Pipeline {
     silence.level = log::Level::Off;
     REQUIRE(log::configure(silence).ok());
     registry.add(SourceMetrics{"r1", "test", &source});
-    for (const auto* channel : {c1.get(), c2.get(), c3.get()}) {
+    for (const auto* channel : {c1.get(), c2.get(), c3.get(), dead.get()}) {
       registry.add(ChannelMetrics{channel->name(), "memory", &channel->counters(),
                                   channel->capacity_events()});
       registry.add(&channel->account());
@@ -169,7 +175,7 @@ struct Pipeline {
     }
   }
   void drain() {
-    for (const auto* channel : {&c1, &c2, &c3}) (*channel)->close();
+    for (const auto* channel : {&c1, &c2, &c3}) (*channel)->close();  // dead takes on still
     for (Consumer* consumer : {&k1, &k2, &k3}) {
       consumer->thread.join();
       CHECK(consumer->end.ok());
@@ -230,7 +236,7 @@ void check_books(const Exposition& shown, const std::string& unit) {
   CHECK(source("made") + source("copied") ==
         source("filtered") + source("unrouted") + source("refused") + source("put"));
   double put = 0;
-  for (const char* channel : {"c1", "c2", "c3"}) {
+  for (const char* channel : {"c1", "c2", "c3", "dead"}) {
     INFO(channel);
     const Exposition::Labels of{{"component", channel}};
     const auto total = [&](const std::string& what) {
@@ -246,7 +252,7 @@ void check_books(const Exposition& shown, const std::string& unit) {
     CHECK(total("committed") == sinks("delivered") + sinks("dead_lettered"));
     put += total("put");
   }
-  CHECK(source("put") == put);
+  CHECK(source("put") + shown.sum("sluice_sink_dead_letters_put_" + unit + "_total") == put);
 }
 
 }  // namespace
@@ -276,11 +282,16 @@ TEST_CASE("the books of a pipeline balance whatever its sinks do") {
         static_cast<double>(pipeline.source.made.events.get() -
                             pipeline.source.filtered.events.get()));
   CHECK(drained.sum("sluice_sink_dead_lettered_events_total") ==
-        static_cast<double>(pipeline.dead_letters.kept().events.get()));
+        static_cast<double>(pipeline.dead_letters.kept().events.get() +
+                            pipeline.dead->counters().put.events.get()));
+  CHECK(pipeline.dead->counters().put.events.get() > 0);
   CHECK(drained.sum("sluice_sink_dead_lettered_bytes_total") ==
-        static_cast<double>(pipeline.dead_letters.kept().bytes.get()));
+        static_cast<double>(pipeline.dead_letters.kept().bytes.get() +
+                            pipeline.dead->counters().put.bytes.get()));
   CHECK(drained.sum("sluice_channel_stored_events", {{"component", "c3"}}) > 0);
 
+  pipeline.dead->close();
+  pipeline.dead->abandon();
   pipeline.c3->abandon();
   const Exposition ended(pipeline.registry.prometheus());
   check_books(ended, "events");

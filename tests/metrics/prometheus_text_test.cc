@@ -42,6 +42,7 @@ struct OneOfEach {
     channel.put_waits.set(38);
     sink.delivered.add(51, 510);
     sink.dead_lettered.add(52, 520);
+    sink.dead_letters_put.add(64, 640);
     sink.attempts.set(53);
     sink.batches_complete.set(54);
     sink.batches_underflow.set(55);
@@ -116,13 +117,14 @@ TEST_CASE("every counter of a sink is shown under its own name with its channel"
   const OneOfEach agent;
   const Exposition shown(agent.registry.prometheus());
   const std::map<std::string, double> expected = {
-      {"delivered_events_total", 51},     {"delivered_bytes_total", 510},
-      {"dead_lettered_events_total", 52}, {"dead_lettered_bytes_total", 520},
-      {"offered_events_total", 53},       {"complete_batches_total", 54},
-      {"underflow_batches_total", 55},    {"empty_takes_total", 56},
-      {"failed_deliveries_total", 57},    {"failed_commits_total", 58},
-      {"created_connections_total", 59},  {"closed_connections_total", 60},
-      {"failed_connections_total", 61},   {"stop_time_seconds", 2.5}};
+      {"delivered_events_total", 51},        {"delivered_bytes_total", 510},
+      {"dead_lettered_events_total", 52},    {"dead_lettered_bytes_total", 520},
+      {"dead_letters_put_events_total", 64}, {"dead_letters_put_bytes_total", 640},
+      {"offered_events_total", 53},          {"complete_batches_total", 54},
+      {"underflow_batches_total", 55},       {"empty_takes_total", 56},
+      {"failed_deliveries_total", 57},       {"failed_commits_total", 58},
+      {"created_connections_total", 59},     {"closed_connections_total", 60},
+      {"failed_connections_total", 61},      {"stop_time_seconds", 2.5}};
   for (const auto& [name, value] : expected) {
     INFO(name);
     CHECK(shown.at("sluice_sink_" + name, k1) == value);

@@ -98,16 +98,18 @@ class ScriptedSink final : public Sink {
 
 class KeepAside final : public DeadLetters {
  public:
-  Status keep(const Batch& batch, const std::vector<std::uint32_t>& events, const std::string&,
-              const std::string&) override {
+  Status keep(const Rejection& rejection, Commit&) override {
     const std::lock_guard lock(mutex_);
     if (no_room_ > 0) {
       --no_room_;
       return Retry("full");
     }
-    for (const auto i : events) kept_.push_back(numbers_of(batch)[i]);
+    for (const DeadLetter& letter : rejection.letters) {
+      kept_.push_back(std::stoull(std::string(letter.event.body)));
+    }
     return {};
   }
+  const std::string& name() const noexcept override { return name_; }
   Numbers kept() const {
     const std::lock_guard lock(mutex_);
     return kept_;
@@ -115,6 +117,7 @@ class KeepAside final : public DeadLetters {
   void no_room_for(int times) { no_room_ = times; }
 
  private:
+  const std::string name_ = "nowhere";
   mutable std::mutex mutex_;
   Numbers kept_;
   int no_room_ = 0;
