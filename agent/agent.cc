@@ -50,10 +50,19 @@ OnFull on_full(const Settings& settings) {
   return OnFull::Wait;
 }
 
+std::string dead_letter_path(const std::string& state_directory, std::string agent) {
+  std::replace(agent.begin(), agent.end(), '/', '_');
+  return state_directory + "/dead-letters/" + agent + ".jsonl";
+}
+
 }  // namespace
 
 Agent::Agent(const Plan& plan, Options options)
-    : options_(std::move(options)), stores_(options_.state_directory + "/store") {
+    : options_(std::move(options)),
+      stores_(options_.state_directory + "/store"),
+      dead_letter_file_({.path = dead_letter_path(options_.state_directory, plan.agent),
+                         .bytes_max = options_.dead_letter_bytes_max},
+                        *options_.files, *options_.clock) {
   metrics_.set_version(version_number());
   add_channels(plan);
   add_sinks(plan);
@@ -87,15 +96,22 @@ void Agent::add_channels(const Plan& plan) {
 }
 
 void Agent::add_sinks(const Plan& plan) {
+  std::vector<const SinkType*> types(sink_types().begin(), sink_types().end());
+  types.insert(types.end(), options_.more_sinks.begin(), options_.more_sinks.end());
   for (const SinkPlan& planned : plan.sinks) {
     SinkRunner::Options runner;
     runner.name = planned.settings.component();
+    runner.sink = planned.settings.name();
+    runner.dead_letters = &dead_letter_file_;
     ChannelUnit* const channel = find_channel(planned.channel);
     runner.committer = channel->channel().committer();
-    SinkUnit::Parts parts{planned.settings, &type_of(planned.settings, sink_types()), channel,
+    SinkUnit::Parts parts{planned.settings, &type_of<SinkType>(planned.settings, types), channel,
                           std::move(runner)};
-    sinks_.push_back(std::make_unique<SinkUnit>(std::move(parts), *options_.files, *options_.clock,
-                                                unit_events()));
+    if (!planned.dead_letter_channel.empty()) {
+      parts.dead_letter_channel = find_channel(planned.dead_letter_channel);
+    }
+    sinks_.push_back(std::make_unique<SinkUnit>(std::move(parts), pool_, *options_.files,
+                                                *options_.clock, unit_events()));
     metrics_.add(SinkMetrics{planned.settings.name(), type_name(planned.settings), planned.channel,
                              &sinks_.back()->counters()});
   }
@@ -294,20 +310,45 @@ std::uint64_t Agent::stop(bool without_bound) {
   });
   for (const auto& source : sources_) source->request_stop();
   for (const auto& source : sources_) source->join();
-  for (const auto& unit : channels_) unit->channel().close();
   if (!without_bound) stop_sinks_of_durable_channels();
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] {
-    return hurry_ || std::all_of(sinks_.begin(), sinks_.end(), [](const auto& sink) {
-             return !sink->started() || sink->state() == UnitState::Finished ||
-                    sink->state() == UnitState::Failed;
-           });
-  });
-  lock.unlock();
+  const std::vector<ChannelUnit*> still_open = drain_channels();
   for (const auto& sink : sinks_) sink->join();
+  for (ChannelUnit* unit : still_open) unit->channel().close();
   watch.request_stop();
   watch.join();
   return report_lost();
+}
+
+/// Channels are closed, so that their sinks end when all is out; those for dead letters only once
+/// nobody can put any more of them. There is always one to close next: dead letters go in no
+/// circle. Returns those that are open when all sinks have ended, or when it hurries.
+std::vector<ChannelUnit*> Agent::drain_channels() {
+  std::vector<ChannelUnit*> open;
+  for (const auto& unit : channels_) open.push_back(unit.get());
+  for (;;) {
+    std::erase_if(open, [this](ChannelUnit* unit) {
+      if (awaits_dead_letters(*unit)) return false;
+      unit->channel().close();
+      return true;
+    });
+    const auto over = [this] {
+      return hurry_ || std::all_of(sinks_.begin(), sinks_.end(),
+                                   [](const auto& sink) { return sink->ended(); });
+    };
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] {
+      return over() || std::any_of(open.begin(), open.end(), [this](const ChannelUnit* unit) {
+               return !awaits_dead_letters(*unit);
+             });
+    });
+    if (over()) return open;
+  }
+}
+
+bool Agent::awaits_dead_letters(const ChannelUnit& unit) const noexcept {
+  return std::any_of(sinks_.begin(), sinks_.end(), [&](const auto& sink) {
+    return !sink->ended() && sink->channels().size() > 1 && sink->channels()[1] == &unit;
+  });
 }
 
 /// What waits there is delivered after the next start: no reason to stop later for it.

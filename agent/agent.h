@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "channels/shared_store.h"
 #include "core/config/topology.h"
 #include "core/metrics/registry.h"
+#include "sinks/dead_letter_file.h"
 
 namespace sluice {
 
@@ -28,16 +30,22 @@ class Agent {
     /// Budget of the memory channels whose byteCapacity is not set, together.
     std::uint64_t memory_limit_bytes = 64 << 20;
     /// Where durable channels keep their store, unless they have a directory of their own.
+    /// The dead-letter file lies there too.
     std::string state_directory = ".";
+    /// Bound of the dead-letter file.
+    std::uint64_t dead_letter_bytes_max = 64 << 20;
     /// How long stop() lets sinks empty their channels.
     milliseconds drain_max{5000};
     /// --once: sources that follow something end when they have caught up.
     bool once = false;
     FileSystem* files = &FileSystem::real();
     const Clock* clock = &Clock::system();
+    /// Types of sinks beside the built ones, for tests.
+    std::span<const SinkType* const> more_sinks = {};
   };
 
-  /// Makes every component of the plan. REQUIRES: the plan was made with built_catalog().
+  /// Makes every component of the plan. REQUIRES: the plan was made with built_catalog(), and what
+  /// the options have beside it.
   Agent(const Plan& plan, Options options);
   ~Agent();
 
@@ -85,6 +93,8 @@ class Agent {
   void start_what_can();
   UnitEvents unit_events();
   void stop_sinks_of_durable_channels();
+  std::vector<ChannelUnit*> drain_channels();
+  bool awaits_dead_letters(const ChannelUnit& unit) const noexcept;
   std::uint64_t report_lost();
 
   const Options options_;
@@ -93,6 +103,7 @@ class Agent {
   MetricsRegistry metrics_;
   std::stop_source abandon_;  ///< Set when what sources hold cannot be waited for any more.
   std::vector<std::unique_ptr<ChannelUnit>> channels_;
+  DeadLetterFile dead_letter_file_;
   std::vector<std::unique_ptr<SinkUnit>> sinks_;
   std::vector<std::unique_ptr<SourceUnit>> sources_;
 

@@ -395,6 +395,7 @@ properties:
   -Dflume.monitoring.type=http                 -Dflume.monitoring.port=<port>
   -Dsluice.memory.limit=64Mi   budget of the memory channels without a byteCapacity, together
   -Dsluice.state.dir=<dir>     where durable channels keep their events; else ~/.sluice/NAME
+  -Dsluice.dead.letter.limit=64Mi   bound of the file for what sinks can never deliver
   -Dsluice.drain.ms=5s         how long a stop lets sinks empty their channels
   -DpropertiesImplementation=org.apache.flume.node.EnvVarResolverProperties   ${VAR} is $VAR
   The -D words of $JAVA_OPTS and $FLUME_JAVA_OPTS count too; what is typed wins.

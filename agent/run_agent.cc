@@ -48,8 +48,9 @@ void log_plan(const Plan& plan) {
             (s.optional_channels.empty() ? "" : ", optional: " + joined(s.optional_channels)));
   }
   for (const SinkPlan& k : plan.sinks) {
-    log::info("agent {}: {} -> sink {} ({})", plan.agent, k.channel, k.settings.name(),
-              k.settings.info().alias);
+    log::info("agent {}: {} -> sink {} ({}){}", plan.agent, k.channel, k.settings.name(),
+              k.settings.info().alias,
+              k.dead_letter_channel.empty() ? "" : ", dead letters -> " + k.dead_letter_channel);
   }
   for (const LeftOut& out : plan.left_out) {
     log::error("agent {}: {} is left out: {}", plan.agent, out.component, out.because);
@@ -146,6 +147,7 @@ Agent::Options agent_options(const CommandLine& line, const Plan& plan) {
   options.state_directory = state_directory(line);
   options.memory_limit_bytes = plan.memory_limit_bytes.value_or(default_memory_limit());
   read_property(line, "sluice.memory.limit", parse_bytes, options.memory_limit_bytes);
+  read_property(line, "sluice.dead.letter.limit", parse_bytes, options.dead_letter_bytes_max);
   const auto in_ms = [](std::string_view text) { return parse_duration(text, milliseconds(1)); };
   read_property(line, "sluice.drain.ms", in_ms, options.drain_max);
   return options;

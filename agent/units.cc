@@ -158,12 +158,34 @@ Status SourceUnit::run_once(const std::stop_token& stop) {
 
 // ---- SinkUnit
 
-SinkUnit::SinkUnit(Parts parts, FileSystem& files, const Clock& clock, UnitEvents events)
+namespace {
+
+ChannelUnits channels_of(const SinkUnit::Parts& parts) {
+  ChannelUnits channels{parts.channel};
+  if (parts.dead_letter_channel != nullptr) channels.push_back(parts.dead_letter_channel);
+  return channels;
+}
+
+/// The options with the sink's own place for dead letters, when it has one.
+SinkRunner::Options with_dead_letters(SinkRunner::Options options, DeadLetters* own) {
+  if (own != nullptr) options.dead_letters = own;
+  return options;
+}
+
+}  // namespace
+
+SinkUnit::SinkUnit(Parts parts, SlabPool& pool, FileSystem& files, const Clock& clock,
+                   UnitEvents events)
     : settings_(std::move(parts.settings)),
-      channels_{parts.channel},
+      channels_(channels_of(parts)),
       events_(std::move(events)),
+      dead_letters_(parts.dead_letter_channel == nullptr
+                        ? nullptr
+                        : std::make_unique<DeadLetterChannel>(parts.dead_letter_channel->channel(),
+                                                              pool, counters_, clock)),
       sink_(parts.type->make(settings_, {counters_, files, clock})),
-      runner_(std::move(parts.runner), parts.channel->channel(), *sink_, counters_) {}
+      runner_(with_dead_letters(std::move(parts.runner), dead_letters_.get()),
+              parts.channel->channel(), *sink_, counters_) {}
 
 SinkUnit::~SinkUnit() { join(); }
 
@@ -190,6 +212,11 @@ void SinkUnit::join() {
 void SinkUnit::enter(UnitState state) {
   state_.store(state, std::memory_order_release);
   events_.changed();
+}
+
+bool SinkUnit::ended() const noexcept {
+  const UnitState state = state_.load(std::memory_order_acquire);
+  return !started() || state == UnitState::Finished || state == UnitState::Failed;
 }
 
 UnitState SinkUnit::state() const noexcept {

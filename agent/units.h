@@ -14,6 +14,7 @@
 #include "core/base/backoff.h"
 #include "core/base/clock.h"
 #include "core/base/status.h"
+#include "sinks/dead_letter_channel.h"
 #include "sinks/sink_runner.h"
 #include "sources/source.h"
 
@@ -118,11 +119,13 @@ class SinkUnit {
     const SinkType* type;
     ChannelUnit* channel;
     SinkRunner::Options runner;
+    /// Null: dead letters go where the runner's options say.
+    ChannelUnit* dead_letter_channel = nullptr;
   };
-  SinkUnit(Parts parts, FileSystem& files, const Clock& clock, UnitEvents events);
+  SinkUnit(Parts parts, SlabPool& pool, FileSystem& files, const Clock& clock, UnitEvents events);
   ~SinkUnit();
 
-  /// REQUIRES: not started yet, its channel is open.
+  /// REQUIRES: not started yet, its channels are open.
   void start();
   bool started() const noexcept { return thread_.joinable(); }
   void request_stop() noexcept { thread_.request_stop(); }
@@ -132,14 +135,17 @@ class SinkUnit {
   const Settings& settings() const noexcept { return settings_; }
   const SinkCounters& counters() const noexcept { return counters_; }
   UnitState state() const noexcept;
+  /// It has run to its end, or will not run at all.
+  bool ended() const noexcept;
 
  private:
   void enter(UnitState state);
 
   const Settings settings_;
-  const ChannelUnits channels_;  ///< The one it reads.
+  const ChannelUnits channels_;  ///< The one it reads, then that of its dead letters.
   const UnitEvents events_;
   SinkCounters counters_;
+  const std::unique_ptr<DeadLetters> dead_letters_;
   std::unique_ptr<Sink> sink_;
   SinkRunner runner_;
   std::atomic<UnitState> state_{UnitState::New};

@@ -7,18 +7,21 @@
 
 #include "core/config/tree.h"
 #include "tests/catch.h"
+#include "tests/support/captured_log.h"
 #include "tests/support/fake_file_system.h"
+#include "tests/support/picky_sink.h"
 #include "tests/support/sockets.h"
 
 namespace sluice {
 namespace {
 
-Plan plan_of(const std::string& text) {
+/// `catalog` is copied nowhere: it outlives the plan.
+Plan plan_of(const std::string& text, const Catalog& catalog = built_catalog()) {
   SubstitutionSources sources;
   sources.environment = [](const std::string&) { return std::optional<std::string>(); };
   std::vector<SourceText> texts;
   texts.emplace_back("a1.conf", text);
-  Plan plan = make_plan(load_texts(std::move(texts), sources).tree, "a1", built_catalog());
+  Plan plan = make_plan(load_texts(std::move(texts), sources).tree, "a1", catalog);
   REQUIRE(plan.verdict == Verdict::Runs);
   return plan;
 }
@@ -212,6 +215,130 @@ TEST_CASE("stop gives up at its deadline and counts what is lost") {
   const ChannelCounters& channel = *agent.metrics().channels()[0].counters;
   CHECK(channel.lost.events.get() == 1000);
   CHECK(used_bytes(agent) == 0);
+}
+
+/// The built types, and a sink that rejects.
+const Catalog& catalog_with_picky_sink() {
+  static const std::vector<const ComponentInfo*> sinks = [] {
+    const Catalog built = built_catalog();
+    std::vector<const ComponentInfo*> all(built.sinks.begin(), built.sinks.end());
+    all.push_back(&picky_info);
+    return all;
+  }();
+  static const Catalog catalog = [] {
+    Catalog all = built_catalog();
+    all.sinks = sinks;
+    return all;
+  }();
+  return catalog;
+}
+
+constexpr const SinkType* more_sinks[] = {&picky_sink};
+
+/// netcat r1 -> memory c1 -> picky k1.
+std::string picky(std::uint16_t in) {
+  std::string text = relay(1, in, 1);
+  text.replace(text.find("= tcp"), 5, "= picky");
+  text.erase(text.find("a1.sinks.k1.hostname"),
+             text.find("a1.sinks.k1.channel") - text.find("a1.sinks.k1.hostname"));
+  return text;
+}
+
+std::string with_dead_letters(const std::string& type, std::uint16_t out) {
+  return "a1.sinks.k1.deadLetterChannel = dead\na1.channels.dead.type = " + type +
+         "\na1.channels.dead.capacity = 100000\na1.sinks.kd.type = tcp\n"
+         "a1.sinks.kd.hostname = 127.0.0.1\na1.sinks.kd.port = " +
+         std::to_string(out) + "\na1.sinks.kd.channel = dead\n";
+}
+
+/// `count` lines, each second one bad.
+std::string mixed_lines(int count) {
+  std::string lines;
+  for (int i = 0; i < count; ++i) {
+    lines += (i % 2 == 0 ? "good " : "bad ") + std::to_string(i) + "\n";
+  }
+  return lines;
+}
+
+void send_all(std::uint16_t port, const std::string& lines) {
+  TestClient client(port);
+  REQUIRE(client.send(lines));
+  client.half_close();
+  client.read_to_end();
+}
+
+TEST_CASE("a stop lets dead letters through to the sink behind their channel") {
+  const std::string lists = "a1.sources = r1\na1.channels = dead c1\na1.sinks = kd k1\n";
+  // Asked to stop before anything has left c1, with the channels and sinks in the wrong order.
+  for (int round = 0; round < 5; ++round) {
+    TestReceiver receiver;
+    const std::uint16_t in = free_port();
+    const Plan plan = plan_of(lists + picky(in) + with_dead_letters("memory", receiver.port()),
+                              catalog_with_picky_sink());
+    Agent agent(plan, {.more_sinks = more_sinks});
+    REQUIRE(agent.start().ok());
+    send_all(in, mixed_lines(4000));
+    CHECK(agent.stop() == 0);
+    std::string expected;
+    for (int i = 1; i < 4000; i += 2) expected += "bad " + std::to_string(i) + "\n";
+    CHECK(eventually([&] { return receiver.received() == expected; }));
+    CHECK(used_bytes(agent) == 0);
+  }
+}
+
+TEST_CASE("a durable dead-letter channel keeps what a stop leaves in it") {
+  const testing::TempDirectory state;
+  const std::string lists = "a1.sources = r1\na1.channels = c1 dead\na1.sinks = k1 kd\n";
+  const std::uint16_t in = free_port();
+  const std::uint16_t out = free_port();
+  const Plan plan =
+      plan_of(lists + picky(in) + with_dead_letters("rocksdb", out), catalog_with_picky_sink());
+  {
+    Agent agent(plan, {.state_directory = state.path(""), .more_sinks = more_sinks});
+    REQUIRE(agent.start().ok());
+    send_all(in, mixed_lines(100));
+    CHECK(agent.stop() == 0);
+  }
+  TestReceiver receiver(out);
+  Agent agent(plan, {.state_directory = state.path(""), .more_sinks = more_sinks});
+  REQUIRE(agent.start().ok());
+  CHECK(eventually([&] { return receiver.received().ends_with("bad 99\n"); }));
+  agent.stop();
+  CHECK(receiver.received().starts_with("bad 1\nbad 3\n"));
+}
+
+TEST_CASE("without a dead-letter channel the agent has a file for them") {
+  const testing::CapturedLog log;
+  const testing::TempDirectory state;
+  const std::uint16_t in = free_port();
+  const Plan plan = plan_of(one + picky(in), catalog_with_picky_sink());
+  Agent agent(plan, {.state_directory = state.path(""),
+                     .dead_letter_bytes_max = 2000,
+                     .drain_max = milliseconds(100),
+                     .more_sinks = more_sinks});
+  REQUIRE(agent.start().ok());
+  send_all(in, "good 1\nbad 1\nbad 2\n");
+  const std::string path = state.path("") + "/dead-letters/a1.jsonl";
+  const auto lines = [&] {
+    auto text = FileSystem::real().read(path, 0, 1 << 20);
+    return text.ok() ? std::count(text->begin(), text->end(), '\n') : 0;
+  };
+  CHECK(eventually([&] { return lines() == 2; }));
+  CHECK(
+      log.wait_for_text("sink k1: 2 events can never be delivered: it is bad; they are put into"));
+  CHECK(log.has(path));
+  // It is full soon; then the sink says so and keeps what it has.
+  send_all(in, mixed_lines(40));
+  CHECK(log.wait_for_text("is full"));
+  CHECK(eventually(
+      [&] { return agent.metrics().sinks()[0].counters->delivered.events.get() == 21; }));
+  const SinkCounters& counters = *agent.metrics().sinks()[0].counters;
+  CHECK(counters.dead_lettered.events.get() < 22);
+  REQUIRE(FileSystem::real().rename(path, path + ".old").ok());
+  CHECK(
+      eventually([&] { return counters.dead_lettered.events.get() == 22; }, milliseconds(20'000)));
+  CHECK(lines() > 0);
+  agent.stop();
 }
 
 }  // namespace
