@@ -22,18 +22,18 @@ Batch BatchKeeper::keep(const Batch& batch) {
       SLUICE_ASSERT(kept.slab()->charge(account_), "a slab of our own has no other payers");
     }
   }
-  account_.charge(Batch::overhead_bytes);
+  account_.charge(kept.beside_bytes());
   return kept;
 }
 
 void BatchKeeper::let_go(const Batch& batch) noexcept {
   if (Slab* const slab = batch.slab()) slab->release(account_);
-  account_.release(Batch::overhead_bytes);
+  account_.release(batch.beside_bytes());
 }
 
 void BatchKeeper::keep_again(const Batch& batch) noexcept {
   SLUICE_ASSERT(batch.slab()->charge(account_), "the channel pays for this slab already");
-  account_.charge(Batch::overhead_bytes);
+  account_.charge(batch.beside_bytes());
 }
 
 }  // namespace sluice

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 #include <mutex>
 
 #include "core/base/assert.h"
@@ -80,7 +81,8 @@ std::string_view Batch::own_headers(std::uint32_t i) const noexcept {
   if (!own_headers()) return {};
   IndexEntryWithHeaders entry;
   std::memcpy(&entry, entry_at(i), sizeof entry);
-  return {rep_->slab->data() + entry.headers.offset, entry.headers.bytes};
+  const char* const base = rep_->own_blocks ? rep_->own_blocks->data() : rep_->slab->data();
+  return {base + entry.headers.offset, entry.headers.bytes};
 }
 
 bool Batch::own_headers() const noexcept {
@@ -116,30 +118,66 @@ Batch Batch::slice(std::uint32_t first, std::uint32_t count) const {
   return part;
 }
 
+Batch::Rep* Batch::sibling() const {
+  auto* rep = new Rep;
+  rep->stride = rep_->stride;
+  rep->slab = rep_->slab;
+  rep->own_blocks = rep_->own_blocks;
+  rep->imposed = rep_->imposed;
+  rep->fallback = rep_->fallback;
+  return rep;
+}
+
 Batch Batch::select(const std::vector<std::uint32_t>& kept) const {
   Batch part;
   part.receipt_ = receipt_;
   if (provenance_.known()) part.provenance_ = provenance_.select(kept);
   if (kept.empty()) return part;
-  auto* rep = new Rep;
-  part.rep_ = RepRef(rep);
+  const bool ascending =
+      std::adjacent_find(kept.begin(), kept.end(), std::greater_equal<>()) == kept.end();
+  SLUICE_ASSERT(ascending && kept.back() < count_, "a selection out of order");
   part.count_ = static_cast<std::uint32_t>(kept.size());
+  if (kept.back() - kept.front() + 1 == part.count_) {
+    part.rep_ = rep_;
+    part.first_ = first_ + kept.front();
+    return part;
+  }
+  auto* rep = sibling();
+  part.rep_ = RepRef(rep);
   rep->count = part.count_;
-  rep->stride = rep_->stride;
-  rep->slab = rep_->slab;
-  rep->imposed = rep_->imposed;
-  rep->fallback = rep_->fallback;
   const std::size_t index_bytes = kept.size() * rep->stride;
-  rep->own_index = std::make_unique<char[]>(index_bytes);
+  rep->own_index = std::make_unique_for_overwrite<char[]>(index_bytes);
   rep->index_end = rep->own_index.get() + index_bytes;
   for (std::size_t i = 0; i < kept.size(); ++i) {
-    SLUICE_ASSERT(kept[i] < count_ && (i == 0 || kept[i] > kept[i - 1]),
-                  "a selection out of order");
     std::memcpy(const_cast<char*>(part.entry_at(static_cast<std::uint32_t>(i))), entry_at(kept[i]),
                 rep->stride);
     rep->body_bytes += body_entry(kept[i]).bytes;
   }
   return part;
+}
+
+Batch Batch::with_own_headers(std::string blocks, std::span<const IndexEntry> places) const {
+  SLUICE_ASSERT(own_headers() && places.size() == count_, "one block of own headers an event");
+  auto* rep = sibling();
+  Batch other;
+  other.rep_ = RepRef(rep);
+  other.count_ = count_;
+  other.receipt_ = receipt_;
+  other.provenance_ = provenance_;
+  rep->count = count_;
+  rep->lines = rep_->lines;
+  rep->body_bytes = body_bytes();
+  rep->own_blocks = std::make_shared<const std::string>(std::move(blocks));
+  const std::size_t index_bytes = std::size_t{count_} * rep->stride;
+  rep->own_index = std::make_unique_for_overwrite<char[]>(index_bytes);
+  rep->index_end = rep->own_index.get() + index_bytes;
+  for (std::uint32_t i = 0; i < count_; ++i) {
+    const IndexEntryWithHeaders entry{body_entry(i), places[i]};
+    SLUICE_ASSERT(std::uint64_t{places[i].offset} + places[i].bytes <= rep->own_blocks->size(),
+                  "a block of headers beyond its text");
+    std::memcpy(const_cast<char*>(other.entry_at(i)), &entry, sizeof entry);
+  }
+  return other;
 }
 
 Batch Batch::compact(SlabPool& pool) const {
@@ -177,11 +215,9 @@ Batch Batch::concat(std::span<const Batch> parts, SlabPool& pool) {
 
 Batch Batch::with_shared_headers(HeaderBlock imposed, HeaderBlock fallback) const {
   SLUICE_ASSERT(rep_, "a batch without events has no headers");
-  auto* rep = new Rep;
+  auto* rep = sibling();
   rep->count = rep_->count;
-  rep->stride = rep_->stride;
   rep->lines = rep_->lines;
-  rep->slab = rep_->slab;
   rep->body_bytes = rep_->body_bytes;
   rep->index_end = rep_->index_end;
   if (rep_->own_index) {
@@ -221,5 +257,12 @@ Batch Batch::with_provenance(Provenance provenance) const {
 }
 
 Slab* Batch::slab() const noexcept { return rep_ ? rep_->slab.get() : nullptr; }
+
+std::size_t Batch::beside_bytes() const noexcept {
+  std::size_t bytes = overhead_bytes;
+  if (rep_ && rep_->own_index) bytes += std::size_t{rep_->count} * rep_->stride;
+  if (rep_ && rep_->own_blocks) bytes += rep_->own_blocks->size();
+  return bytes;
+}
 
 }  // namespace sluice

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -78,8 +79,8 @@ class Batch {
 
   /// Events [first, first + count). REQUIRES: within size(). Keeps receipt and provenance.
   Batch slice(std::uint32_t first, std::uint32_t count) const;
-  /// Only the events at `kept` (ascending). Copies the index, not the bodies. The caller settles
-  /// what it left out (see Receipt).
+  /// Only the events at `kept` (ascending). Copies their index entries (neighbours need not even
+  /// that), not the bodies. The caller settles what it left out (see Receipt).
   Batch select(const std::vector<std::uint32_t>& kept) const;
   /// The same events, copied into a slab of their own, so that nothing else is pinned.
   Batch compact(SlabPool& pool) const;
@@ -94,6 +95,9 @@ class Batch {
   bool own_headers() const noexcept;
   /// The encoded block of event i's own headers. REQUIRES: i < size().
   std::string_view own_headers(std::uint32_t i) const noexcept;
+  /// The same events with other headers of their own: event i has the block at `places[i]` of
+  /// `blocks`. REQUIRES: a place an event, own_headers().
+  Batch with_own_headers(std::string blocks, std::span<const IndexEntry> places) const;
 
   const Receipt& receipt() const noexcept { return receipt_; }
   Batch with_receipt(Receipt receipt) const;
@@ -102,7 +106,9 @@ class Batch {
 
   /// The slab that is pinned; none for a default Batch.
   Slab* slab() const noexcept;
-  /// Bytes that this batch uses beside its slab.
+  /// Bytes that this batch uses beside its slab, which its slices share: overhead_bytes, and what
+  /// selections and rewritten headers take.
+  std::size_t beside_bytes() const noexcept;
   static constexpr std::size_t overhead_bytes = 192;
 
  private:
@@ -116,6 +122,8 @@ class Batch {
     SlabRef slab;
     const char* index_end = nullptr;    ///< Entry i lies at index_end - (i + 1) * stride.
     std::unique_ptr<char[]> own_index;  ///< Selections have their index here.
+    /// Where own headers lie that are not in the slab any more: some were taken away.
+    std::shared_ptr<const std::string> own_blocks;
     HeaderBlock imposed;
     HeaderBlock fallback;
     std::uint64_t body_bytes = 0;
@@ -150,6 +158,8 @@ class Batch {
     return rep_->index_end - (static_cast<std::size_t>(first_) + i + 1) * rep_->stride;
   }
   IndexEntry body_entry(std::uint32_t i) const noexcept;
+  /// A Rep of the same slab and headers, without an index.
+  Rep* sibling() const;
 
   RepRef rep_;
   std::uint32_t first_ = 0;

@@ -120,6 +120,7 @@ class Model {
   void replicate(std::size_t at);
   void share(std::size_t at);
   void with_headers(Live& live);
+  void without_some_headers(Live& live);
   void compact(Live& live);
   void concat();
   void settle(std::size_t at);
@@ -290,8 +291,12 @@ void Model::select(Live& live) {
   std::vector<std::uint32_t> kept;
   std::vector<ModelEvent> events;
   const std::size_t keep_one_in = 1 + below(4);
+  const bool neighbours = one_in(4);  // they need no index of their own
+  const std::size_t first = below(live.batch.size() + 1);
+  const std::size_t last = first + below(live.batch.size() + 1);
   for (std::uint32_t i = 0; i < live.batch.size(); ++i) {
-    if (keep_one_in > 1 && !one_in(keep_one_in)) continue;
+    const bool out = neighbours ? i < first || i >= last : keep_one_in > 1 && !one_in(keep_one_in);
+    if (out) continue;
     kept.push_back(i);
     events.push_back(live.events[i]);
   }
@@ -331,6 +336,30 @@ void Model::with_headers(Live& live) {
   live.shared = {some_headers(3), some_headers(3)};
   live.batch = live.batch.with_shared_headers(HeaderBlock(encoded_map(live.shared.imposed)),
                                               HeaderBlock(encoded_map(live.shared.fallback)));
+  check(live);
+}
+
+/// What an interceptor does that takes headers away: their blocks leave the slab. Events may share
+/// one block.
+void Model::without_some_headers(Live& live) {
+  if (!live.batch.own_headers()) return;
+  const std::string gone = "h" + std::to_string(below(4));
+  std::string blocks(below(5), '-');
+  std::vector<IndexEntry> places;
+  for (ModelEvent& event : live.events) {
+    event.own.erase(gone);
+    const std::string block = encoded_map(event.own);
+    const std::size_t before = blocks.find(block);
+    if (before != std::string::npos && !block.empty()) {
+      places.push_back(
+          {static_cast<std::uint32_t>(before), static_cast<std::uint32_t>(block.size())});
+      continue;
+    }
+    places.push_back(
+        {static_cast<std::uint32_t>(blocks.size()), static_cast<std::uint32_t>(block.size())});
+    blocks += block;
+  }
+  live.batch = live.batch.with_own_headers(std::move(blocks), places);
   check(live);
 }
 
@@ -393,7 +422,7 @@ void Model::forget(std::size_t at) {
 void Model::one_step() {
   if (lives_.empty() || one_in(4)) return build();
   const std::size_t at = below(lives_.size());
-  switch (below(10)) {
+  switch (below(11)) {
     case 0:
       if (lives_[at].batch.size() > 1) cut_in_two(at);
       return;
@@ -407,6 +436,9 @@ void Model::one_step() {
     case 6:
     case 7: return compact(lives_[at]);
     case 8: durable_.number(lives_[at]); return check(lives_[at]);
+    case 9:
+      if (!lives_[at].batch.empty()) without_some_headers(lives_[at]);
+      return;
     default: return one_in(5) ? forget(at) : settle(at);
   }
 }
