@@ -24,6 +24,7 @@ enum class KeyType : unsigned char {
   Choice,   ///< One of `choices`, in any case.
   Port,     ///< 0..65535; 0 lets the system choose.
   Path,     ///< A file or directory.
+  Pattern,  ///< A regular expression (core/base/java_pattern.h).
   Ignored,  ///< Known from Flume, accepted, has no meaning here; `meaning` says why.
 };
 

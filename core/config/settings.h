@@ -40,7 +40,7 @@ class Settings {
   /// Where the file sets it; otherwise where the component begins.
   Position where(std::string_view key) const;
 
-  std::string text(std::string_view key) const;  ///< Text, Path, and Choice (as in the table).
+  std::string text(std::string_view key) const;  ///< Text, Path, Pattern, Choice (as in the table).
   std::int64_t integer(std::string_view key) const;
   bool boolean(std::string_view key) const;
   std::chrono::milliseconds duration(std::string_view key) const;  ///< Millis and Seconds.

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <limits>
 
+#include "core/base/java_pattern.h"
 #include "core/config/diagnostics.h"
 #include "core/config/document.h"
 
@@ -189,6 +190,7 @@ Status check_value(const Key& key, std::string_view text) {
     case KeyType::Ignored: return {};
     case KeyType::Boolean: return parse_boolean(text).status();
     case KeyType::Choice: return parse_choice(text, key.choices).status();
+    case KeyType::Pattern: return JavaPattern::make(std::string(text)).status();
     case KeyType::Millis:
     case KeyType::Seconds: return check_duration(key, text);
     case KeyType::Integer: {

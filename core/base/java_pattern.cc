@@ -1,0 +1,178 @@
+#include "core/base/java_pattern.h"
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
+namespace sluice {
+namespace {
+
+// The worst expression costs some ten milliseconds a text with it; one that somebody means to use
+// stays far below, also in long lines.
+constexpr std::uint32_t tries_max = 1'000'000;
+constexpr std::size_t jit_stack_first_bytes = 32 << 10;
+constexpr std::size_t jit_stack_bytes_max = 1 << 20;
+
+PCRE2_SPTR units(std::string_view text) noexcept {
+  // An empty view may have no address, which PCRE2 would refuse.
+  return reinterpret_cast<PCRE2_SPTR>(text.empty() ? "" : text.data());
+}
+
+std::string error_text(int number) {
+  std::array<PCRE2_UCHAR, 256> text{};
+  pcre2_get_error_message(number, text.data(), text.size());
+  return reinterpret_cast<const char*>(text.data());
+}
+
+bool is_ascii(std::string_view text) noexcept {
+  std::uint64_t seen = 0;
+  std::size_t i = 0;
+  for (; i + sizeof seen <= text.size(); i += sizeof seen) {
+    std::uint64_t word;
+    std::memcpy(&word, text.data() + i, sizeof word);
+    seen |= word;
+  }
+  for (; i < text.size(); ++i) seen |= static_cast<unsigned char>(text[i]);
+  return (seen & 0x8080808080808080u) == 0;
+}
+
+/// What Java and PCRE2 both accept and read differently; 0-based, nullptr when there is none.
+struct Parting {
+  std::size_t at = 0;
+  const char* what = nullptr;
+};
+
+/// Walks an expression as far as is needed to know what is escaped and what is in a [class].
+Parting find_parting(std::string_view text) noexcept {
+  bool in_class = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const std::string_view rest = text.substr(i);
+    if (rest.starts_with("\\Q")) {
+      const std::size_t end = rest.find("\\E");
+      if (end == std::string_view::npos) return {};
+      i += end + 1;
+    } else if (rest.front() == '\\') {
+      ++i;
+    } else if (in_class) {
+      if (rest.front() == ']') in_class = false;
+      if (rest.front() == '[') {
+        return {i, "a class within a class; write '\\[' for the character"};
+      }
+      if (rest.starts_with("&&")) return {i, "an intersection of classes"};
+    } else if (rest.front() == '[') {
+      in_class = true;
+      if (rest.starts_with("[^")) ++i;
+      if (text.substr(i + 1).starts_with("]")) ++i;  // there it is a character
+    } else if (rest.starts_with("(?") && rest.size() > 2 && rest[2] != '<') {
+      const std::size_t end = rest.find_first_not_of("imsxUJn-^", 2);
+      const bool flags = end != std::string_view::npos && (rest[end] == ')' || rest[end] == ':');
+      const std::size_t other = rest.find_first_of("UJn^", 2);
+      if (flags && other < end) return {i + other, "a flag that means something else in Java"};
+    }
+  }
+  return {};
+}
+
+JavaPattern::Answer answer(int found) noexcept {
+  if (found >= 0) return JavaPattern::Answer::Yes;
+  return found == PCRE2_ERROR_NOMATCH ? JavaPattern::Answer::No : JavaPattern::Answer::GaveUp;
+}
+
+struct FreeCode {
+  void operator()(pcre2_code* code) const noexcept { pcre2_code_free(code); }
+};
+struct FreeMatch {
+  void operator()(pcre2_match_data* match) const noexcept { pcre2_match_data_free(match); }
+};
+struct FreeContext {
+  void operator()(pcre2_match_context* context) const noexcept {
+    pcre2_match_context_free(context);
+  }
+};
+struct FreeCompileContext {
+  void operator()(pcre2_compile_context* context) const noexcept {
+    pcre2_compile_context_free(context);
+  }
+};
+struct FreeStack {
+  void operator()(pcre2_jit_stack* stack) const noexcept { pcre2_jit_stack_free(stack); }
+};
+
+}  // namespace
+
+struct JavaPattern::Parts {
+  std::unique_ptr<pcre2_code, FreeCode> characters;  ///< For UTF-8.
+  std::unique_ptr<pcre2_code, FreeCode> bytes;       ///< For everything else; the same for ASCII.
+  std::unique_ptr<pcre2_jit_stack, FreeStack> stack;
+  std::unique_ptr<pcre2_match_context, FreeContext> context;
+  std::unique_ptr<pcre2_match_data, FreeMatch> match;
+
+  int run(std::string_view text, std::size_t from, std::uint32_t options) const noexcept {
+    const auto on = [&](const pcre2_code* code) {
+      return pcre2_match(code, units(text), text.size(), from, options, match.get(), context.get());
+    };
+    if (is_ascii(text)) return on(bytes.get());
+    const int found = on(characters.get());
+    const bool not_utf8 = found <= PCRE2_ERROR_UTF8_ERR1 && found >= PCRE2_ERROR_UTF8_ERR21;
+    return not_utf8 || found == PCRE2_ERROR_BADUTFOFFSET ? on(bytes.get()) : found;
+  }
+};
+
+JavaPattern::JavaPattern(std::unique_ptr<Parts> parts) noexcept : parts_(std::move(parts)) {}
+JavaPattern::JavaPattern(JavaPattern&&) noexcept = default;
+JavaPattern& JavaPattern::operator=(JavaPattern&&) noexcept = default;
+JavaPattern::~JavaPattern() = default;
+
+Result<JavaPattern> JavaPattern::make(const std::string& expression) {
+  const auto refusal = [&](const std::string& why, std::size_t at) {
+    return Invalid("'" + expression + "' is no regular expression that can be used here: " + why +
+                   ", at character " + std::to_string(at + 1));
+  };
+  const Parting parting = find_parting(expression);
+  if (parting.what != nullptr) return refusal(parting.what, parting.at);
+  const std::unique_ptr<pcre2_compile_context, FreeCompileContext> how(
+      pcre2_compile_context_create(nullptr));
+  // As in Java, "." stops and "$" matches before a carriage return too.
+  pcre2_set_newline(how.get(), PCRE2_NEWLINE_ANYCRLF);
+  auto parts = std::make_unique<Parts>();
+  int error = 0;
+  PCRE2_SIZE at = 0;
+  for (const auto& [code, options] : {std::pair(&parts->characters, std::uint32_t{PCRE2_UTF}),
+                                      std::pair(&parts->bytes, std::uint32_t{0})}) {
+    code->reset(
+        pcre2_compile(units(expression), expression.size(), options, &error, &at, how.get()));
+    if (*code == nullptr) return refusal(error_text(error), at);
+    // Where machine code may not be made, the interpreter does it, slower.
+    static_cast<void>(pcre2_jit_compile(code->get(), PCRE2_JIT_COMPLETE));
+  }
+  parts->stack.reset(pcre2_jit_stack_create(jit_stack_first_bytes, jit_stack_bytes_max, nullptr));
+  parts->context.reset(pcre2_match_context_create(nullptr));
+  pcre2_set_match_limit(parts->context.get(), tries_max);
+  pcre2_jit_stack_assign(parts->context.get(), nullptr, parts->stack.get());
+  parts->match.reset(pcre2_match_data_create(1, nullptr));
+  return JavaPattern(std::move(parts));
+}
+
+JavaPattern::Answer JavaPattern::find(std::string_view text) const noexcept {
+  return answer(parts_->run(text, 0, 0));
+}
+
+JavaPattern::Answer JavaPattern::find(std::string_view text, std::size_t from,
+                                      Range& where) const noexcept {
+  const int found = parts_->run(text, from, 0);
+  if (found >= 0) {
+    const PCRE2_SIZE* const range = pcre2_get_ovector_pointer(parts_->match.get());
+    where = {range[0], range[1]};
+  }
+  return answer(found);
+}
+
+JavaPattern::Answer JavaPattern::matches(std::string_view text) const noexcept {
+  return answer(parts_->run(text, 0, PCRE2_ANCHORED | PCRE2_ENDANCHORED));
+}
+
+}  // namespace sluice
