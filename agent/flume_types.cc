@@ -57,12 +57,8 @@ constexpr std::array kSinks = {
 };
 
 constexpr std::array kInterceptors = {
-    later("remove_header", "org.apache.flume.interceptor.RemoveHeaderInterceptor$Builder",
-          "Removes headers."),
     later("search_replace", "org.apache.flume.interceptor.SearchAndReplaceInterceptor$Builder",
           "Replaces text in the body."),
-    later("regex_filter", "org.apache.flume.interceptor.RegexFilteringInterceptor$Builder",
-          "Keeps or drops events by a regular expression."),
     later("regex_extractor", "org.apache.flume.interceptor.RegexExtractorInterceptor$Builder",
           "Puts parts of the body into headers."),
     later("", "org.apache.flume.sink.solr.morphline.UUIDInterceptor$Builder",
