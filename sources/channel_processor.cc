@@ -14,19 +14,29 @@ namespace {
 // Between two submissions of a commit that is refused, when nothing else happens.
 constexpr milliseconds refusal_pause{100};
 
-struct Flowing {
-  std::uint64_t events;
-  std::uint64_t bytes;
-};
+void add(Flow& flow, const Amount& amount) noexcept { flow.add(amount.events, amount.bytes); }
+
+/// The receipt hears of every event once for each required channel that gets it. The others have
+/// reached their end: nobody answers for them.
+void expect(const Receipt& receipt, const Amount& made, const Routed& routed,
+            const Amount& filtered) {
+  std::uint64_t deliveries = 0;
+  for (const Routed::Part& part : routed.required) deliveries += part.batch.size();
+  const std::uint64_t ended = filtered.events + routed.no_say;
+  const std::uint64_t answered = made.events - ended;
+  if (deliveries > answered) receipt.expect_more(deliveries - answered);
+  receipt.settle(ended);
+}
 
 }  // namespace
 
 ChannelProcessor::ChannelProcessor(Options options, SourceCounters& counters)
-    : options_(std::move(options)), counters_(counters) {
-  SLUICE_ASSERT(!options_.required.empty() || !options_.optional.empty(),
-                "a source without channels was wired");
+    : options_(std::move(options)),
+      selector_({std::move(options_.required), std::move(options_.optional)},
+                std::move(options_.header), std::move(options_.mappings)),
+      counters_(counters) {
   std::uint64_t events = std::numeric_limits<std::uint32_t>::max();
-  for (const Channel* channel : options_.required) {
+  for (const Channel* channel : selector_.required()) {
     events = std::min(events, channel->capacity_events());
   }
   batch_events_max_ = static_cast<std::uint32_t>(events);
@@ -69,46 +79,56 @@ Batch ChannelProcessor::intercept(Batch batch) {
   return batch;
 }
 
-/// Room in every required channel, and in the optional ones that have it.
+/// Room in every required channel for its part, and in the optional ones that have it.
 ///
 /// Waits in one channel at a time and holds nothing meanwhile: two sources that want the same
 /// channels in another order would wait for each other, and a dead sink would stop its neighbours.
-Status ChannelProcessor::reserve_all(const Batch& batch, std::stop_token stop, Commit& commit) {
+Status ChannelProcessor::reserve_all(Pending& pending, std::stop_token stop, Commit& commit) {
+  const Routed& routed = pending.routed;
   if (options_.abandon.stop_possible()) stop = options_.abandon;
-  if (!options_.required.empty()) {
-    Channel* wait_in = options_.required.front();
-    const Deadline deadline =
-        options_.on_full == OnFull::Wait ? Deadline::never() : Deadline::in(wait_in->keep_alive());
+  if (!routed.required.empty()) {
+    std::size_t wait_in = 0;
+    const Deadline deadline = options_.on_full == OnFull::Wait
+                                  ? Deadline::never()
+                                  : Deadline::in(routed.required.front().channel->keep_alive());
     for (;;) {
-      const Channel* const waited_in = wait_in;
-      Status status = try_reserve(batch, wait_in, deadline, stop, commit);
+      const std::size_t waited_in = wait_in;
+      Status status = try_reserve(routed, wait_in, deadline, stop, commit);
       if (status.ok()) break;
       if (wait_in == waited_in || deadline.passed()) return status;
     }
   }
-  for (Channel* channel : options_.optional) {
-    auto room = channel->reserve(batch.with_receipt({}), Deadline::in(milliseconds(0)), stop);
-    if (room.ok()) commit.put(*std::move(room));
+  pending.refused = {};
+  for (const Routed::Part& part : routed.optional) {
+    auto room = part.channel->reserve(part.batch, Deadline::in(milliseconds(0)), stop);
+    if (room.ok()) {
+      commit.put(*std::move(room));
+    } else {
+      pending.refused += {part.batch.size(), part.batch.body_bytes()};
+    }
   }
   return {};
 }
 
-/// Waits for room in one channel and asks the others; the first that has none is the next to wait
-/// in.
-Status ChannelProcessor::try_reserve(const Batch& batch, Channel*& wait_in, Deadline deadline,
+/// Waits for room in the channel of one part and asks the others; the first that has none is the
+/// next to wait in.
+Status ChannelProcessor::try_reserve(const Routed& routed, std::size_t& wait_in, Deadline deadline,
                                      const std::stop_token& stop, Commit& commit) {
   boost::container::small_vector<Reservation, 2> rooms;
-  auto first = wait_in->reserve(batch, deadline, stop);
-  if (!first.ok()) return first.status();
-  rooms.push_back(*std::move(first));
-  for (Channel* channel : options_.required) {
-    if (channel == rooms.front().channel()) continue;
-    auto room = channel->reserve(batch, Deadline::in(milliseconds(0)), stop);
-    if (!room.ok()) {
-      wait_in = channel;
-      return room.status();
+  const auto reserve = [&](std::size_t i, Deadline until) {
+    const Routed::Part& part = routed.required[i];
+    auto room = part.channel->reserve(part.batch, until, stop);
+    if (room.ok()) rooms.push_back(*std::move(room));
+    return room.status();
+  };
+  const std::size_t first = wait_in;
+  if (Status status = reserve(first, deadline); !status.ok()) return status;
+  for (std::size_t i = 0; i < routed.required.size(); ++i) {
+    if (i == first) continue;
+    if (Status status = reserve(i, Deadline::in(milliseconds(0))); !status.ok()) {
+      wait_in = i;
+      return status;
     }
-    rooms.push_back(*std::move(room));
   }
   for (Reservation& room : rooms) commit.put(std::move(room));
   return {};
@@ -119,43 +139,40 @@ Status ChannelProcessor::process(Batch batch, std::stop_token stop, Commit::Done
   if (options_.committer != nullptr) {
     if (Status status = settle_refused(stop); !status.ok()) return status;
   }
-  const Flowing made{batch.size(), batch.body_bytes()};
   const Receipt receipt = batch.receipt();
+  const Amount made{batch.size(), batch.body_bytes()};
   batch = intercept(std::move(batch));
-  const Flowing filtered{made.events - batch.size(), made.bytes - batch.body_bytes()};
+  const Amount left{batch.size(), batch.body_bytes()};
+  Pending pending{selector_.route(batch), left.bytes, {}, std::move(notes), std::move(done)};
+  batch = {};
   Commit commit(options_.committer);
-  if (!batch.empty()) {
-    if (Status status = reserve_all(batch, stop, commit); !status.ok()) {
-      counters_.channel_failures.add();
-      return status;
-    }
+  if (Status status = reserve_all(pending, stop, commit); !status.ok()) {
+    counters_.channel_failures.add();
+    return status;
   }
   // From here on the batch is ours: what says "nothing was done" is behind us.
-  if (!batch.empty() && options_.required.size() > 1) {
-    receipt.expect_more(std::uint64_t{batch.size()} * (options_.required.size() - 1));
-  }
-  receipt.settle(filtered.events);
-  if (options_.required.empty()) receipt.settle(batch.size());  // nobody answers for the rest
-  counters_.made.add(made.events, made.bytes);
-  counters_.filtered.add(filtered.events, filtered.bytes);
-  if (batch.empty() && notes.empty()) {
-    if (done) done({});
+  const Routed& routed = pending.routed;
+  expect(receipt, made, routed, made - left);
+  add(counters_.made, made);
+  add(counters_.filtered, made - left);
+  add(counters_.unrouted, routed.unrouted);
+  add(counters_.copied, routed.amount() - (left - routed.unrouted));
+  if (routed.empty() && pending.notes.empty()) {
+    if (pending.done) pending.done({});
     return {};
   }
-  const std::uint64_t copies = options_.required.size() + options_.optional.size() - 1;
-  if (copies > 0) counters_.copied.add(batch.size() * copies, batch.body_bytes() * copies);
-  submit(std::move(commit), {std::move(batch), std::move(notes), std::move(done)});
+  submit(std::move(commit), std::move(pending));
   return {};
 }
 
 void ChannelProcessor::submit(Commit commit, Pending pending) {
   if (options_.committer == nullptr) {
-    count_put(pending.batch, commit.puts().size());
+    count_put(pending);
     std::move(commit).submit(std::move(pending.done));
     return;
   }
   commit.encode();
-  const std::uint64_t bytes = pending.batch.body_bytes();
+  const std::uint64_t bytes = pending.bytes;
   std::unique_lock lock(mutex_);
   landed_.wait(lock, [&] {
     const bool fits = in_flight_bytes_ + bytes <= options_.in_flight_bytes_max;
@@ -173,26 +190,24 @@ void ChannelProcessor::submit(Commit commit, Pending pending) {
 }
 
 void ChannelProcessor::send(Commit commit, Pending pending) {
-  const std::uint64_t copies = commit.puts().size();
   for (const Note& note : pending.notes) commit.note(note);
-  std::move(commit).submit([this, pending = std::move(pending), copies](Status status) mutable {
-    landed(std::move(status), std::move(pending), copies);
+  std::move(commit).submit([this, pending = std::move(pending)](Status status) mutable {
+    landed(std::move(status), std::move(pending));
   });
 }
 
-/// The channels that are not among the copies are optional ones that had no room.
-void ChannelProcessor::count_put(const Batch& batch, std::uint64_t copies) noexcept {
-  const std::uint64_t refused = options_.required.size() + options_.optional.size() - copies;
-  counters_.put.add(batch.size() * copies, batch.body_bytes() * copies);
-  counters_.refused.add(batch.size() * refused, batch.body_bytes() * refused);
+void ChannelProcessor::count_put(const Pending& pending) noexcept {
+  if (pending.routed.empty()) return;  // notes alone
+  add(counters_.put, pending.routed.amount() - pending.refused);
+  add(counters_.refused, pending.refused);
   counters_.batches.add();
 }
 
-void ChannelProcessor::landed(Status status, Pending pending, std::uint64_t copies) {
-  const std::uint64_t bytes = pending.batch.body_bytes();
+void ChannelProcessor::landed(Status status, Pending pending) {
+  const std::uint64_t bytes = pending.bytes;
   const bool again = status.code() == Code::Retry && options_.on_full == OnFull::Wait;
   if (status.ok()) {
-    if (!pending.batch.empty()) count_put(pending.batch, copies);
+    count_put(pending);
   } else {
     counters_.channel_failures.add();
   }
@@ -235,7 +250,7 @@ void ChannelProcessor::retry_refused(const std::stop_token& stop) {
   Status failed;  // what lies behind a batch that is given up is given up with it
   for (Pending& refused : again) {
     Commit commit(options_.committer);
-    if (failed.ok() && !refused.batch.empty()) failed = reserve_all(refused.batch, stop, commit);
+    if (failed.ok()) failed = reserve_all(refused, stop, commit);
     if (!failed.ok()) {
       if (refused.done) refused.done(failed);
       continue;

@@ -11,6 +11,7 @@
 #include "channels/commit.h"
 #include "core/metrics/counters.h"
 #include "interceptors/interceptor.h"
+#include "sources/selector.h"
 
 namespace sluice {
 
@@ -22,14 +23,19 @@ enum class OnFull : unsigned char {
 
 /// Carries batches of one source into its channels. Used by the source's thread only.
 ///
-/// The selector is replicating: every required channel gets every event, or none does; an optional
-/// channel that has no room is passed over, and that is counted.
+/// A batch goes through the interceptors, then the selector takes it apart; its way is decided once
+/// and kept through retries. Every required channel gets its part, or none does: one commit holds
+/// all of them. An optional channel that has no room is passed over, and that is counted.
 class ChannelProcessor {
  public:
   struct Options {
     std::string source_name;
+    /// Of events that no mapping names: all of them, where there are no mappings.
     std::vector<Channel*> required;
     std::vector<Channel*> optional;
+    /// The selector multiplexing: where events go by the value of this header.
+    std::string header = {};
+    std::vector<Mapping> mappings = {};
     std::vector<std::unique_ptr<Interceptor>> interceptors;
     OnFull on_full = OnFull::Wait;
     /// Ends waits for room instead of the source's stop, when given: a source that stops reading
@@ -50,7 +56,8 @@ class ChannelProcessor {
   /// Errors, without a call of `done`: Retry (no room; only with OnFull::Reject), Closed (stop).
   /// With OnFull::Wait a commit that is refused for now (a full disk) is kept and submitted again,
   /// in order, so `done` never hears Retry. `notes` become true with the events, or alone when
-  /// interceptors have dropped them all. REQUIRES: store() is not null where there are notes.
+  /// interceptors or the selector have left none of them. REQUIRES: store() is not null where there
+  /// are notes.
   Status process(Batch batch, std::stop_token stop, Commit::Done done, Notes notes = {});
 
   /// Keeps notes; null when a required channel is in memory: a note would then be true while its
@@ -73,24 +80,27 @@ class ChannelProcessor {
   std::uint32_t batch_events_max() const noexcept { return batch_events_max_; }
 
  private:
-  /// A batch on its way, behind the interceptors.
+  /// A batch on its way, behind interceptors and selector.
   struct Pending {
-    Batch batch;
+    Routed routed;
+    std::uint64_t bytes = 0;  ///< Of the bodies, each once.
+    Amount refused = {};      ///< By optional channels, when room was last asked for.
     Notes notes;
     Commit::Done done;
   };
 
   Status settle_refused(std::stop_token stop);
   Batch intercept(Batch batch);
-  Status reserve_all(const Batch& batch, std::stop_token stop, Commit& commit);
-  Status try_reserve(const Batch& batch, Channel*& wait_in, Deadline deadline,
-                     const std::stop_token& stop, Commit& commit);
+  Status reserve_all(Pending& pending, std::stop_token stop, Commit& commit);
+  static Status try_reserve(const Routed& routed, std::size_t& wait_in, Deadline deadline,
+                            const std::stop_token& stop, Commit& commit);
   void submit(Commit commit, Pending pending);
   void send(Commit commit, Pending pending);
-  void landed(Status status, Pending pending, std::uint64_t copies);
-  void count_put(const Batch& batch, std::uint64_t copies) noexcept;
+  void landed(Status status, Pending pending);
+  void count_put(const Pending& pending) noexcept;
 
   Options options_;
+  Selector selector_;
   SourceCounters& counters_;
   std::uint32_t batch_events_max_;
 
