@@ -117,6 +117,29 @@ void Agent::add_sinks(const Plan& plan) {
   }
 }
 
+/// The ways that the source's selector has.
+void Agent::wire_channels(const SourcePlan& planned, ChannelProcessor::Options& processor) const {
+  const auto channels_of = [this](const std::vector<std::string>& names) {
+    std::vector<Channel*> channels;
+    for (const std::string& name : names) channels.push_back(&find_channel(name)->channel());
+    return channels;
+  };
+  if (!planned.multiplexing) {
+    processor.required = channels_of(planned.channels);
+    processor.optional = channels_of(planned.optional_channels);
+    return;
+  }
+  const MultiplexingPlan& ways = *planned.multiplexing;
+  processor.required = channels_of(ways.otherwise.channels);
+  processor.optional = channels_of(ways.otherwise.optional_channels);
+  processor.header = ways.header;
+  for (const MappingPlan& each : ways.mappings) {
+    processor.mappings.push_back(
+        {each.value,
+         {channels_of(each.route.channels), channels_of(each.route.optional_channels)}});
+  }
+}
+
 void Agent::add_sources(const Plan& plan) {
   for (const SourcePlan& planned : plan.sources) {
     const SourceType& type = type_of(planned.settings, source_types());
@@ -124,22 +147,19 @@ void Agent::add_sources(const Plan& plan) {
     processor.source_name = planned.settings.component();
     processor.abandon = abandon_.get_token();
     processor.on_full = on_full(planned.settings);
+    wire_channels(planned, processor);
     ChannelUnits units;
     bool one_store = true;
+    processor.keeps_notes = !planned.channels.empty();
     for (const std::string& name : planned.channels) {
       ChannelUnit* const unit = find_channel(name);
       units.push_back(unit);
-      processor.required.push_back(&unit->channel());
       one_store = join_store(processor, unit->channel()) && one_store;
+      processor.keeps_notes = processor.keeps_notes && unit->channel().keeps_beyond_process();
     }
-    processor.keeps_notes =
-        !processor.required.empty() &&
-        std::all_of(processor.required.begin(), processor.required.end(),
-                    [](const Channel* channel) { return channel->keeps_beyond_process(); });
     for (const std::string& name : planned.optional_channels) {
       ChannelUnit* const unit = find_channel(name);
       units.push_back(unit);
-      processor.optional.push_back(&unit->channel());
       one_store = join_store(processor, unit->channel()) && one_store;
     }
     if (!one_store) {

@@ -87,6 +87,7 @@ class Agent {
  private:
   void add_channels(const Plan& plan);
   void add_sinks(const Plan& plan);
+  void wire_channels(const SourcePlan& planned, ChannelProcessor::Options& processor) const;
   void add_sources(const Plan& plan);
   ChannelUnit* find_channel(std::string_view name) const noexcept;
   Status open_channels();

@@ -128,15 +128,31 @@ std::string described(const Settings& settings) {
   return printable(settings.name()) + " (" + type_of(settings) + ")";
 }
 
+void print_route(const std::vector<std::string>& channels,
+                 const std::vector<std::string>& optional_channels, std::ostream& out) {
+  out << " ->";
+  for (const std::string& channel : channels) out << " " << printable(channel);
+  for (const std::string& channel : optional_channels) {
+    out << " " << printable(channel) << " (optional)";
+  }
+  if (channels.empty() && optional_channels.empty()) out << " nowhere";
+  out << "\n";
+}
+
 void print_source(const SourcePlan& source, std::ostream& out) {
   out << "  source " << described(source.settings);
   for (const InterceptorPlan& each : source.interceptors) out << " | " << type_of(each.settings);
-  out << " ->";
-  for (const std::string& channel : source.channels) out << " " << printable(channel);
-  for (const std::string& channel : source.optional_channels) {
-    out << " " << printable(channel) << " (optional)";
+  if (!source.multiplexing) {
+    return print_route(source.channels, source.optional_channels, out);
   }
-  out << "\n";
+  const MultiplexingPlan& ways = *source.multiplexing;
+  out << ", by header " << printable(ways.header) << "\n";
+  for (const MappingPlan& each : ways.mappings) {
+    out << "    " << printable(each.value);
+    print_route(each.route.channels, each.route.optional_channels, out);
+  }
+  out << "    otherwise";
+  print_route(ways.otherwise.channels, ways.otherwise.optional_channels, out);
 }
 
 void print_plan(const Plan& plan, std::ostream& out, const Colours& colours) {
@@ -180,6 +196,25 @@ Json to_json(const Diagnostic& diagnostic) {
   return json;
 }
 
+Json to_json(const RoutePlan& route) {
+  return {{"channels", route.channels}, {"optional_channels", route.optional_channels}};
+}
+
+Json to_json(const MultiplexingPlan& ways) {
+  Json json;
+  json["type"] = "multiplexing";
+  json["header"] = ways.header;
+  json["mappings"] = Json::array();
+  for (const MappingPlan& each : ways.mappings) {
+    Json mapping;
+    mapping["value"] = each.value;
+    mapping.update(to_json(each.route));
+    json["mappings"].push_back(std::move(mapping));
+  }
+  json["otherwise"] = to_json(ways.otherwise);
+  return json;
+}
+
 Json to_json(const Plan& plan) {
   Json json;
   json["name"] = plan.agent;
@@ -195,6 +230,9 @@ Json to_json(const Plan& plan) {
                                {"channels", source.channels},
                                {"optional_channels", source.optional_channels},
                                {"interceptors", std::move(interceptors)}});
+    if (source.multiplexing) {
+      json["sources"].back()["selector"] = to_json(*source.multiplexing);
+    }
   }
   for (const ChannelPlan& channel : plan.channels) {
     json["channels"].push_back(

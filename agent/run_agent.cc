@@ -45,7 +45,8 @@ void log_plan(const Plan& plan) {
     log::info(
         "agent {}: source {} ({}) -> {}", plan.agent, s.settings.name(), s.settings.info().alias,
         joined(s.channels) +
-            (s.optional_channels.empty() ? "" : ", optional: " + joined(s.optional_channels)));
+            (s.optional_channels.empty() ? "" : ", optional: " + joined(s.optional_channels)) +
+            (s.multiplexing ? ", by header " + s.multiplexing->header : ""));
   }
   for (const SinkPlan& k : plan.sinks) {
     log::info("agent {}: {} -> sink {} ({}){}", plan.agent, k.channel, k.settings.name(),

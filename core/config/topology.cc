@@ -9,6 +9,7 @@
 
 #include "core/config/agent_keys.h"
 #include "core/config/component_reader.h"
+#include "core/config/selector.h"
 #include "core/config/sink_groups.h"
 #include "core/config/source_parts.h"
 #include "core/config/values.h"
@@ -184,22 +185,24 @@ class Planner {
     if (const auto* info = reader_.type_of(raw, "source", catalog_.sources, reasons)) {
       settings = reader_.settings_of(raw, *info, kSourceKeys, reasons);
     }
-    std::vector<LeftOut> ways;
-    std::vector<std::string> channels = source_channels(raw, ways, reasons);
-    std::vector<std::string> optional = read_selector(raw, channels, reader_, reasons);
+    const SourceChannels channels = source_channels(raw, reasons);
+    SelectorPlan selector = read_selector(raw, channels, reader_, reasons);
     std::vector<InterceptorPlan> interceptors =
         read_interceptors(raw, catalog_.interceptors, reader_, reasons);
     if (!reasons.empty()) return leave_out(raw, reasons);
-    plan_.left_out.insert(plan_.left_out.end(), ways.begin(), ways.end());
-    for (const std::string& name : channels) check_batch_size(*settings, name);
-    plan_.sources.push_back(
-        {*std::move(settings), std::move(channels), std::move(optional), std::move(interceptors)});
+    for (const auto& [name, reason] : channels.lost) {
+      plan_.left_out.push_back({"channel " + printable(name) + " of " + raw.label, reason.because,
+                                reason.where, reason.not_built});
+    }
+    for (const std::string& name : selector.required) check_batch_size(*settings, name);
+    plan_.sources.push_back({*std::move(settings), std::move(selector.required),
+                             std::move(selector.optional), std::move(interceptors),
+                             std::move(selector.multiplexing)});
   }
 
   /// Flume goes on with the channels that are there; each that is not is a way that is lost.
-  std::vector<std::string> source_channels(const RawComponent& raw, std::vector<LeftOut>& ways,
-                                           std::vector<Reason>& reasons) {
-    std::vector<std::string> channels;
+  SourceChannels source_channels(const RawComponent& raw, std::vector<Reason>& reasons) {
+    SourceChannels channels;
     const RawKey* key = raw.find("channels");
     if (key == nullptr) {
       const RawKey* singular = raw.find("channel");
@@ -214,18 +217,18 @@ class Planner {
     }
     std::vector<Reason> problems;
     std::set<std::string> seen;
-    for (const Word& word : clean_words(*key->entry, channel_names_, reader_)) {
+    for (Word& word : clean_words(*key->entry, channel_names_, reader_)) {
       if (!seen.insert(word.text).second) continue;
       if (auto problem = channel_problem(raw, word.text, word.where)) {
-        ways.push_back({"channel " + printable(word.text) + " of " + raw.label, problem->because,
-                        problem->where, problem->not_built});
-        problems.push_back(*std::move(problem));
+        problems.push_back(*problem);
+        channels.lost.emplace(std::move(word.text), *std::move(problem));
       } else {
-        channels.push_back(word.text);
+        channels.usable.push_back(std::move(word));
       }
     }
-    if (channels.empty() && problems.empty()) problems.push_back({"it has no channel", raw.where});
-    if (channels.empty()) reasons.insert(reasons.end(), problems.begin(), problems.end());
+    if (!channels.usable.empty()) return channels;
+    if (problems.empty()) problems.push_back({"it has no channel", raw.where});
+    reasons.insert(reasons.end(), problems.begin(), problems.end());
     return channels;
   }
 

@@ -22,11 +22,31 @@ struct InterceptorPlan {
   Settings settings;
 };
 
+/// The channels of events that go the same way. Both empty: nowhere.
+struct RoutePlan {
+  std::vector<std::string> channels;           ///< Required ones.
+  std::vector<std::string> optional_channels;  ///< Not in `channels` too.
+};
+
+struct MappingPlan {
+  std::string value;  ///< Of the header.
+  RoutePlan route;
+};
+
+/// The selector multiplexing.
+struct MultiplexingPlan {
+  std::string header;
+  std::vector<MappingPlan> mappings;  ///< No value twice.
+  RoutePlan otherwise;                ///< selector.default.
+};
+
 struct SourcePlan {
   Settings settings;
-  std::vector<std::string> channels;           ///< Required ones, in the order of the file.
-  std::vector<std::string> optional_channels;  ///< selector.optional; not in `channels` too.
+  /// Those that an event may have to reach; when the selector replicates, that every event has to.
+  std::vector<std::string> channels;
+  std::vector<std::string> optional_channels;  ///< That events may reach besides.
   std::vector<InterceptorPlan> interceptors;
+  std::optional<MultiplexingPlan> multiplexing;  ///< None: the selector replicates.
 };
 
 struct SinkPlan {

@@ -151,6 +151,27 @@ TEST_CASE("netcat with answers allocates once a batch at most") {
   }
 }
 
+TEST_CASE("a filter and a selector allocate nothing") {
+  outside = true;
+  const std::string between =
+      "a1.sources.r1.interceptors = i1 i2 i3\n"
+      "a1.sources.r1.interceptors.i1.type = regex_filter\n"
+      "a1.sources.r1.interceptors.i1.regex = ERROR|FATAL\n"
+      "a1.sources.r1.interceptors.i1.excludeEvents = true\n"
+      "a1.sources.r1.interceptors.i2.type = static\n"
+      "a1.sources.r1.interceptors.i3.type = remove_header\n"
+      "a1.sources.r1.interceptors.i3.matching = [a-j].*\n"
+      "a1.sources.r1.selector.type = multiplexing\na1.sources.r1.selector.header = key\n"
+      "a1.sources.r1.selector.mapping.value = c1\na1.sources.r1.selector.default = c1\n";
+  const std::uint16_t in = free_port();
+  Agent agent(plan_of(in, "a1.sinks.k1.type = null\n" + between), {});
+  REQUIRE(agent.start().ok());
+  TestClient client(in);
+  const Figures figures = watch(agent, client, 100, 10'000);
+  INFO(figures.allocations << " allocations, " << figures.batches << " batches");
+  CHECK(figures.allocations <= figures.batches + queues_grow);
+}
+
 TEST_CASE("receiving datagrams allocates nothing, the senders' addresses included") {
   outside = false;
   auto socket = UdpSocket::bind({.host = "127.0.0.1", .senders = true});

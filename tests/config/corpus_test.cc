@@ -69,13 +69,25 @@ enum class Known { Built, Later, Foreign };
 
 /// What the issue says is built, what Flume has besides, and what is somebody's own class.
 Known known(const std::string& component) {
-  static const std::set<std::string> built = {
-      "source:netcat",           "source:exec",        "source:seq",
-      "source:spooldir",         "source:taildir",     "channel:file",
-      "channel:spillablememory", "channel:memory",     "sink:logger",
-      "sink:file_roll",          "sink:null",          "interceptor:timestamp",
-      "interceptor:host",        "interceptor:static", "selector:replicating",
-      "processor:load_balance"};
+  static const std::set<std::string> built = {"source:netcat",
+                                              "source:exec",
+                                              "source:seq",
+                                              "source:spooldir",
+                                              "source:taildir",
+                                              "channel:file",
+                                              "channel:spillablememory",
+                                              "channel:memory",
+                                              "sink:logger",
+                                              "sink:file_roll",
+                                              "sink:null",
+                                              "interceptor:timestamp",
+                                              "interceptor:host",
+                                              "interceptor:static",
+                                              "interceptor:regex_filter",
+                                              "interceptor:remove_header",
+                                              "selector:replicating",
+                                              "selector:multiplexing",
+                                              "processor:load_balance"};
   if (built.count(component) > 0) return Known::Built;
   return component.find(":custom:") == std::string::npos ? Known::Later : Known::Foreign;
 }
