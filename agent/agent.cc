@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "agent/flume_types.h"
+#include "agent/state_directory.h"
 #include "agent/version.h"
 #include "channels/catalog.h"
 #include "core/base/assert.h"
@@ -59,7 +60,7 @@ std::string dead_letter_path(const std::string& state_directory, std::string age
 
 Agent::Agent(const Plan& plan, Options options)
     : options_(std::move(options)),
-      stores_(options_.state_directory + "/store"),
+      stores_(shared_store_directory(options_.state_directory)),
       dead_letter_file_({.path = dead_letter_path(options_.state_directory, plan.agent),
                          .bytes_max = options_.dead_letter_bytes_max},
                         *options_.files, *options_.clock) {

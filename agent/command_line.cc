@@ -29,6 +29,12 @@ enum class Meaning : unsigned char {
   Version,
   ZooKeeper,
   NoMeaning,
+  Store,
+  Count,
+  From,
+  To,
+  Output,
+  JsonLines,
 };
 
 struct Flag {
@@ -39,7 +45,7 @@ struct Flag {
   std::string_view why = {};  ///< NoMeaning: what to tell.
 };
 
-constexpr std::array<Flag, 22> kFlags = {{
+constexpr std::array<Flag, 28> kFlags = {{
     {"name", "n", Meaning::Name, true},
     {"conf-file", "f", Meaning::ConfFile, true},
     {"conf-uri", "u", Meaning::ConfUri, true},
@@ -54,6 +60,12 @@ constexpr std::array<Flag, 22> kFlags = {{
     {"version", "v", Meaning::Version, false},
     {"zkConnString", "z", Meaning::ZooKeeper, true},
     {"zkBasePath", "p", Meaning::ZooKeeper, true},
+    {"store", "", Meaning::Store, true},
+    {"count", "", Meaning::Count, true},
+    {"from", "", Meaning::From, true},
+    {"to", "", Meaning::To, true},
+    {"output", "o", Meaning::Output, true},
+    {"jsonl", "", Meaning::JsonLines, false},
     {"classpath", "C", Meaning::NoMeaning, true, "there is no Java class path here"},
     {"plugins-path", "", Meaning::NoMeaning, true, "Java plug-ins cannot be loaded"},
     {"auth-provider", "a", Meaning::NoMeaning, true, "configuration over HTTP is not built yet"},
@@ -64,8 +76,17 @@ constexpr std::array<Flag, 22> kFlags = {{
     {"ignore-flume-log", "", Meaning::NoMeaning, false, "the file channel is not built yet"},
 }};
 
-const Flag* find_flag(std::string_view name, bool two_dashes) {
+/// `channel` has flags of its own and takes few of the others.
+bool belongs_to(Verb verb, Meaning meaning) {
+  if (meaning >= Meaning::Store) return verb == Verb::Channel;
+  if (verb != Verb::Channel) return true;
+  return meaning == Meaning::Name || meaning == Meaning::ConfFile || meaning == Meaning::ConfDir ||
+         meaning == Meaning::Json || meaning == Meaning::Help || meaning == Meaning::Version;
+}
+
+const Flag* find_flag(std::string_view name, bool two_dashes, Verb verb) {
   const auto same = [&](const Flag& flag) {
+    if (!belongs_to(verb, flag.meaning)) return false;
     // commons-cli takes a long name behind one dash too; a short one needs exactly one.
     return name == flag.long_name || (!two_dashes && !name.empty() && name == flag.short_name);
   };
@@ -121,10 +142,11 @@ class Parser {
 
  private:
   Status read_verb() {
-    static constexpr std::array<std::pair<std::string_view, Verb>, 7> kVerbs = {
+    static constexpr std::array<std::pair<std::string_view, Verb>, 8> kVerbs = {
         {{"agent", Verb::Agent},
          {"node", Verb::Agent},
          {"check", Verb::Check},
+         {"channel", Verb::Channel},
          {"version", Verb::Version},
          {"--version", Verb::Version},
          {"help", Verb::Help},
@@ -145,7 +167,7 @@ class Parser {
     }
     if (word == "-h") return {};  // Verb::Help; the rest is read as flags
     return Invalid("Error: Unknown or unspecified command '" + printable(word) +
-                   "'\nknown: agent, check, version, help (sluice help explains them)");
+                   "'\nknown: agent, check, channel, version, help (sluice help explains them)");
   }
 
   Status read_argument(const std::string& argument) {
@@ -163,7 +185,7 @@ class Parser {
       value = name.substr(equals + 1);
       name.resize(equals);
     }
-    const Flag* flag = find_flag(name, two_dashes);
+    const Flag* flag = find_flag(name, two_dashes, line_.verb);
     if (flag == nullptr) return unknown(argument, name);
     if (flag->takes_argument && !value) {
       if (next_ == arguments_.size()) {
@@ -176,7 +198,9 @@ class Parser {
 
   Status unknown(const std::string& argument, const std::string& name) const {
     std::vector<std::string_view> names;
-    for (const Flag& flag : kFlags) names.push_back(flag.long_name);
+    for (const Flag& flag : kFlags) {
+      if (belongs_to(line_.verb, flag.meaning)) names.push_back(flag.long_name);
+    }
     const std::string_view nearest = nearest_name(name, names);
     std::string message = "Unrecognized option: " + printable(argument);
     if (!nearest.empty()) message += " (did you mean --" + std::string(nearest) + "?)";
@@ -186,12 +210,38 @@ class Parser {
   /// What a shell leaves of "\ # comment" in a tutorial, or a file name behind check.
   Status positional(const std::string& argument) {
     const bool blank = trim(argument).empty();
+    if (line_.verb == Verb::Channel) return channel_word(argument);
     if (line_.verb == Verb::Check && !blank) {
       line_.conf_files.push_back(argument);
     } else {
       const std::string why = blank ? ": a line ends in a backslash with a blank behind it" : "";
       line_.warnings.push_back(in_quotes(argument) + " on the command line is ignored" + why);
     }
+    return {};
+  }
+
+  Status channel_word(const std::string& word) {
+    ChannelArguments& arguments = line_.on_channel;
+    if (arguments.action.empty()) {
+      static constexpr std::array<std::string_view, 5> kActions = {"ls", "peek", "stat", "verify",
+                                                                   "export"};
+      if (word == "replay") {
+        return Invalid(
+            "Error: channel replay is not supported yet: what was delivered is not kept. What "
+            "still waits is delivered by itself; channel export writes it to a file");
+      }
+      if (std::find(kActions.begin(), kActions.end(), word) == kActions.end()) {
+        return Invalid("Error: Unknown action '" + printable(word) +
+                       "'\nknown: channel ls, peek, stat, verify, export");
+      }
+      arguments.action = word;
+      return {};
+    }
+    if (!arguments.channel.empty()) {
+      return Invalid("Error: one channel at a time: " + in_quotes(arguments.channel) + " or " +
+                     in_quotes(word) + "?");
+    }
+    arguments.channel = word;
     return {};
   }
 
@@ -224,6 +274,12 @@ class Parser {
         return Invalid("Error: " + printable(typed) +
                        ": configuration from ZooKeeper is not built; give a file with --conf-file");
       case Meaning::NoMeaning: warn(typed, std::string(flag.why)); break;
+      case Meaning::Store: line_.on_channel.store = std::move(value); break;
+      case Meaning::Output: line_.on_channel.output = std::move(value); break;
+      case Meaning::Count: return number(typed, value, line_.on_channel.count);
+      case Meaning::From: return number(typed, value, line_.on_channel.from);
+      case Meaning::To: return number(typed, value, line_.on_channel.to);
+      case Meaning::JsonLines: json_lines_ = true; break;
     }
     return {};
   }
@@ -249,12 +305,22 @@ class Parser {
     return {};
   }
 
+  static Status number(const std::string& typed, const std::string& text, std::uint64_t& into) {
+    const Result<std::int64_t> value = parse_integer(text);
+    if (!value.ok() || value.value() < 0) {
+      return Invalid("Error: " + printable(typed) + ": " + in_quotes(text) + " is not a number");
+    }
+    into = static_cast<std::uint64_t>(value.value());
+    return {};
+  }
+
   void warn(const std::string& what, const std::string& why) {
     line_.warnings.push_back(printable(what) + " has no meaning here: " + why);
   }
 
   Status finish() {
     if (line_.verb == Verb::Help || line_.verb == Verb::Version) return {};
+    if (line_.verb == Verb::Channel) return finish_channel();
     // Flume's words, sic, and in its order.
     if (line_.verb == Verb::Agent && line_.agent.empty()) {
       return Invalid("Missing required option: n (--name <agent>)");
@@ -264,6 +330,29 @@ class Parser {
     }
     check_environment_script();
     check_root_logger();
+    return check_files();
+  }
+
+  Status finish_channel() {
+    const ChannelArguments& arguments = line_.on_channel;
+    if (arguments.action.empty()) {
+      return Invalid("Error: channel needs an action: ls, peek, stat, verify or export");
+    }
+    const bool all_is_meant = arguments.action == "ls" || arguments.action == "verify";
+    if (arguments.channel.empty() && !all_is_meant) {
+      return Invalid("Error: channel " + arguments.action +
+                     " needs the name of a channel (sluice channel ls shows them)");
+    }
+    if (arguments.action == "export" && !json_lines_) {
+      return Invalid("Error: channel export needs --jsonl, the one form there is");
+    }
+    if (line_.json && arguments.action == "verify") {
+      return Invalid(
+          "Error: channel verify has no --json; its exit status says whether all is well");
+    }
+    if (!line_.conf_files.empty() && line_.agent.empty()) {
+      return Invalid("Missing required option: n (--name <agent>), for --conf-file");
+    }
     return check_files();
   }
 
@@ -315,6 +404,7 @@ class Parser {
 
   const std::vector<std::string>& arguments_;
   std::size_t next_ = 0;
+  bool json_lines_ = false;
   CommandLine line_;
 };
 
@@ -370,6 +460,7 @@ std::string usage_text() {
 commands:
   agent      run an agent
   check      explain a configuration: every problem, what runs, what is left out
+  channel    look at what waits in durable channels, also while the agent runs
   version    show the version
   help       show this text
 
@@ -390,6 +481,15 @@ agent:
 check:
   --json                    the report as JSON
 
+channel ls                  the channels of a store; --json
+channel stat <channel>      the account of one, its frames, positions of sources; --json
+channel peek <channel>      its next events, which stay; --count <n> --from <sequence> --json
+channel verify [<channel>]  read and check everything; status 1 when something is damaged
+channel export <channel> --jsonl    each waiting event as a line of JSON;
+                            --from <sequence> --to <sequence> --output <file>
+  --store <dir>             the store, or that of the agent:
+  --name, -n <agent>        (and -Dsluice.state.dir=<dir>, --conf-file <file>) as it was started
+
 properties:
   -Dflume.root.logger=LEVEL,console|LOGFILE    -Dflume.log.dir=<dir>    -Dflume.log.file=<name>
   -Dflume.monitoring.type=http                 -Dflume.monitoring.port=<port>
@@ -401,8 +501,8 @@ properties:
   The -D words of $JAVA_OPTS and $FLUME_JAVA_OPTS count too; what is typed wins.
 
 Flume's -X..., --classpath, --plugins-path, --conf-provider and the like are taken and have no
-effect. Exit status: 0 all well; check: 1 something is left out or an error; 2 unreadable file or
-wrong usage.
+effect. Exit status: 0 all well; check: 1 something is left out or an error; channel: 1 something is
+damaged or cannot be read; 2 unreadable file or wrong usage.
 )";
 }
 

@@ -15,7 +15,18 @@
 
 namespace sluice {
 
-enum class Verb : unsigned char { Agent, Check, Version, Help };
+enum class Verb : unsigned char { Agent, Check, Channel, Version, Help };
+
+/// `sluice channel ACTION [CHANNEL]`, as typed.
+struct ChannelArguments {
+  std::string action;   ///< ls, peek, stat, verify, export.
+  std::string channel;  ///< Empty: all of them, where the action allows it.
+  std::string store;    ///< --store; empty: that of the agent.
+  std::string output;   ///< --output; empty: standard output.
+  std::uint64_t count = 10;
+  std::uint64_t from = 0;
+  std::uint64_t to = UINT64_MAX;  ///< The last sequence.
+};
 
 /// -Dflume.monitoring.*
 struct MonitoringChoice {
@@ -36,6 +47,7 @@ struct CommandLine {
   bool json = false;
   bool dry_run = false;
   bool no_reload = false;
+  ChannelArguments on_channel;  ///< Verb::Channel
   /// What was given and has no meaning here, a sentence each.
   std::vector<std::string> warnings;
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/channel_command.h"
 #include "agent/check.h"
 #include "agent/command_line.h"
 #include "agent/run_agent.h"
@@ -41,6 +42,7 @@ int main(int argc, char** argv) {
     case Verb::Check: {
       return run_check(*line, built_catalog(), std::cout, std::cerr, isatty(STDOUT_FILENO) == 1);
     }
+    case Verb::Channel: return run_channel(*line, std::cout, std::cerr);
     case Verb::Version: std::cout << version_text(); return 0;
     case Verb::Help: std::cout << usage_text(); return 0;
   }

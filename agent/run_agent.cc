@@ -10,6 +10,7 @@
 
 #include "agent/check.h"
 #include "agent/monitoring.h"
+#include "agent/state_directory.h"
 #include "agent/systemd_notify.h"
 #include "core/base/cgroup.h"
 #include "core/base/log.h"
@@ -127,18 +128,6 @@ std::uint64_t default_memory_limit() {
   const std::uint64_t most = Agent::Options().memory_limit_bytes;
   const auto limit = cgroup_memory_limit_bytes();
   return limit ? std::min(most, *limit / 4) : most;
-}
-
-/// -Dsluice.state.dir, else what systemd gives us, else a folder at home.
-std::string state_directory(const CommandLine& line) {
-  const std::string given = line.property("sluice.state.dir");
-  if (!given.empty()) return given;
-  if (const char* const systemd = std::getenv("STATE_DIRECTORY"); systemd != nullptr) {
-    const std::string all(systemd);
-    return all.substr(0, all.find(':'));
-  }
-  const char* const home = std::getenv("HOME");
-  return std::string(home != nullptr ? home : ".") + "/.sluice/" + line.agent;
 }
 
 /// The command line, then the file, then what the system lets us have.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "channels/channel.h"
 #include "channels/shared_store.h"
@@ -20,6 +21,8 @@ struct ChannelContext {
 struct ChannelType {
   const ComponentInfo* info;
   std::unique_ptr<Channel> (*make)(const Settings& settings, ChannelContext context);
+  /// Where the store of such a channel lies: "" for the agent's. Null: it keeps nothing on disk.
+  std::string (*store_directory)(const Settings& settings) = nullptr;
 };
 
 }  // namespace sluice

@@ -11,6 +11,10 @@ constexpr ComponentInfo info{.alias = "file",
                              .meaning = "Flume's file channel, served by the durable channel.",
                              .keys = keys};
 
+std::string store_directory(const Settings& settings) {
+  return file_channel_settings(settings).directory;
+}
+
 std::unique_ptr<Channel> make(const Settings& settings, ChannelContext context) {
   DurableChannel::Options options = durable_options(settings, context);
   FileChannelSettings file = file_channel_settings(settings);
@@ -20,6 +24,6 @@ std::unique_ptr<Channel> make(const Settings& settings, ChannelContext context) 
 
 }  // namespace
 
-extern const ChannelType file_channel{&info, make};
+extern const ChannelType file_channel{&info, make, store_directory};
 
 }  // namespace sluice

@@ -25,14 +25,17 @@ constexpr ComponentInfo info{
     .meaning = "Keeps events on disk: what it has acknowledged survives a crash.",
     .keys = keys};
 
+std::string store_directory(const Settings& settings) {
+  return settings.has("directory") ? settings.text("directory") : "";
+}
+
 std::unique_ptr<Channel> make(const Settings& settings, ChannelContext context) {
-  return make_durable(durable_options(settings, context),
-                      settings.has("directory") ? settings.text("directory") : "", settings,
+  return make_durable(durable_options(settings, context), store_directory(settings), settings,
                       commit_options(settings), context);
 }
 
 }  // namespace
 
-extern const ChannelType rocksdb_channel{&info, make};
+extern const ChannelType rocksdb_channel{&info, make, store_directory};
 
 }  // namespace sluice

@@ -32,6 +32,10 @@ constexpr ComponentInfo info{
     .meaning = "Flume's spillable memory channel, served by the durable channel.",
     .keys = keys};
 
+std::string store_directory(const Settings& settings) {
+  return file_channel_settings(settings).directory;
+}
+
 std::unique_ptr<Channel> make(const Settings& settings, ChannelContext context) {
   DurableChannel::Options options = durable_options(settings, context);
   const std::int64_t events =
@@ -44,6 +48,6 @@ std::unique_ptr<Channel> make(const Settings& settings, ChannelContext context) 
 
 }  // namespace
 
-extern const ChannelType spillablememory_channel{&info, make};
+extern const ChannelType spillablememory_channel{&info, make, store_directory};
 
 }  // namespace sluice

@@ -1,5 +1,6 @@
 #include "core/store/account.h"
 
+#include <algorithm>
 #include <cstring>
 #include <iterator>
 #include <utility>
@@ -45,6 +46,21 @@ bool Account::settled(std::uint64_t sequence) const noexcept {
   if (sequence < low) return true;
   const auto behind = above.upper_bound(sequence);
   return behind != above.begin() && std::prev(behind)->second > sequence;
+}
+
+void Account::for_each_waiting(std::uint64_t begin, std::uint64_t end,
+                               const std::function<bool(std::uint64_t, std::uint64_t)>& f) const {
+  begin = std::max(begin, low);
+  end = std::min(end, next);
+  auto behind = above.upper_bound(begin);
+  if (behind != above.begin()) begin = std::max(begin, std::prev(behind)->second);
+  for (; begin < end; ++behind) {
+    const bool last = behind == above.end() || behind->first >= end;
+    const std::uint64_t run_end = last ? end : behind->first;
+    if (begin < run_end && !f(begin, run_end)) return;
+    if (last) return;
+    begin = std::max(begin, behind->second);
+  }
 }
 
 // Little endian, 8 bytes each: version, the fields in their order, the number of ranges, the

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -35,6 +36,9 @@ struct Account {
   void settle(std::uint64_t begin, std::uint64_t end);
   /// True when `sequence` is out.
   bool settled(std::uint64_t sequence) const noexcept;
+  /// Calls f(begin, end) for each run of [begin, end) that waits, in order, until it returns false.
+  void for_each_waiting(std::uint64_t begin, std::uint64_t end,
+                        const std::function<bool(std::uint64_t, std::uint64_t)>& f) const;
 
   std::string encode() const;
   /// Errors: Reject (damaged, or of a newer version).

@@ -6,8 +6,6 @@
 #include <rocksdb/write_batch.h>
 
 #include <array>
-#include <bit>
-#include <charconv>
 #include <filesystem>
 #include <random>
 #include <utility>
@@ -20,43 +18,13 @@
 #include "core/store/rocksdb_log.h"
 #include "core/store/salvage.h"
 #include "core/store/store_files.h"
+#include "core/store/store_rows.h"
 
 namespace sluice {
 namespace {
 
-constexpr std::string_view format_key = "store/format";
-constexpr std::string_view format_1 = "1";
-constexpr std::string_view opening_prefix = "opening/";
-constexpr std::string_view channel_prefix = "channel/";
-
-using FrameKey = std::array<char, sizeof(std::uint32_t) + sizeof(std::uint64_t)>;
-
-FrameKey frame_key(std::uint32_t channel, std::uint64_t sequence) {
-  const std::uint32_t high = __builtin_bswap32(channel);
-  const std::uint64_t low = __builtin_bswap64(sequence);
-  FrameKey key;
-  std::memcpy(key.data(), &high, sizeof high);
-  std::memcpy(key.data() + sizeof high, &low, sizeof low);
-  return key;
-}
-
-std::uint64_t sequence_of(rocksdb::Slice key) {
-  SLUICE_ASSERT(key.size() == FrameKey().size(), "a key that no frame has");
-  std::uint64_t low = 0;
-  std::memcpy(&low, key.data() + sizeof(std::uint32_t), sizeof low);
-  return __builtin_bswap64(low);
-}
-
 rocksdb::Slice slice(std::string_view text) { return {text.data(), text.size()}; }
 rocksdb::Slice slice(const FrameKey& key) { return {key.data(), key.size()}; }
-std::string_view view(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
-
-Status failed(const std::string& what, const std::string& path, const rocksdb::Status& status) {
-  const std::string text = "cannot " + what + " the store " + path + ": " + status.ToString();
-  if (status.IsNoSpace()) return Retry(text + "; free some space, it goes on by itself");
-  if (status.IsCorruption()) return Reject(text);
-  return Retry(text);
-}
 
 rocksdb::DBOptions database_options(const Store::Options& store) {
   rocksdb::DBOptions options;
@@ -124,6 +92,8 @@ struct Store::Database {
             store.sync_takes)),
         env(rocksdb::NewCompositeEnv(files)),
         synced(files, store.path + "/synced") {}
+  StoreRows view(const std::string& path) const { return {*db, *rows, *frames, path}; }
+
   ~Database() {
     if (!db) return;
     for (rocksdb::ColumnFamilyHandle* handle : {rows, frames}) {
@@ -156,7 +126,7 @@ struct Store::Database {
   rocksdb::Status open(const Options& store, Call call) {
     const std::vector<rocksdb::ColumnFamilyDescriptor> families{
         {rocksdb::kDefaultColumnFamilyName, row_options()},
-        {"frames", frame_options(store.memtable_bytes)}};
+        {std::string(frames_family), frame_options(store.memtable_bytes)}};
     std::vector<rocksdb::ColumnFamilyHandle*> handles;
     rocksdb::DB* made = nullptr;
     rocksdb::Status status = call(families, &handles, &made);
@@ -248,11 +218,11 @@ Status Store::open_database() {
                  status.ToString() + ")");
   }
   if (status.IsCorruption()) {
-    return Reject(failed("open", options_.path, status).message() +
+    return Reject(store_failure("open", options_.path, status).message() +
                   "; put the missing or damaged file back, or move the directory away, and the "
                   "agent begins a new store");
   }
-  if (!status.ok()) return failed("open", options_.path, status);
+  if (!status.ok()) return store_failure("open", options_.path, status);
   database_ = std::move(database);
   if (database_->db->GetLatestSequenceNumber() < synced) return salvage(before, synced);
   before.drop();
@@ -268,7 +238,7 @@ Status Store::salvage(FilesBeforeOpen& before, std::uint64_t synced) {
     const rocksdb::Status status = whole.open_past_damage(options_, before.path());
     if (!status.ok()) {
       log::error("the store {}: {}", options_.path,
-                 failed("read past the damage of", before.path(), status).message());
+                 store_failure("read past the damage of", before.path(), status).message());
     } else if (whole.db->GetLatestSequenceNumber() > recovered) {
       auto brought = bring_back(database_->opened(), whole.opened());
       if (!brought.ok()) return brought.status().with_context("the store " + options_.path);
@@ -292,10 +262,7 @@ Status Store::salvage(FilesBeforeOpen& before, std::uint64_t synced) {
 Status Store::begin_opening() {
   const auto format = row(format_key);
   if (!format.ok()) return format.status();
-  if (format.value() && *format.value() != format_1) {
-    return Invalid("the store " + options_.path + " has format " + *format.value() +
-                   ", which this release does not know; it was written by a newer one");
-  }
+  if (Status status = check_format(format.value(), options_.path); !status.ok()) return status;
   std::uint64_t openings = 0;
   if (Status status = for_each_row(opening_prefix, [&](auto, auto) { ++openings; }); !status.ok()) {
     return status;
@@ -332,7 +299,7 @@ Status Store::write(StoreBatch& batch) {
   const rocksdb::Status status = database_->db->Write(rocksdb::WriteOptions(), &batch.impl_->batch);
   if (status.ok()) return {};
   failed_ = true;
-  return failed("write to", options_.path, status);
+  return store_failure("write to", options_.path, status);
 }
 
 Status Store::sync() {
@@ -373,74 +340,28 @@ Status Store::check_room() {
 Result<std::optional<std::string>> Store::row(std::string_view key) const {
   const std::shared_lock lock(mutex_);
   if (!database_) return closed_after_failure();
-  std::string value;
-  const auto status =
-      database_->db->Get(rocksdb::ReadOptions(), database_->rows, slice(key), &value);
-  if (status.IsNotFound()) return std::optional<std::string>();
-  if (!status.ok()) return failed("read", options_.path, status);
-  return std::optional<std::string>(std::move(value));
+  return database_->view(options_.path).row(key);
 }
 
 Status Store::for_each_row(std::string_view prefix,
                            const std::function<void(std::string_view, std::string_view)>& f) const {
   const std::shared_lock lock(mutex_);
   if (!database_) return closed_after_failure();
-  const std::unique_ptr<rocksdb::Iterator> it(
-      database_->db->NewIterator(rocksdb::ReadOptions(), database_->rows));
-  for (it->Seek(slice(prefix)); it->Valid() && it->key().starts_with(slice(prefix)); it->Next()) {
-    f(view(it->key()), view(it->value()));
-  }
-  return it->status().ok() ? Status() : failed("read", options_.path, it->status());
+  return database_->view(options_.path).for_each_row(prefix, f);
 }
 
 Status Store::read_frames(std::uint32_t channel, std::uint64_t from, std::uint64_t below,
                           const std::function<bool(std::uint64_t, std::string_view)>& f) const {
   const std::shared_lock lock(mutex_);
   if (!database_) return closed_after_failure();
-  const FrameKey end = frame_key(channel, below);
-  const rocksdb::Slice bound = slice(end);
-  rocksdb::ReadOptions options;
-  options.iterate_upper_bound = &bound;
-  options.fill_cache = false;
-  const std::unique_ptr<rocksdb::Iterator> it(
-      database_->db->NewIterator(options, database_->frames));
-  for (it->Seek(slice(frame_key(channel, from))); it->Valid(); it->Next()) {
-    if (!f(sequence_of(it->key()), view(it->value()))) return {};
-  }
-  return it->status().ok() ? Status() : failed("read", options_.path, it->status());
+  return database_->view(options_.path).read_frames(channel, from, below, f);
 }
 
 Result<std::uint64_t> Store::next_readable(std::uint32_t channel, std::uint64_t from,
                                            std::uint64_t below) const {
-  // A damaged table block hides all its frames, and only what lies behind it can be found.
-  Status failure;
-  const auto readable = [&](std::uint64_t at) -> std::optional<std::uint64_t> {
-    std::uint64_t found = below;
-    const Status status = read_frames(channel, at, below, [&](std::uint64_t first, auto) {
-      found = first;
-      return false;
-    });
-    if (!status.ok() && status.code() != Code::Reject) failure = status;
-    if (!status.ok()) return std::nullopt;
-    return found;
-  };
-  if (const auto next = readable(from)) return *next;
-  std::uint64_t damaged = from;
-  std::uint64_t good = below;
-  for (std::uint64_t step = 1; from + step < below; step *= 2) {
-    if (readable(from + step)) {
-      good = from + step;
-      break;
-    }
-    damaged = from + step;
-  }
-  while (good - damaged > 1) {
-    const std::uint64_t middle = damaged + (good - damaged) / 2;
-    (readable(middle) ? good : damaged) = middle;
-  }
-  const std::uint64_t next = good >= below ? below : readable(good).value_or(below);
-  if (!failure.ok()) return failure;  // a disk that cannot be read just now is no damage
-  return next;
+  const std::shared_lock lock(mutex_);
+  if (!database_) return closed_after_failure();
+  return database_->view(options_.path).next_readable(channel, from, below);
 }
 
 Result<std::uint32_t> Store::channel_number(std::string_view name) {
@@ -459,15 +380,9 @@ Result<std::uint32_t> Store::channel_number(std::string_view name) {
 }
 
 Result<std::vector<std::pair<std::string, std::uint32_t>>> Store::channels() const {
-  std::vector<std::pair<std::string, std::uint32_t>> all;
-  const Status status =
-      for_each_row(channel_prefix, [&](std::string_view key, std::string_view value) {
-        std::uint32_t number = 0;
-        std::from_chars(value.data(), value.data() + value.size(), number);
-        all.emplace_back(key.substr(channel_prefix.size()), number);
-      });
-  if (!status.ok()) return status;
-  return all;
+  const std::shared_lock lock(mutex_);
+  if (!database_) return closed_after_failure();
+  return database_->view(options_.path).channels();
 }
 
 }  // namespace sluice

@@ -1,0 +1,18 @@
+// `sluice channel`: what waits in durable channels, told to a person or as JSON.
+#pragma once
+
+#include <ostream>
+
+#include "agent/command_line.h"
+
+namespace sluice {
+
+/// The verb `channel`: ls, stat, peek, verify and export. Looks at stores as StoreReader does, so
+/// an agent may be at work on them, and nothing is changed.
+///
+/// Returns the exit status: 0; 1 when something is damaged, cannot be read or cannot be written
+/// (what can be read was told all the same); 2 when there is no such store or channel. A reader of
+/// `out` that has gone ends it quietly.
+int run_channel(const CommandLine& line, std::ostream& out, std::ostream& err);
+
+}  // namespace sluice

@@ -1,0 +1,149 @@
+#include "core/store/store_rows.h"
+
+#include <rocksdb/db.h>
+
+#include <charconv>
+#include <cstring>
+#include <memory>
+
+namespace sluice {
+namespace {
+
+rocksdb::Slice slice(std::string_view text) { return {text.data(), text.size()}; }
+rocksdb::Slice slice(const FrameKey& key) { return {key.data(), key.size()}; }
+std::string_view view(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
+
+/// Nothing when no frame has such a key.
+std::optional<std::uint64_t> sequence_of(const rocksdb::Slice& key) {
+  if (key.size() != FrameKey().size()) return std::nullopt;
+  std::uint64_t low = 0;
+  std::memcpy(&low, key.data() + sizeof(std::uint32_t), sizeof low);
+  return __builtin_bswap64(low);
+}
+
+Status strange_key(const std::string& path) {
+  return Reject("the store " + path + " has a frame under a key that is none");
+}
+
+}  // namespace
+
+FrameKey frame_key(std::uint32_t channel, std::uint64_t sequence) noexcept {
+  const std::uint32_t high = __builtin_bswap32(channel);
+  const std::uint64_t low = __builtin_bswap64(sequence);
+  FrameKey key;
+  std::memcpy(key.data(), &high, sizeof high);
+  std::memcpy(key.data() + sizeof high, &low, sizeof low);
+  return key;
+}
+
+Status store_failure(std::string_view what, const std::string& path,
+                     const rocksdb::Status& status) {
+  const std::string text =
+      "cannot " + std::string(what) + " the store " + path + ": " + status.ToString();
+  if (status.IsNoSpace()) return Retry(text + "; free some space, it goes on by itself");
+  if (status.IsCorruption()) return Reject(text);
+  return Retry(text);
+}
+
+Status check_format(const std::optional<std::string>& format, const std::string& path) {
+  if (!format || *format == format_1) return {};
+  return Invalid("the store " + path + " has format " + *format +
+                 ", which this release does not know; it was written by a newer one");
+}
+
+Result<std::optional<std::string>> StoreRows::row(std::string_view key) const {
+  std::string value;
+  const auto status = db_.Get(rocksdb::ReadOptions(), &rows_, slice(key), &value);
+  if (status.IsNotFound()) return std::optional<std::string>();
+  if (!status.ok()) return store_failure("read", path_, status);
+  return std::optional<std::string>(std::move(value));
+}
+
+Status StoreRows::for_each_row(
+    std::string_view prefix,
+    const std::function<void(std::string_view, std::string_view)>& f) const {
+  const std::unique_ptr<rocksdb::Iterator> it(db_.NewIterator(rocksdb::ReadOptions(), &rows_));
+  for (it->Seek(slice(prefix)); it->Valid() && it->key().starts_with(slice(prefix)); it->Next()) {
+    f(view(it->key()), view(it->value()));
+  }
+  return it->status().ok() ? Status() : store_failure("read", path_, it->status());
+}
+
+Status StoreRows::read_frames(std::uint32_t channel, std::uint64_t from, std::uint64_t below,
+                              const std::function<bool(std::uint64_t, std::string_view)>& f) const {
+  const FrameKey end = frame_key(channel, below);
+  const rocksdb::Slice bound = slice(end);
+  rocksdb::ReadOptions options;
+  options.iterate_upper_bound = &bound;
+  options.fill_cache = false;
+  const std::unique_ptr<rocksdb::Iterator> it(db_.NewIterator(options, &frames_));
+  for (it->Seek(slice(frame_key(channel, from))); it->Valid(); it->Next()) {
+    const auto sequence = sequence_of(it->key());
+    if (!sequence) return strange_key(path_);
+    if (!f(*sequence, view(it->value()))) return {};
+  }
+  return it->status().ok() ? Status() : store_failure("read", path_, it->status());
+}
+
+Result<std::uint64_t> StoreRows::next_readable(std::uint32_t channel, std::uint64_t from,
+                                               std::uint64_t below) const {
+  // A damaged table block hides all its frames, and only what lies behind it can be found.
+  Status failure;
+  const auto readable = [&](std::uint64_t at) -> std::optional<std::uint64_t> {
+    std::uint64_t found = below;
+    const Status status = read_frames(channel, at, below, [&](std::uint64_t first, auto) {
+      found = first;
+      return false;
+    });
+    if (!status.ok() && status.code() != Code::Reject) failure = status;
+    if (!status.ok()) return std::nullopt;
+    return found;
+  };
+  if (const auto next = readable(from)) return *next;
+  std::uint64_t damaged = from;
+  std::uint64_t good = below;
+  for (std::uint64_t step = 1; from + step < below; step *= 2) {
+    if (readable(from + step)) {
+      good = from + step;
+      break;
+    }
+    damaged = from + step;
+  }
+  while (good - damaged > 1) {
+    const std::uint64_t middle = damaged + (good - damaged) / 2;
+    (readable(middle) ? good : damaged) = middle;
+  }
+  const std::uint64_t next = good >= below ? below : readable(good).value_or(below);
+  if (!failure.ok()) return failure;  // a disk that cannot be read just now is no damage
+  return next;
+}
+
+Result<std::vector<std::pair<std::string, std::uint32_t>>> StoreRows::channels() const {
+  std::vector<std::pair<std::string, std::uint32_t>> all;
+  const Status status =
+      for_each_row(channel_prefix, [&](std::string_view key, std::string_view value) {
+        std::uint32_t number = 0;
+        std::from_chars(value.data(), value.data() + value.size(), number);
+        all.emplace_back(key.substr(channel_prefix.size()), number);
+      });
+  if (!status.ok()) return status;
+  return all;
+}
+
+Result<std::optional<std::uint64_t>> StoreRows::frame_before(std::uint32_t channel,
+                                                             std::uint64_t sequence) const {
+  const FrameKey begin = frame_key(channel, 0);
+  const rocksdb::Slice bound = slice(begin);
+  rocksdb::ReadOptions options;
+  options.iterate_lower_bound = &bound;
+  options.fill_cache = false;
+  const std::unique_ptr<rocksdb::Iterator> it(db_.NewIterator(options, &frames_));
+  it->SeekForPrev(slice(frame_key(channel, sequence)));
+  if (!it->status().ok()) return store_failure("read", path_, it->status());
+  if (!it->Valid()) return std::optional<std::uint64_t>();
+  const auto found = sequence_of(it->key());
+  if (!found) return strange_key(path_);
+  return found;
+}
+
+}  // namespace sluice
