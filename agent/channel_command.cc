@@ -196,7 +196,7 @@ class ChannelCommand {
     for (const Place& place : places_) {
       auto account = place.store->account(place.number);
       if (!account.ok()) {
-        complain("channel " + printable(place.name) + ": " + account.status().message());
+        complain(place, account.status());
         continue;
       }
       ChannelReader reader(*place.store, place.number, *std::move(account), pool_);
@@ -257,7 +257,7 @@ class ChannelCommand {
   void list(const Place& place, std::size_t wide, Json& all) {
     auto account = place.store->account(place.number);
     if (!account.ok()) {
-      complain(place, account.status().message());
+      complain(place, account.status());
       return;
     }
     const bool empty = account->stored_events() == 0;
@@ -474,8 +474,9 @@ class ChannelCommand {
                                                  frame.size(), first, account.next));
                         }));
     if (events + unreadable != account.stored_events()) {
-      complain(place, fmt::format("{} events are in its frames, {} by its account", events,
-                                  account.stored_events()));
+      complain(place, fmt::format("{} events are in its frames ({} of them cannot be read), {} by "
+                                  "its account",
+                                  events + unreadable, unreadable, account.stored_events()));
     }
     // Nobody can say how many bytes a quarantined frame had.
     const bool bytes_known = unreadable == 0 && account.quarantined_events == 0;

@@ -58,7 +58,8 @@ std::vector<rocksdb::ColumnFamilyDescriptor> families() {
 
 Status cannot_open(const std::string& path, const rocksdb::Status& status) {
   if (status.IsInvalidArgument()) {
-    return Invalid("the store " + path + " is not one of this release: " + status.ToString());
+    return Reject("the store " + path +
+                  " is damaged, or was not made by this program: " + status.ToString());
   }
   Status failure = store_failure("read", path, status);
   if (status.ToString().find("Too many open files") != std::string::npos) {

@@ -107,13 +107,15 @@ Result<StoreSnapshot::Mark> StoreSnapshot::mark() {
   std::vector<std::string> names;
   auto status = target()->GetChildren(directory_, {}, &names, nullptr);
   if (status.IsNotFound() || status.IsPathNotFound()) {
+    // The library calls it so, too, when there is no right to look.
     return Invalid("there is no store in " + directory_ +
                    ": no such directory (a store is the folder 'store' in an agent's state "
-                   "directory)");
+                   "directory), or this user may not read it (the agent's user and root may)");
   }
   if (!status.ok()) return cannot_read(directory_, status);
   if (std::find(names.begin(), names.end(), "CURRENT") == names.end()) {
-    if (std::any_of(names.begin(), names.end(), is_part_of_database)) {
+    if (std::any_of(names.begin(), names.end(),
+                    [](const auto& name) { return name.starts_with("MANIFEST-"); })) {
       return Reject("the store " + directory_ + " is damaged: its file CURRENT is gone");
     }
     return Invalid("there is no store in " + directory_ + ": it has no file CURRENT");

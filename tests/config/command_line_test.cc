@@ -221,3 +221,33 @@ TEST_CASE("Substitution gets the properties and Flume's resolver from the comman
   CHECK(options.sources.bare_environment);
   CHECK(options.files == std::vector<std::string>{"x"});
 }
+
+TEST_CASE("channel takes an action, a channel and its own flags") {
+  const CommandLine line = parsed({"channel", "export", "c1", "--jsonl", "--from", "5", "--to=9",
+                                   "--store", "/s", "--output", "x.jsonl"});
+  CHECK(line.verb == Verb::Channel);
+  CHECK(line.on_channel.action == "export");
+  CHECK(line.on_channel.channel == "c1");
+  CHECK(line.on_channel.from == 5);
+  CHECK(line.on_channel.to == 9);
+  CHECK(line.on_channel.store == "/s");
+  CHECK(line.on_channel.output == "x.jsonl");
+  CHECK(parsed({"channel", "peek", "c1", "-n", "a1", "--count", "3"}).on_channel.count == 3);
+  CHECK(parsed({"channel", "ls", "--json"}).json);
+  CHECK(parsed({"channel", "--help"}).verb == Verb::Help);
+}
+
+TEST_CASE("what channel cannot do is refused with what it can") {
+  CHECK(refused({"channel"}).find("ls, peek, stat, verify or export") != std::string::npos);
+  CHECK(refused({"channel", "eat"}).find("known: channel ls") != std::string::npos);
+  CHECK(refused({"channel", "replay", "c1"}).find("not supported yet") != std::string::npos);
+  CHECK(refused({"channel", "peek"}).find("needs the name of a channel") != std::string::npos);
+  CHECK(refused({"channel", "peek", "c1", "c2"}).find("one channel") != std::string::npos);
+  CHECK(refused({"channel", "export", "c1"}).find("--jsonl") != std::string::npos);
+  CHECK(refused({"channel", "verify", "--json"}).find("exit status") != std::string::npos);
+  CHECK(refused({"channel", "peek", "c1", "--from", "x"}).find("'x' is not a number") !=
+        std::string::npos);
+  CHECK(refused({"channel", "ls", "--once"}).find("Unrecognized option: --once") == 0);
+  CHECK(refused({"channel", "ls", "-f", "x.conf"}).find("--name") != std::string::npos);
+  CHECK(refused({"agent", "-n", "a1", "-f", "x", "--from", "3"}).find("Unrecognized option") == 0);
+}

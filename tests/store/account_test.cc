@@ -53,5 +53,32 @@ TEST_CASE("a damaged or newer account is refused") {
   CHECK(Account::decode(newer).status().message().find("newer") != std::string::npos);
 }
 
+TEST_CASE("the runs that wait are those between the ranges that are out") {
+  Account account;
+  account.next = 100;
+  account.low = 10;
+  account.above = {{20, 30}, {50, 60}};
+  using Runs = std::vector<std::pair<std::uint64_t, std::uint64_t>>;
+  const auto runs = [&](std::uint64_t begin, std::uint64_t end) {
+    Runs all;
+    account.for_each_waiting(begin, end, [&](std::uint64_t from, std::uint64_t to) {
+      all.emplace_back(from, to);
+      return true;
+    });
+    return all;
+  };
+  CHECK(runs(0, 1000) == Runs{{10, 20}, {30, 50}, {60, 100}});
+  CHECK(runs(15, 35) == Runs{{15, 20}, {30, 35}});
+  CHECK(runs(20, 30).empty());
+  CHECK(runs(25, 55) == Runs{{30, 50}});
+  CHECK(runs(19, 20) == Runs{{19, 20}});
+  CHECK(runs(30, 50) == Runs{{30, 50}});
+  CHECK(runs(0, 10).empty());
+  CHECK(runs(99, 200) == Runs{{99, 100}});
+  int calls = 0;
+  account.for_each_waiting(0, 1000, [&](auto, auto) { return ++calls < 2; });
+  CHECK(calls == 2);
+}
+
 }  // namespace
 }  // namespace sluice
