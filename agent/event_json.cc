@@ -2,32 +2,57 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "core/config/source_text.h"
 #include "core/wire/base64.h"
 
 namespace sluice {
+namespace {
+
+/// As it stands in JSON. Most log lines need no escape, and the library looks at each byte.
+void append_quoted(std::string& out, std::string_view text) {
+  const bool plain = std::all_of(text.begin(), text.end(), [](char c) {
+    return c >= ' ' && c <= '~' && c != '"' && c != '\\';
+  });
+  if (plain) {
+    out.append(1, '"').append(text).append(1, '"');
+  } else {
+    out += nlohmann::json(text).dump();
+  }
+}
+
+void append_member(std::string& out, std::string_view name, std::string_view value) {
+  if (out.back() != '{') out += ',';
+  append_quoted(out, name);
+  out += ':';
+  append_quoted(out, value);
+}
+
+}  // namespace
 
 std::string event_json(std::uint64_t sequence, const Event& event, const Origin& origin) {
-  using Json = nlohmann::ordered_json;
-  Json json;
-  json["sequence"] = sequence;
-  json["origin"] = {{"id", to_string(origin.id)}, {"sequence", origin.sequence}};
-  json["headers"] = Json::object();
-  event.headers.for_each([&json](std::string_view name, std::string_view value) {
+  std::string line = fmt::format(R"({{"sequence":{},"origin":{{"id":"{}","sequence":{}}})",
+                                 sequence, to_string(origin.id), origin.sequence);
+  std::string in_base64 = "{";
+  line += R"(,"headers":{)";
+  event.headers.for_each([&](std::string_view name, std::string_view value) {
     if (is_utf8(name) && is_utf8(value)) {
-      json["headers"][std::string(name)] = value;
+      append_member(line, name, value);
     } else {
-      json["headersBase64"][base64(name)] = base64(value);
+      append_member(in_base64, base64(name), base64(value));
     }
   });
+  line += '}';
+  if (in_base64 != "{") line += R"(,"headersBase64":)" + in_base64 + '}';
   if (is_utf8(event.body)) {
-    json["body"] = event.body;
+    append_member(line, "body", event.body);
   } else {
-    json["bodyBase64"] = base64(event.body);
+    append_member(line, "bodyBase64", base64(event.body));
   }
-  return json.dump();
+  line += '}';
+  return line;
 }
 
 std::string to_string(const OriginId& id) { return fmt::format("{:016x}{:016x}", id.high, id.low); }
