@@ -3,7 +3,6 @@
 #include <rocksdb/write_batch.h>
 #include <xxhash.h>
 
-#include <array>
 #include <cstring>
 #include <string_view>
 
@@ -124,13 +123,11 @@ rocksdb::FSRandomRWFile* SyncedMark::file() {
 }
 
 std::uint64_t SyncedMark::read() {
-  if (!files_->FileExists(path_, io, nullptr).ok() || file() == nullptr) return 0;
   Mark mark;
-  std::array<char, sizeof mark> space{};
-  rocksdb::Slice got;
-  const auto status = file()->Read(0, space.size(), io, &got, space.data(), nullptr);
-  if (!status.ok() || got.size() != sizeof mark) return 0;
-  std::memcpy(&mark, got.data(), sizeof mark);
+  std::string bytes;
+  const auto status = rocksdb::ReadFileToString(files_.get(), path_, &bytes);
+  if (!status.ok() || bytes.size() != sizeof mark) return 0;
+  std::memcpy(&mark, bytes.data(), sizeof mark);
   return mark.check == check_of(mark.sequence) ? mark.sequence : 0;
 }
 

@@ -3,11 +3,13 @@
 #include <rocksdb/db.h>
 #include <rocksdb/table.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdarg>
 #include <cstdio>
 #include <mutex>
 
+#include "core/store/salvage.h"
 #include "core/store/store_rows.h"
 #include "core/store/store_snapshot.h"
 
@@ -34,7 +36,10 @@ class DamageLog final : public rocksdb::Logger {
                             told.find("trailing data") != std::string_view::npos;
     if (at_the_end && told.starts_with(last_log_)) return;
     const std::lock_guard lock(mutex_);
-    found_.emplace_back(told);
+    // What follows in the same log cannot be read because of the first.
+    const std::string_view log = told.substr(0, told.find(':'));
+    const auto same = [log](const std::string& earlier) { return earlier.starts_with(log); };
+    if (std::none_of(found_.begin(), found_.end(), same)) found_.emplace_back(told);
   }
   /// Once nobody logs any more.
   std::vector<std::string> take() {
@@ -95,6 +100,8 @@ StoreReader::~StoreReader() = default;
 Result<std::unique_ptr<StoreReader>> StoreReader::open(const std::string& path) {
   auto database = std::make_unique<Database>();
   database->path = path;
+  // Before the files, so that an agent at work does not seem to have synced more than it wrote.
+  const std::uint64_t synced = SyncedMark(rocksdb::FileSystem::Default(), path + "/synced").read();
   database->files = std::make_shared<StoreSnapshot>(rocksdb::FileSystem::Default());
   if (Status status = database->files->take(path); !status.ok()) return status;
   database->env = rocksdb::NewCompositeEnv(database->files);
@@ -113,6 +120,10 @@ Result<std::unique_ptr<StoreReader>> StoreReader::open(const std::string& path) 
   database->db.reset(db);
   database->handles = {handles[0], handles[1]};
   database->damage = log->take();
+  if (const std::uint64_t seen = db->GetLatestSequenceNumber(); seen < synced) {
+    database->damage.push_back(std::to_string(synced - seen) +
+                               " entries that were synced are not there");
+  }
   const auto format = database->view().row(format_key);
   if (!format.ok()) return format.status();
   if (Status status = check_format(format.value(), path); !status.ok()) return status;
