@@ -114,7 +114,6 @@ struct Store::Database {
     rocksdb::DBOptions options = database_options(store);
     options.env = env.get();
     options.wal_recovery_mode = rocksdb::WALRecoveryMode::kSkipAnyCorruptedRecords;
-    options.track_and_verify_wals_in_manifest = false;
     return open(store, [&](const auto& families, auto* handles, rocksdb::DB** opened) {
       return rocksdb::DB::OpenForReadOnly(options, path, families, handles, opened);
     });
