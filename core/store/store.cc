@@ -76,6 +76,13 @@ OriginId random_id() {
   return {word(), word()};
 }
 
+/// What does not stop a database from being opened, and from going on.
+enum class Past : unsigned char {
+  Nothing,
+  DamagedTables,  ///< What cannot be read in one fails when it is asked for.
+  DamagedLogs,    ///< Nor do damaged records of the logs, which are left out.
+};
+
 }  // namespace
 
 struct Store::Database {
@@ -102,27 +109,33 @@ struct Store::Database {
     static_cast<void>(db->Close());
   }
 
-  rocksdb::Status open(const Options& store) {
-    rocksdb::DBOptions options = database_options(store);
-    options.env = env.get();
-    return open(store, [&](const auto& families, auto* handles, rocksdb::DB** opened) {
+  rocksdb::Status open(const Options& store, Past past) {
+    const rocksdb::DBOptions options = options_for(store, past);
+    return open_with(store, [&](const auto& families, auto* handles, rocksdb::DB** opened) {
       return rocksdb::DB::Open(options, store.path, families, handles, opened);
     });
   }
-  /// Only to read, and with what lies behind damaged records of the logs.
-  rocksdb::Status open_past_damage(const Options& store, const std::string& path) {
-    rocksdb::DBOptions options = database_options(store);
-    options.env = env.get();
-    options.wal_recovery_mode = rocksdb::WALRecoveryMode::kSkipAnyCorruptedRecords;
-    return open(store, [&](const auto& families, auto* handles, rocksdb::DB** opened) {
+  /// Only to read, another copy of the files.
+  rocksdb::Status open_copy(const Options& store, const std::string& path, Past past) {
+    const rocksdb::DBOptions options = options_for(store, past);
+    return open_with(store, [&](const auto& families, auto* handles, rocksdb::DB** opened) {
       return rocksdb::DB::OpenForReadOnly(options, path, families, handles, opened);
     });
   }
   OpenDatabase opened() const { return {db.get(), rows, frames}; }
 
  private:
+  rocksdb::DBOptions options_for(const Options& store, Past past) const {
+    rocksdb::DBOptions options = database_options(store);
+    options.env = env.get();
+    options.paranoid_checks = past == Past::Nothing;
+    if (past == Past::DamagedLogs) {
+      options.wal_recovery_mode = rocksdb::WALRecoveryMode::kSkipAnyCorruptedRecords;
+    }
+    return options;
+  }
   template <typename Call>
-  rocksdb::Status open(const Options& store, Call call) {
+  rocksdb::Status open_with(const Options& store, Call call) {
     const std::vector<rocksdb::ColumnFamilyDescriptor> families{
         {rocksdb::kDefaultColumnFamilyName, row_options()},
         {std::string(frames_family), frame_options(store.memtable_bytes)}};
@@ -194,7 +207,12 @@ Store::~Store() = default;
 Result<std::unique_ptr<Store>> Store::open(Options options) {
   std::unique_ptr<Store> store(new Store(std::move(options)));
   if (Status status = store->open_database(); !status.ok()) return status;
-  if (Status status = store->begin_opening(); !status.ok()) return status;
+  Status begun = store->begin_opening();
+  if (!begun.ok() && store->past_damage_) {
+    begun = store->reopen();
+    if (begun.ok()) begun = store->begin_opening();
+  }
+  if (!begun.ok()) return begun;
   if (!rocksdb_uses_our_crc32c()) {
     log::info("store {}: RocksDB computes its checksums itself, which is slower",
               store->options_.path);
@@ -202,13 +220,25 @@ Result<std::unique_ptr<Store>> Store::open(Options options) {
   return store;
 }
 
+namespace {
+
+std::string kept(FilesBeforeOpen& before) {
+  if (!before.have()) return "could not be kept";
+  const auto path = before.keep();
+  return path.ok() ? "are kept in " + path.value() : "are not kept: " + path.status().message();
+}
+
+}  // namespace
+
 Status Store::open_database() {
   if (Status status = make_directories(options_.path); !status.ok()) return status;
   auto database = std::make_unique<Database>(options_);
   const std::uint64_t synced = database->synced.read();
   FilesBeforeOpen before(database->files, options_.path);
   before.make();
-  const rocksdb::Status status = database->open(options_);
+  const rocksdb::Status status =
+      database->open(options_, past_damage_ ? Past::DamagedTables : Past::Nothing);
+  if (status.IsCorruption()) return open_past_damaged_logs(before, status.ToString());
   if (!status.ok()) before.drop_if_made_now();
   if (status.IsIOError() && status.ToString().find("lock") != std::string::npos) {
     return Retry("the store " + options_.path +
@@ -216,15 +246,29 @@ Status Store::open_database() {
                  "own (" +
                  status.ToString() + ")");
   }
-  if (status.IsCorruption()) {
-    return Reject(store_failure("open", options_.path, status).message() +
-                  "; put the missing or damaged file back, or move the directory away, and the "
-                  "agent begins a new store");
-  }
   if (!status.ok()) return store_failure("open", options_.path, status);
   database_ = std::move(database);
   if (database_->db->GetLatestSequenceNumber() < synced) return salvage(before, synced);
   before.drop();
+  return {};
+}
+
+/// RocksDB refuses logs that end before what is in the tables.
+Status Store::open_past_damaged_logs(FilesBeforeOpen& before, const std::string& why) {
+  auto database = std::make_unique<Database>(options_);
+  const rocksdb::Status status = database->open(options_, Past::DamagedLogs);
+  if (!status.ok()) {
+    before.drop_if_made_now();
+    return Reject(store_failure("open", options_.path, status).message() +
+                  "; put the missing or damaged file back, or move the directory away, and the "
+                  "agent begins a new store");
+  }
+  database_ = std::move(database);
+  if (Status synced = sync_logs(); !synced.ok()) return synced;
+  log::error(
+      "the store {}: its log is damaged ({}): what lay in the damage is missing, its channel says "
+      "which sequences. The files as they were {}",
+      options_.path, why, kept(before));
   return {};
 }
 
@@ -234,7 +278,7 @@ Status Store::salvage(FilesBeforeOpen& before, std::uint64_t synced) {
   Salvaged salvaged;
   if (before.have()) {
     Database whole(options_);
-    const rocksdb::Status status = whole.open_past_damage(options_, before.path());
+    const rocksdb::Status status = whole.open_copy(options_, before.path(), Past::DamagedLogs);
     if (!status.ok()) {
       log::error("the store {}: {}", options_.path,
                  store_failure("read past the damage of", before.path(), status).message());
@@ -245,15 +289,11 @@ Status Store::salvage(FilesBeforeOpen& before, std::uint64_t synced) {
     }
   }
   if (Status status = sync_logs(); !status.ok()) return status;
-  const auto kept =
-      before.have() ? before.keep() : Result<std::string>(Retry("they could not be linked"));
   log::error(
       "the store {}: its log is damaged: {} of the entries that were synced cannot be read where "
-      "they belong; {} frames ({} events) behind the damage are brought back, and what lay in it "
-      "is "
-      "missing: its channel says which sequences. The files as they were {}",
-      options_.path, synced - recovered, salvaged.frames, salvaged.events,
-      kept.ok() ? "are kept in " + kept.value() : "are not kept: " + kept.status().message());
+      "they belong; {} frames ({} events) behind the damage are brought back, what lay in it is "
+      "missing, and its channel says which sequences. The files as they were {}",
+      options_.path, synced - recovered, salvaged.frames, salvaged.events, kept(before));
   return {};
 }
 
@@ -298,7 +338,15 @@ Status Store::write(StoreBatch& batch) {
   const rocksdb::Status status = database_->db->Write(rocksdb::WriteOptions(), &batch.impl_->batch);
   if (status.ok()) return {};
   failed_ = true;
-  return store_failure("write to", options_.path, status);
+  // Seen by a compaction in the background, which stops all writes: reopen() goes on without it.
+  if (status.IsCorruption() && !past_damage_.exchange(true)) {
+    log::error(
+        "the store {}: a table is damaged ({}): what cannot be read in it is passed over, and its "
+        "room on the disk is not given back",
+        options_.path, status.ToString());
+  }
+  // Whatever it is: what was to be written can be offered again.
+  return Retry(store_failure("write to", options_.path, status).message());
 }
 
 Status Store::sync() {

@@ -119,6 +119,7 @@ class Store {
   struct Database;
   explicit Store(Options options);
   Status open_database();
+  Status open_past_damaged_logs(FilesBeforeOpen& before, const std::string& why);
   Status salvage(FilesBeforeOpen& before, std::uint64_t synced);
   Status sync_logs();
   Status begin_opening();
@@ -126,9 +127,10 @@ class Store {
 
   const Options options_;
   OriginId opening_;
-  std::atomic<bool> failed_{false};     ///< Nothing more until reopen().
-  mutable std::shared_mutex mutex_;     ///< Held by readers; reopen() has it alone.
-  std::unique_ptr<Database> database_;  // guarded by mutex_
+  std::atomic<bool> failed_{false};       ///< Nothing more until reopen().
+  std::atomic<bool> past_damage_{false};  ///< A table is damaged: it must not stop the rest.
+  mutable std::shared_mutex mutex_;       ///< Held by readers; reopen() has it alone.
+  std::unique_ptr<Database> database_;    // guarded by mutex_
   std::atomic<std::int64_t> room_asked_ms_{0};
   std::atomic<bool> room_{true};
 };

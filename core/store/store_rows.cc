@@ -41,7 +41,8 @@ Status store_failure(std::string_view what, const std::string& path,
   const std::string text =
       "cannot " + std::string(what) + " the store " + path + ": " + status.ToString();
   if (status.IsNoSpace()) return Retry(text + "; free some space, it goes on by itself");
-  if (status.IsCorruption()) return Reject(text);
+  // A file that is gone comes back no more than bytes that have changed.
+  if (status.IsCorruption() || status.IsPathNotFound()) return Reject(text);
   return Retry(text);
 }
 

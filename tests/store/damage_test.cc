@@ -84,16 +84,15 @@ struct Found {
 };
 
 /// Takes all that waits.
-Found drain(const std::string& path, SlabPool& pool) {
+Found found_in(const std::string& path, SlabPool& pool) {
   SharedStore store(store_in(path), {});
   DurableChannel channel(stored_channel("c1"), store, pool);
-  REQUIRE(channel.open().ok());
+  const Status opened = channel.open();
+  INFO(opened.message());
+  REQUIRE(opened.ok());
   Found found;
   found.position = store.note("position").value_or("");
-  for (Taken events = take_now(channel); !events.empty(); events = take_now(channel)) {
-    for (const std::uint64_t number : numbers_of(events.batch())) found.numbers.push_back(number);
-    commit(std::move(events));
-  }
+  found.numbers = drain(channel);
   // A put goes through the committer behind the quarantine.
   REQUIRE(put(channel, numbered(pool, 0, 1)));
   found.quarantined = channel.counters().quarantined.events.get();
@@ -126,16 +125,23 @@ void check_one_hole(const Found& found) {
 }
 
 TEST_CASE("a damaged log costs what lies in the damage, not what lies behind it") {
-  const TempDirectory directory;
-  const std::string path = directory.path("store");
-  SlabPool pool(64 * 1024, keep_no_free_slabs);
-  fill(path, pool);
-  damage(path);
-  const CapturedLog log;
-  check_one_hole(drain(path, pool));
-  CHECK(log.text().find("its log is damaged") != std::string::npos);
-  CHECK(log.text().find("are kept in " + path + "/damaged-") != std::string::npos);
-  CHECK(log.text().find("cannot be read and are passed over") != std::string::npos);
+  // With small memtables there are several logs, and the damaged one may not be the last.
+  for (const std::uint64_t memtable_bytes : {32 << 20, 128 << 10}) {
+    INFO("memtables of " << memtable_bytes);
+    const TempDirectory directory;
+    const std::string path = directory.path("store");
+    SlabPool pool(64 * 1024, keep_no_free_slabs);
+    fill(path, pool, memtable_bytes);
+    damage(path);
+    const CapturedLog log;
+    const Found found = found_in(path, pool);
+    if (memtable_bytes > 1 << 20) check_one_hole(found);
+    CHECK(found.numbers.size() + found.quarantined == all_events - taken_events);
+    CHECK(found.quarantined <= 6 * events_each);
+    CHECK(found.position == std::to_string(all_events));
+    CHECK(log.text().find("its log is damaged") != std::string::npos);
+    CHECK(log.text().find("are kept in " + path + "/damaged-") != std::string::npos);
+  }
 }
 
 TEST_CASE("the files as they were are kept, and nothing is said a second time") {
@@ -147,7 +153,7 @@ TEST_CASE("the files as they were are kept, and nothing is said a second time") 
   std::ifstream damaged(log_of(path), std::ios::binary);
   const std::string bytes{std::istreambuf_iterator<char>(damaged), {}};
   const std::string name = log_of(path).filename();
-  drain(path, pool);
+  found_in(path, pool);
   std::string kept;
   for (const auto& entry : std::filesystem::directory_iterator(path)) {
     CHECK(entry.path().filename().string().find("before-open") == std::string::npos);
@@ -156,7 +162,7 @@ TEST_CASE("the files as they were are kept, and nothing is said a second time") 
   std::ifstream file(kept + "/" + name, std::ios::binary);
   CHECK(std::string(std::istreambuf_iterator<char>(file), {}) == bytes);
   const CapturedLog log;
-  CHECK(drain(path, pool).numbers.size() == 1);  // what drain() itself has put
+  CHECK(found_in(path, pool).numbers.size() == 1);  // what found_in() itself has put
   CHECK(log.text().find("damaged") == std::string::npos);
 }
 
@@ -183,7 +189,7 @@ TEST_CASE("what is brought back is whole whenever the power is cut meanwhile") {
       power->cut();
     }
     power->tear(random);
-    check_one_hole(drain(copy, pool));
+    check_one_hole(found_in(copy, pool));
     std::filesystem::remove_all(copy);
     cuts += cut ? 1 : 0;
   }
@@ -197,7 +203,7 @@ TEST_CASE("a torn end of the log that was never synced is no damage") {
   fill(path, pool);
   std::ofstream(log_of(path), std::ios::binary | std::ios::app) << std::string(5000, 'x');
   const CapturedLog log;
-  const Found found = drain(path, pool);
+  const Found found = found_in(path, pool);
   CHECK(found.numbers.size() == all_events - taken_events);
   CHECK(found.quarantined == 0);
   CHECK(log.text().find("damaged") == std::string::npos);
@@ -210,25 +216,26 @@ TEST_CASE("a damaged table costs the frames that it hits") {
   fill(path, pool, 128 << 10);
   damage(path, ".sst");
   const CapturedLog log;
-  const Found found = drain(path, pool);
+  const Found found = found_in(path, pool);
   CHECK(found.quarantined > 0);
   CHECK(found.quarantined <= 2 * events_each);
   CHECK(found.numbers.size() + found.quarantined == all_events - taken_events);
   CHECK(log.text().find("cannot be read and are passed over") != std::string::npos);
 }
 
-TEST_CASE("a table that is gone is said, and nothing is made up") {
+TEST_CASE("a table that is gone costs the frames in it") {
   const TempDirectory directory;
   const std::string path = directory.path("store");
   SlabPool pool(64 * 1024, keep_no_free_slabs);
   fill(path, pool, 128 << 10);
   const auto table = file_of(path, ".sst");
   std::filesystem::remove(table);
-  const auto store = Store::open(store_in(path));
-  REQUIRE(store.code() == Code::Reject);
-  INFO(store.status().message());
-  CHECK(store.status().message().find(table.stem()) != std::string::npos);
-  CHECK(store.status().message().find("move the directory away") != std::string::npos);
+  const CapturedLog log;
+  const Found found = found_in(path, pool);
+  CHECK(found.quarantined > 0);
+  CHECK(found.numbers.size() + found.quarantined == all_events - taken_events);
+  CHECK(log.text().find(table.stem()) != std::string::npos);
+  CHECK(log.text().find("cannot be read and are passed over") != std::string::npos);
 }
 
 TEST_CASE("a log that is gone is said, and the channel goes on") {
@@ -238,7 +245,7 @@ TEST_CASE("a log that is gone is said, and the channel goes on") {
   fill(path, pool);
   std::filesystem::remove(log_of(path));
   const CapturedLog log;
-  const Found found = drain(path, pool);
+  const Found found = found_in(path, pool);
   CHECK(found.numbers.empty());
   CHECK(log.text().find("its log is damaged") != std::string::npos);
 }

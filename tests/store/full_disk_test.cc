@@ -24,16 +24,6 @@ using testing::TempDirectory;
 
 constexpr std::uint64_t roomy = std::uint64_t{1} << 40;
 
-/// Takes what waits; the numbers, in order.
-std::vector<std::uint64_t> drain(DurableChannel& channel) {
-  std::vector<std::uint64_t> numbers;
-  for (Taken events = take_now(channel); !events.empty(); events = take_now(channel)) {
-    for (const std::uint64_t number : numbers_of(events.batch())) numbers.push_back(number);
-    commit(std::move(events));
-  }
-  return numbers;
-}
-
 TEST_CASE("a disk that fills up refuses what comes in, and goes on when there is room") {
   const CapturedLog log;
   std::uint64_t refusals = 0;
