@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <random>
+#include <utility>
 #include <vector>
 
 namespace sluice {
@@ -130,6 +131,16 @@ bool FileGeneration::is_in(InputFile& from, std::uint64_t size_bytes) const {
   return tail.size() == at.mark.tail_bytes && hash_bytes(tail) == at.mark.tail_hash;
 }
 
+bool FileGeneration::still_holds(std::string_view bytes) const {
+  // A file only grows until it is truncated. So what stood before the bytes when they were read,
+  // and still does, vouches for them; at the beginning the first of them do it themselves.
+  if (offset() > 0) return is_in(*file, offset() + bytes.size());
+  if (hole > 0 && (bytes.starts_with('\0') || read_piece(*file, hole - 1, 1) != std::string(1, 0)))
+    return false;
+  const std::string_view first = bytes.substr(0, FileHead::bytes_max);
+  return read_piece(*file, next_line(), first.size()) == first;
+}
+
 Status FileGeneration::learn() {
   if (at.head.bytes == 0) {
     const auto bytes = std::min<std::uint64_t>(FileHead::bytes_max, offset());
@@ -137,12 +148,26 @@ Status FileGeneration::learn() {
     at.head = {static_cast<std::uint32_t>(head.size()), hash_bytes(head)};
   }
   const auto bytes = std::min<std::uint64_t>(FileMark::tail_bytes_max, offset());
-  tail_ = read_piece(*file, offset() - bytes, bytes);
-  if (tail_.size() != bytes) return Retry("cannot read " + at.path + " before its position");
+  std::string tail = read_piece(*file, offset() - bytes, bytes);
+  if (tail.size() != bytes) return Retry("cannot read " + at.path + " before its position");
+  // It may have been truncated and written anew since somebody compared.
+  if (at.mark.tail_bytes == bytes && at.mark.tail_hash != hash_bytes(tail)) {
+    return Retry(at.path + " is not what it was");
+  }
+  tail_ = std::move(tail);
   at.mark = mark_behind({});
   if (delivered.offset == offset()) delivered = at.mark;
   checked = true;
   return {};
+}
+
+void FileGeneration::pass_hole() {
+  const std::string nuls(std::min<std::uint64_t>(FileHead::bytes_max, hole), '\0');
+  at.head = {static_cast<std::uint32_t>(nuls.size()), hash_bytes(nuls)};
+  tail_ = nuls.substr(0, FileMark::tail_bytes_max);
+  at.mark.offset = hole;
+  at.mark = mark_behind({});
+  checked = true;
 }
 
 }  // namespace sluice

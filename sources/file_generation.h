@@ -92,8 +92,14 @@ struct FileGeneration {
 
   /// True when `from` holds, as far as the marks tell, what was read of this generation.
   bool is_in(InputFile& from, std::uint64_t size_bytes) const;
+  /// True when `bytes`, read at next_line() of the open file before this call, are of this
+  /// generation: the file was not truncated and written anew in the meantime.
+  bool still_holds(std::string_view bytes) const;
   /// Reads head and tail out of the open file, after a position was taken from elsewhere.
+  /// Errors: Retry, also when they are not those of the position (any more).
   Status learn();
+  /// The bytes up to `hole`, which are NULs, were read.
+  void pass_hole();
 
  private:
   std::string tail_;  ///< The bytes before offset(), at most tail_bytes_max.

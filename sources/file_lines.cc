@@ -35,7 +35,7 @@ FileLines::FileLines(Options options, const SourceContext& context,
 
 Result<FileLines::Turn> FileLines::read(FileGeneration& generation, InputEnd then,
                                         const std::stop_token& stop) {
-  if (generation.offset() == 0 && options_.skip_holes) {
+  if (generation.offset() == 0 && options_.may_be_truncated) {
     auto begun = skip_hole(generation);
     if (!begun.ok()) return begun.status();
     if (!*begun) return Turn{true, generation.looked_to, false};
@@ -51,6 +51,7 @@ Result<FileLines::Turn> FileLines::read(FileGeneration& generation, InputEnd the
     const std::span<char> into = options_.blobs ? space_for_blob(generation) : space();
     auto got = generation.file->read_at(from, into);
     if (!got.ok()) return got.status();
+    if (options_.may_be_truncated && !generation.still_holds({into.data(), *got})) return Turn{};
     const bool last = *got < into.size();
     Piece piece{builder_.position(), *got, last ? then : InputEnd::Open};
     holds_group_ = false;
@@ -147,10 +148,7 @@ Status FileLines::put_lines(FileGeneration& generation, Piece& piece, const std:
     Found found = find(generation, piece);
     if (found.events == 0) return {};
     const char* const from = builder_.base() + piece.begin;
-    if (generation.offset() < generation.hole) {
-      generation.at.mark.offset = generation.hole;
-      if (Status status = generation.learn(); !status.ok()) return status;
-    }
+    if (generation.offset() < generation.hole) generation.pass_hole();
     const Status decoded = options_.decoder ? decode(generation, piece, found) : Status();
     if (found.events == 0) return decoded;
     const std::uint64_t offset = generation.offset();

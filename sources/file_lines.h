@@ -36,7 +36,9 @@ class FileLines {
     std::shared_ptr<const LineGroups> groups;  ///< Joins lines to events; null: none.
     std::shared_ptr<TextDecoder> decoder;      ///< Makes lines UTF-8; null: they pass as they are.
     bool blobs = false;  ///< Not lines: the whole file is one event, or pieces of line_bytes_max.
-    bool skip_holes = true;           ///< NULs before the first line are what a truncation left.
+    /// Then NULs before the first line are what a truncation left, and what was read counts only
+    /// when the file is still the same afterwards.
+    bool may_be_truncated = true;
     bool byte_offset_header = false;  ///< Costs a copy of every line.
     std::uint64_t reads_max = 16;     ///< Of one file, before it is the turn of the next.
   };
@@ -48,6 +50,8 @@ class FileLines {
     bool holds_group = false;     ///< at_end: whole lines wait for more that belong to them.
   };
   /// Reads on from generation.offset(); `then` says what may come behind the end of the file.
+  /// Of a file that is truncated meanwhile nothing is put, and it is not `at_end`: whoever compares
+  /// it again sees that it is another generation.
   /// Errors: Retry (the file cannot be read), Reject (the line at the offset cannot be decoded;
   /// those before it were put), Closed (stop), Fatal.
   Result<Turn> read(FileGeneration& generation, InputEnd then, const std::stop_token& stop);

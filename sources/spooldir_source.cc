@@ -197,7 +197,7 @@ FileLines::Options lines_options(const Settings& settings, std::shared_ptr<const
   options.line_bytes_max =
       settings.bytes(options.blobs ? "deserializer.maxBlobLength" : "deserializer.maxLineLength");
   options.trim_cr = false;
-  options.skip_holes = false;
+  options.may_be_truncated = false;
   options.groups = std::move(groups);
   options.decoder = std::move(decoder);
   // A character must fit.

@@ -55,6 +55,26 @@ TEST_CASE("a generation is known by its first bytes and by those before its posi
   CHECK_FALSE(holds(other_tail));
 }
 
+TEST_CASE("a position does not learn from a file that was written anew") {
+  FakeInputFiles files;
+  const auto node = files.create("/f");
+  files.append(node, "one two three");
+  FileGeneration before;
+  before.advance("one two");
+  FileGeneration generation;
+  generation.at = before.at;
+  generation.file = *files.open("/f");
+  files.truncate(node);
+  files.append(node, "four five six");
+  CHECK_FALSE(generation.learn().ok());
+  CHECK(generation.at.mark == before.at.mark);
+  CHECK_FALSE(generation.checked);
+  files.truncate(node);
+  files.append(node, "one two three");
+  CHECK(generation.learn().ok());
+  CHECK(generation.mark_behind(" three").tail_bytes == 13);
+}
+
 TEST_CASE("a position is kept as text and read back") {
   FilePosition position;
   position.id = random_id();

@@ -3,6 +3,7 @@
 // happens to the file around it. SLUICE_FILE_SEQUENCES sets the number of sequences.
 
 #include <cstdlib>
+#include <functional>
 #include <iostream>
 #include <random>
 #include <set>
@@ -37,6 +38,7 @@ class SteppedSource {
   void step() {
     static_cast<void>(follower_->scan());
     while (FileGeneration* const generation = follower_->next()) {
+      if (before_read) std::exchange(before_read, nullptr)();
       auto turn = lines_->read(*generation, generation->end(), {});
       REQUIRE(turn.ok());
       if (turn->at_end) {
@@ -71,6 +73,8 @@ class SteppedSource {
 
   ManualClock clock;
   std::vector<std::string> delivered;
+  /// Called once, when a file was compared and is read next.
+  std::function<void()> before_read;
 
  private:
   void start(std::vector<FilePosition> kept) {
@@ -101,11 +105,16 @@ class SteppedSource {
 /// What happens to the files, and what must come of it.
 class Life {
  public:
-  Life(std::uint64_t seed, bool births, std::shared_ptr<const LineGroups> groups)
-      : joins_(groups != nullptr), random_(seed), source_(files_, std::move(groups)) {
+  /// `meanwhile`: files change also while they are read, and not only between two steps.
+  Life(std::uint64_t seed, bool births, std::shared_ptr<const LineGroups> groups,
+       bool meanwhile = false)
+      : joins_(groups != nullptr),
+        meanwhile_(meanwhile),
+        random_(seed),
+        source_(files_, std::move(groups)) {
     files_.births = births;
     history << "seed " << seed << (births ? "" : " without births")
-            << (joins_ ? " with groups" : "") << "\n";
+            << (joins_ ? " with groups" : "") << (meanwhile_ ? " meanwhile" : "") << "\n";
   }
 
   void run() {
@@ -133,6 +142,9 @@ class Life {
     int arrived = 0;
   };
 
+  /// Together with the next step: what a writer and logrotate do while the source reads.
+  void step_meanwhile();
+  void rotate_and_write();
   int pick(int n) { return static_cast<int>(random_() % static_cast<unsigned>(n)); }
   void say(const std::string& what) { history << what << "\n"; }
 
@@ -165,6 +177,7 @@ class Life {
 
   inline static const std::string log = "/logs/app.log";
   const bool joins_;
+  const bool meanwhile_;
   std::mt19937_64 random_;
   FakeInputFiles files_;
   SteppedSource source_;
@@ -178,7 +191,7 @@ class Life {
 };
 
 void Life::move() {
-  switch (pick(16)) {
+  switch (pick(meanwhile_ ? 17 : 16)) {
     case 0:
     case 1:
     case 2:
@@ -205,6 +218,7 @@ void Life::move() {
       break;
     case 13: hide(); break;
     case 14: unhide(); break;
+    case 16: step_meanwhile(); break;
     default: {
       const int ms = pick(3) == 0 ? 130'000 : 500;
       say("wait " + std::to_string(ms));
@@ -292,6 +306,35 @@ void Life::rotate(bool copy, bool copy_matches) {
   if (hole) files_.append(node, std::string(bytes, '\0'));  // a writer that does not append
 }
 
+void Life::step_meanwhile() {
+  const bool within = pick(2) == 0;
+  say(within ? "step, within a read" : "step, before a read");
+  std::function<void()>& hook = within ? files_.during_read : source_.before_read;
+  hook = [this] { rotate_and_write(); };
+  source_.step();
+  hook = nullptr;
+  note_arrived();
+}
+
+/// The file is soon longer than it was, so that its size does not give it away.
+void Life::rotate_and_write() {
+  const NodeRef node = files_.find(log);
+  if (!node || node->content.empty()) return;
+  const std::size_t before = node->content.size();
+  say("copytruncate");
+  shift();
+  const NodeRef made = files_.create(log + ".1");
+  copies_.insert(made->serial);
+  files_.append(made, node->content);
+  for (auto& [text, line] : lines_) {
+    if (line.life == life_of(node)) line.life = life_of(made);
+  }
+  if (!unfinished_[life_of(node)].empty()) lines_[unfinished_[life_of(node)]] = {false, 0, 0};
+  files_.truncate(node);
+  ++truncations_[node->serial];
+  while (node->content.size() < before + 100) write();
+}
+
 /// Renames to a name that does not match.
 void Life::hide() {
   const std::string from = pick(2) == 0 ? log : log + ".1";
@@ -376,7 +419,7 @@ TEST_CASE("files: every line arrives once through any life of the files") {
   std::uint64_t unknowable = 0;
   std::uint64_t missing = 0;
   for (std::uint64_t i = 0; i < sequences; ++i) {
-    Life life(seed + i, i % 2 == 0, i % 3 == 0 ? groups : nullptr);
+    Life life(seed + i, i % 2 == 0, i % 3 == 0 ? groups : nullptr, i % 5 < 2);
     life.run();
     lines += life.lines;
     unknowable += life.unknowable;
@@ -386,6 +429,38 @@ TEST_CASE("files: every line arrives once through any life of the files") {
             << " lines; removed between two steps: " << unknowable << ", of which " << missing
             << " did not arrive\n";
   CHECK(missing * 2 < lines);
+}
+
+TEST_CASE("files: a file that is truncated and written anew while it is read") {
+  const bool within = GENERATE(false, true);
+  const bool begun = GENERATE(false, true);
+  const bool hole = GENERATE(false, true);
+  CAPTURE(within, begun, hole);
+  FakeInputFiles files;
+  SteppedSource source(files, nullptr);
+  const auto node = files.create("/logs/app.log");
+  if (hole) files.append(node, std::string(10, '\0'));
+  if (begun) {
+    files.append(node, "one 1\n");
+    source.step();
+  }
+  files.append(node, "two 22\nthree 333\nfour 4444\n");
+  auto& hook = within ? files.during_read : source.before_read;
+  hook = [&] {
+    files.append(files.create("/logs/app.log.1"), node->content);
+    files.truncate(node);
+    files.append(node, "five 55555555\nsix 666666666\nseven 7777777\neight 88888\n");
+  };
+  for (int i = 0; i < 4; ++i) {
+    source.step();
+    source.clock.advance(milliseconds(130'000));
+  }
+  std::vector<std::string> wanted{"eight 88888",   "five 55555555", "four 4444", "seven 7777777",
+                                  "six 666666666", "three 333",     "two 22"};
+  if (begun) wanted.push_back("one 1");
+  std::sort(wanted.begin(), wanted.end());
+  std::sort(source.delivered.begin(), source.delivered.end());
+  CHECK(source.delivered == wanted);
 }
 
 TEST_CASE("files: lives that once went wrong") {

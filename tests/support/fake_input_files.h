@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -35,6 +36,9 @@ class FakeInputFiles final : public InputFiles {
   bool births = true;
   /// Paths that cannot be read just now.
   std::vector<std::string> broken;
+  /// Called once, in the midst of the next read of more than a few bytes: between its first half
+  /// and its second.
+  std::function<void()> during_read;
   /// Names that are symbolic links to another path.
   std::map<std::string, std::string> links;
 
@@ -106,13 +110,23 @@ class FakeInputFiles final : public InputFiles {
    public:
     explicit File(NodeRef node) : node_(std::move(node)) {}
     Result<std::size_t> read_at(std::uint64_t offset, std::span<char> into) override {
-      if (offset >= node_->content.size()) return std::size_t{0};
-      return node_->content.copy(into.data(), into.size(), offset);
+      if (into.size() <= few_bytes || !node_->owner.during_read) return copy(offset, into);
+      // Half of what there is.
+      const std::size_t size = node_->content.size();
+      const std::size_t half = offset < size ? std::min(size - offset, into.size()) / 2 : 0;
+      const std::size_t got = copy(offset, into.first(half));
+      std::exchange(node_->owner.during_read, nullptr)();
+      return got + copy(offset + got, into.subspan(got));
     }
     Result<FileLook> look() override { return look_of(*node_); }
     std::uint64_t skip_hole(std::uint64_t offset) override { return offset; }
 
    private:
+    static constexpr std::size_t few_bytes = 4096;  // what is read to recognise a file
+    std::size_t copy(std::uint64_t offset, std::span<char> into) const {
+      if (offset >= node_->content.size()) return 0;
+      return node_->content.copy(into.data(), into.size(), offset);
+    }
     const NodeRef node_;
   };
 
