@@ -182,7 +182,7 @@ Status SinkRunner::keep_aside(const Taken& events, const Delivery& delivery, Com
     letter.attempts = attempts_.of(letter.sequence);
     const Provenance& provenance = piece->batch.provenance();
     if (provenance.known()) letter.origin = provenance.origin(i - first);
-    rejection.letters.push_back(std::move(letter));
+    rejection.letters.push_back(letter);
   }
   Status status = options_.dead_letters->keep(rejection, taking);
   // Should `taking` be refused, they come again.

@@ -118,8 +118,9 @@ Status ChannelProcessor::try_reserve(const Routed& routed, std::size_t& wait_in,
   const auto reserve = [&](std::size_t i, Deadline until) {
     const Routed::Part& part = routed.required[i];
     auto room = part.channel->reserve(part.batch, until, stop);
-    if (room.ok()) rooms.push_back(*std::move(room));
-    return room.status();
+    if (!room.ok()) return room.status();
+    rooms.push_back(*std::move(room));
+    return Status();
   };
   const std::size_t first = wait_in;
   if (Status status = reserve(first, deadline); !status.ok()) return status;
