@@ -1,5 +1,5 @@
 // kill -9 at every step of a commit that takes events and has dead letters.
-// test: alone timeout=300
+// test: no-tsan timeout=300
 
 #include <unistd.h>
 

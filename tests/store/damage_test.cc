@@ -1,4 +1,5 @@
 // What is left of a store whose log was damaged: all but what lay in the damage.
+// test: no-tsan
 
 #include <rocksdb/env.h>
 

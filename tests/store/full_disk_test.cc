@@ -1,5 +1,6 @@
 // A disk that is full wherever it hits: nothing aborts, nothing acknowledged is lost, and it is
 // over by itself once there is room.
+// test: no-tsan
 
 #include <rocksdb/env.h>
 

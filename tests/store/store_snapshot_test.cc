@@ -1,3 +1,6 @@
+// A look into a store that an agent works on.
+// test: no-tsan
+
 #include "core/store/store_snapshot.h"
 
 #include <filesystem>
