@@ -72,7 +72,7 @@ class Store {
   /// kept, and what lies behind the damage is brought back: see core/store/salvage.h.
   ///
   /// Errors: Retry (in use by another agent, no room, no right to it), Invalid (not a store of
-  /// this release).
+  /// this release), Reject (damaged so that nothing of it can be opened).
   static Result<std::unique_ptr<Store>> open(Options options);
   ~Store();
 
@@ -87,7 +87,7 @@ class Store {
   /// What was written before the call survives a power cut. Errors: Retry; then nothing is known of
   /// what was written since the last one, and the store must be reopened.
   Status sync();
-  /// Closes and opens again, after a failure. Errors: Retry.
+  /// Closes and opens again, after a failure. Errors: Retry, Reject (as open()).
   Status reopen();
 
   /// Ok while there is room for more frames. Asks the system at most about ten times a second.
