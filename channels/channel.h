@@ -8,6 +8,7 @@
 #include <stop_token>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "core/base/clock.h"
 #include "core/base/status.h"
@@ -35,22 +36,37 @@ struct TakeLimit {
 /// Room in a channel for one batch. Destroyed unused, it is given back. Movable.
 class Reservation {
  public:
+  /// What a channel on disk found of the batch when it was written.
+  struct Found {
+    Amount doubles;                     ///< Taken before, by their origins: not put again.
+    std::vector<OriginRange> accepted;  ///< Taken now, until the commit is refused.
+  };
   Reservation() noexcept = default;
   Reservation(Channel* channel, Batch batch) noexcept
       : channel_(channel), batch_(std::move(batch)) {}
   Reservation(Reservation&& other) noexcept
-      : channel_(std::exchange(other.channel_, nullptr)), batch_(std::move(other.batch_)) {}
+      : channel_(std::exchange(other.channel_, nullptr)),
+        batch_(std::move(other.batch_)),
+        found_(std::move(other.found_)) {}
   Reservation& operator=(Reservation&& other) noexcept;
   ~Reservation();
 
   Channel* channel() const noexcept { return channel_; }
   /// What will be put: the reserved batch, or a compact copy of it.
   const Batch& batch() const noexcept { return batch_; }
+  const Found& found() const noexcept { return found_; }
+
+  /// For channels: what is written of it, and why.
+  void wrote(Batch batch, Found found) noexcept {
+    batch_ = std::move(batch);
+    found_ = std::move(found);
+  }
 
  private:
   friend class Commit;
   Channel* channel_ = nullptr;
   Batch batch_;
+  Found found_;
 };
 
 /// Events handed to one reader and not yet committed.

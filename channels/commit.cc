@@ -14,6 +14,7 @@ Reservation& Reservation::operator=(Reservation&& other) noexcept {
   if (channel_) channel_->cancel(*this);
   channel_ = std::exchange(other.channel_, nullptr);
   batch_ = std::move(other.batch_);
+  found_ = std::move(other.found_);
   return *this;
 }
 
@@ -96,6 +97,7 @@ void Commit::complete(Status status) && {
       taken.channel_ = nullptr;
     }
     for (Reservation& room : puts_) {
+      if (doubles_) *doubles_ += room.found_.doubles;
       room.channel_->publish(room);
       room.channel_ = nullptr;
     }

@@ -3,6 +3,7 @@
 
 #include <boost/container/small_vector.hpp>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -60,6 +61,8 @@ class Commit {
   void put(Reservation room) { puts_.push_back(std::move(room)); }
   void take(Taken events) { takes_.push_back(std::move(events)); }
   void note(Note note);
+  /// What channels on disk have taken before is added to it before `done` is called with Ok.
+  void tell_doubles(std::shared_ptr<Amount> to) { doubles_ = std::move(to); }
 
   /// Puts what durable channels get into the form in which it is stored. submit() does it too; who
   /// submits under a lock calls it before.
@@ -71,6 +74,7 @@ class Commit {
 
   /// For committers: what is to be written. A put into a durable channel has its frame.
   const auto& puts() const noexcept { return puts_; }
+  auto& puts() noexcept { return puts_; }
   const auto& frames() const noexcept { return frames_; }
   const auto& takes() const noexcept { return takes_; }
   const auto& notes() const noexcept { return notes_; }
@@ -83,6 +87,7 @@ class Commit {
   boost::container::small_vector<Taken, 1> takes_;
   Notes notes_;
   boost::container::small_vector<Frame, 1> frames_;  ///< In the order of the puts that have one.
+  std::shared_ptr<Amount> doubles_;
   Done done_;
 };
 

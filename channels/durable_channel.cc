@@ -125,6 +125,8 @@ Status DurableChannel::restore() {
     }
     account = *std::move(read);
   }
+  auto ledger = std::make_unique<Ledger>(*number, account);
+  if (Status status = ledger->accepted().read(store_.store()); !status.ok()) return status;
   recovered_ = account;
   const std::lock_guard lock(mutex_);
   next_sequence_ = account.next;
@@ -141,7 +143,8 @@ Status DurableChannel::restore() {
     log::info("channel {}: {} events ({} MiB) from before are waiting in {}", name(), used_events_,
               used_bytes_ >> 20, store_.path());
   }
-  ledger_ = std::make_unique<Ledger>(*number, std::move(account));
+  id_ = part_of(store_.store().opening(), name());
+  ledger_ = std::move(ledger);
   store_.commits().add(*ledger_);
   return {};
 }
@@ -149,27 +152,67 @@ Status DurableChannel::restore() {
 // ---- putting
 
 Frame DurableChannel::encode(const Batch& batch) {
-  return encode_frame(batch, store_.store().opening(), options_.compression);
+  return encode_frame(batch, id_, options_.compression);
 }
 
-void DurableChannel::write_put(WriteGroup& group, const Frame& frame, const Batch& batch) {
+void DurableChannel::write_put(WriteGroup& group, const Frame& frame, Reservation& room) {
   Account& account = ledger_->written();
-  group.batch().put_frame(ledger_->channel(), account.next, frame);
-  account.next += batch.size();
-  account.put_bytes += batch.body_bytes();
+  if (room.batch().provenance().known() && drop_doubles(group, room)) {
+    if (room.batch().empty()) return;
+    group.batch().put_frame(ledger_->channel(), account.next, encode(room.batch()));
+  } else {
+    group.batch().put_frame(ledger_->channel(), account.next, frame);
+  }
+  account.next += room.batch().size();
+  account.put_bytes += room.batch().body_bytes();
   group.touch(*ledger_);
+}
+
+/// True when the batch is another now.
+bool DurableChannel::drop_doubles(WriteGroup& group, Reservation& room) {
+  const Batch& batch = room.batch();
+  auto verdict =
+      ledger_->accepted().accept(batch.provenance(), Clock::system().wall_ms(), group.batch());
+  if (verdict.all) {
+    room.wrote(batch, {{}, std::move(verdict.added)});
+    return false;
+  }
+  const Amount before{batch.size(), batch.body_bytes()};
+  Batch left = batch.select(verdict.fresh).with_provenance(std::move(verdict.left));
+  bool wake;
+  {
+    const std::lock_guard lock(mutex_);
+    give_room(batch);
+    used_events_ += left.size();
+    used_bytes_ += left.body_bytes();
+    left = keeper_.keep(left);
+    wake = putters_asleep_ > 0;
+  }
+  if (wake) not_full_.notify_all();
+  const Amount doubles = before - Amount{left.size(), left.body_bytes()};
+  room.wrote(std::move(left), {doubles, std::move(verdict.added)});
+  return true;
+}
+
+void DurableChannel::undo_put(const Reservation& room) noexcept {
+  ledger_->accepted().undo(room.found().accepted);
 }
 
 void DurableChannel::publish(Reservation& room) noexcept {
   // On disk: that is as far as a source is concerned.
-  room.batch().receipt().settle(room.batch().size());
+  room.batch().receipt().settle(room.batch().size() +
+                                static_cast<std::uint32_t>(room.found().doubles.events));
+  if (room.batch().empty()) return cancel(room);
   QueueChannel::publish(room);
 }
 
 void DurableChannel::enqueue(std::uint64_t first_sequence, const Batch& batch) noexcept {
   const std::uint64_t behind = first_sequence + batch.size();
   if (on_disk_.empty() && keeper_.account().used_bytes() <= options_.budget_bytes) {
-    queue_.push_back({first_sequence, batch.with_receipt({}), first_sequence, batch.size()});
+    // As it would be read from the frame.
+    auto origins = batch.provenance().numbered(id_, first_sequence, batch.size());
+    queue_.push_back({first_sequence, batch.with_receipt({}).with_provenance(std::move(origins)),
+                      first_sequence, batch.size()});
     on_disk_ = {behind, behind};
   } else {
     on_disk_.end = behind;

@@ -71,10 +71,12 @@ class DurableChannel final : public QueueChannel, private StoredQueue {
 
   // StoredQueue
   Frame encode(const Batch& batch) override;
-  void write_put(WriteGroup& group, const Frame& frame, const Batch& batch) override;
+  void write_put(WriteGroup& group, const Frame& frame, Reservation& room) override;
+  void undo_put(const Reservation& room) noexcept override;
   void write_take(WriteGroup& group, const Taken::Pieces& pieces) override;
   void undo_take(const Taken::Pieces& pieces) noexcept override;
 
+  bool drop_doubles(WriteGroup& group, Reservation& room);
   Status check_for_flume_files() const;
   Status restore();
   Loaded read_from_disk(std::uint64_t begin, std::uint64_t end);
@@ -92,6 +94,7 @@ class DurableChannel final : public QueueChannel, private StoredQueue {
   const Options options_;
   SharedStore& store_;
   std::unique_ptr<Ledger> ledger_;  ///< Set by open().
+  OriginId id_;                     ///< Of what gets its origin here; set by open().
   Account recovered_;               ///< As it was found by open().
   FrameDecoder decoder_;            ///< Of the one that loads.
 

@@ -22,9 +22,9 @@ class StoreCommit final : public Work {
 
   void write(WriteGroup& group) override {
     auto frame = commit_.frames().begin();
-    for (const Reservation& room : commit_.puts()) {
+    for (Reservation& room : commit_.puts()) {
       if (StoredQueue* const queue = room.channel()->stored()) {
-        queue->write_put(group, *frame++, room.batch());
+        queue->write_put(group, *frame++, room);
       }
     }
     for (const Taken& taken : commit_.takes()) {
@@ -37,6 +37,9 @@ class StoreCommit final : public Work {
 
   void complete(const Status& status, bool written) override {
     if (written && !status.ok()) {
+      for (const Reservation& room : commit_.puts()) {
+        if (StoredQueue* const queue = room.channel()->stored()) queue->undo_put(room);
+      }
       for (const Taken& taken : commit_.takes()) {
         if (StoredQueue* const queue = taken.channel()->stored()) {
           queue->undo_take(taken.pieces());

@@ -15,8 +15,10 @@ class StoredQueue {
   virtual ~StoredQueue() = default;
   /// The batch as it will be stored.
   virtual Frame encode(const Batch& batch) = 0;
-  /// The frame goes to the end of the queue.
-  virtual void write_put(WriteGroup& group, const Frame& frame, const Batch& batch) = 0;
+  /// The frame goes to the end of the queue; without what was taken before, by its origins.
+  virtual void write_put(WriteGroup& group, const Frame& frame, Reservation& room) = 0;
+  /// What write_put() wrote was refused.
+  virtual void undo_put(const Reservation& room) noexcept = 0;
   /// These pieces are out; frames that are out as a whole are removed.
   virtual void write_take(WriteGroup& group, const Taken::Pieces& pieces) = 0;
   /// What write_take() wrote was refused; the account is restored by the committer.

@@ -14,8 +14,6 @@ namespace {
 // Between two submissions of a commit that is refused, when nothing else happens.
 constexpr milliseconds refusal_pause{100};
 
-void add(Flow& flow, const Amount& amount) noexcept { flow.add(amount.events, amount.bytes); }
-
 /// The receipt hears of every event once for each required channel that gets it. The others have
 /// reached their end: nobody answers for them.
 void expect(const Receipt& receipt, const Amount& made, const Routed& routed,
@@ -77,6 +75,17 @@ Batch ChannelProcessor::intercept(Batch batch) {
     SLUICE_ASSERT(batch.size() <= events, "interceptors do not make events");
   }
   return batch;
+}
+
+/// Parts for several channels are not doubles of each other. An optional channel may miss events,
+/// so what it has starts anew.
+void ChannelProcessor::name_origins(Routed& routed) const {
+  for (Routed::Part& part : routed.optional) part.batch = part.batch.with_provenance({});
+  if (selector_.channels() == 1) return;
+  for (Routed::Part& part : routed.required) {
+    part.batch =
+        part.batch.with_provenance(part.batch.provenance().for_channel(part.channel->name()));
+  }
 }
 
 /// Room in every required channel for its part, and in the optional ones that have it.
@@ -144,7 +153,11 @@ Status ChannelProcessor::process(Batch batch, std::stop_token stop, Commit::Done
   const Amount made{batch.size(), batch.body_bytes()};
   batch = intercept(std::move(batch));
   const Amount left{batch.size(), batch.body_bytes()};
-  Pending pending{selector_.route(batch), left.bytes, {}, std::move(notes), std::move(done)};
+  Pending pending{selector_.route(batch), left.bytes, {}, {}, std::move(notes), std::move(done)};
+  if (batch.provenance().known()) {
+    name_origins(pending.routed);
+    pending.doubles = std::make_shared<Amount>();
+  }
   batch = {};
   Commit commit(options_.committer);
   if (Status status = reserve_all(pending, stop, commit); !status.ok()) {
@@ -154,10 +167,10 @@ Status ChannelProcessor::process(Batch batch, std::stop_token stop, Commit::Done
   // From here on the batch is ours: what says "nothing was done" is behind us.
   const Routed& routed = pending.routed;
   expect(receipt, made, routed, made - left);
-  add(counters_.made, made);
-  add(counters_.filtered, made - left);
-  add(counters_.unrouted, routed.unrouted);
-  add(counters_.copied, routed.amount() - (left - routed.unrouted));
+  counters_.made.add(made);
+  counters_.filtered.add(made - left);
+  counters_.unrouted.add(routed.unrouted);
+  counters_.copied.add(routed.amount() - (left - routed.unrouted));
   if (routed.empty() && pending.notes.empty()) {
     if (pending.done) pending.done({});
     return {};
@@ -192,6 +205,7 @@ void ChannelProcessor::submit(Commit commit, Pending pending) {
 
 void ChannelProcessor::send(Commit commit, Pending pending) {
   for (const Note& note : pending.notes) commit.note(note);
+  commit.tell_doubles(pending.doubles);
   std::move(commit).submit([this, pending = std::move(pending)](Status status) mutable {
     landed(std::move(status), std::move(pending));
   });
@@ -199,8 +213,10 @@ void ChannelProcessor::send(Commit commit, Pending pending) {
 
 void ChannelProcessor::count_put(const Pending& pending) noexcept {
   if (pending.routed.empty()) return;  // notes alone
-  add(counters_.put, pending.routed.amount() - pending.refused);
-  add(counters_.refused, pending.refused);
+  const Amount doubles = pending.doubles ? *pending.doubles : Amount();
+  counters_.put.add(pending.routed.amount() - pending.refused - doubles);
+  counters_.doubles.add(doubles);
+  counters_.refused.add(pending.refused);
   counters_.batches.add();
 }
 

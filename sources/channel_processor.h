@@ -85,12 +85,15 @@ class ChannelProcessor {
     Routed routed;
     std::uint64_t bytes = 0;  ///< Of the bodies, each once.
     Amount refused = {};      ///< By optional channels, when room was last asked for.
+    std::shared_ptr<Amount> doubles =
+        {};  ///< Told by the commit; null when no event has an origin.
     Notes notes;
     Commit::Done done;
   };
 
   Status settle_refused(std::stop_token stop);
   Batch intercept(Batch batch);
+  void name_origins(Routed& routed) const;
   Status reserve_all(Pending& pending, std::stop_token stop, Commit& commit);
   static Status try_reserve(const Routed& routed, std::size_t& wait_in, Deadline deadline,
                             const std::stop_token& stop, Commit& commit);

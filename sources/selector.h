@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "channels/channel.h"
+#include "core/metrics/counters.h"
 
 namespace sluice {
 
@@ -22,21 +23,6 @@ struct Route {
 struct Mapping {
   std::string value;
   Route route;
-};
-
-/// A count of events and of the bytes of their bodies.
-struct Amount {
-  std::uint64_t events = 0;
-  std::uint64_t bytes = 0;
-
-  Amount& operator+=(const Amount& other) noexcept {
-    events += other.events;
-    bytes += other.bytes;
-    return *this;
-  }
-  friend Amount operator-(const Amount& a, const Amount& b) noexcept {
-    return {a.events - b.events, a.bytes - b.bytes};
-  }
 };
 
 /// A batch taken apart: what each channel gets of it, in the order of the batch.
@@ -70,6 +56,8 @@ class Selector {
 
   /// Every channel that an event may have to reach, once.
   const std::vector<Channel*>& required() const noexcept { return required_; }
+  /// Of all that events may reach.
+  std::size_t channels() const noexcept { return lanes_.size(); }
 
  private:
   /// A channel, and the events of the batch at hand that it gets.

@@ -203,11 +203,11 @@ Batch Batch::concat(std::span<const Batch> parts, SlabPool& pool) {
   if (shared && headers) {
     whole = whole.with_shared_headers(front.rep_->imposed, front.rep_->fallback);
   }
-  if (std::all_of(parts.begin(), parts.end(),
+  if (std::any_of(parts.begin(), parts.end(),
                   [](const Batch& p) { return p.provenance_.known(); })) {
-    std::vector<Provenance> origins;
+    std::vector<Provenance::Part> origins;
     origins.reserve(parts.size());
-    for (const Batch& part : parts) origins.push_back(part.provenance_);
+    for (const Batch& part : parts) origins.push_back({part.provenance_, part.size()});
     whole.provenance_ = Provenance::concat(origins);
   }
   return whole;

@@ -290,14 +290,14 @@ Result<Batch> FrameDecoder::decode(std::string_view bytes, std::uint64_t first_s
                                         HeaderBlock(std::string(parts.fallback)));
     }
   }
+  const OriginId id{fixed.id_high, fixed.id_low};
   if (parts.provenance.empty()) {
-    const OriginId id{fixed.id_high, fixed.id_low};
     return batch.with_provenance(Provenance::dense(id, first_sequence, fixed.events));
   }
   auto provenance = Provenance::decode(parts.provenance);
   if (!provenance.ok()) return provenance.status();
   if (provenance->size() != fixed.events) return damaged("its origins are not one an event");
-  return batch.with_provenance(*std::move(provenance));
+  return batch.with_provenance(provenance->numbered(id, first_sequence, fixed.events));
 }
 
 }  // namespace sluice

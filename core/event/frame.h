@@ -37,8 +37,8 @@ struct Frame {
   std::uint64_t bytes() const noexcept { return head.size() + text().size() + tail.size(); }
 };
 
-/// REQUIRES: not empty, or with known provenance. `id` names the origin of fresh events; a batch
-/// with a provenance of its own keeps that.
+/// REQUIRES: not empty, or with known provenance. `id` names the origin of fresh events; those that
+/// have an origin keep it.
 Frame encode_frame(const Batch& batch, OriginId id,
                    FrameCompression compression = FrameCompression::None);
 

@@ -23,7 +23,13 @@ struct OriginId {
   std::uint64_t high = 0;
   std::uint64_t low = 0;
   auto operator<=>(const OriginId&) const = default;
+  /// That of events which have no origin yet, beside others that have one.
+  bool none() const noexcept { return high == 0 && low == 0; }
 };
+
+/// The id of the part that goes into one of several channels, or of what a channel numbers itself:
+/// parts of one batch are not doubles of each other.
+OriginId part_of(OriginId id, std::string_view channel);
 
 /// Sequences [begin, end) under one id.
 struct OriginRange {
@@ -46,8 +52,21 @@ struct Origin {
 /// included. A batch without events covers all of it.
 class Provenance {
  public:
+  /// Neighbouring events under one id.
+  struct Run {
+    OriginRange range;                     ///< What the run covers. Empty, where id.none().
+    std::uint32_t events = 0;              ///< Events in it.
+    std::vector<std::uint64_t> sequences;  ///< Empty: dense from range.begin. Else ascending.
+    std::uint64_t sequence(std::uint32_t i) const {
+      if (range.id.none()) return 0;
+      return sequences.empty() ? range.begin + i : sequences[i];
+    }
+  };
+
   Provenance() noexcept = default;
 
+  /// REQUIRES: runs as decode() would take them.
+  static Provenance of_runs(std::vector<Run> runs);
   /// `events` fresh events numbered begin, begin + 1, ...
   static Provenance dense(OriginId id, std::uint64_t begin, std::uint32_t events);
 
@@ -58,36 +77,30 @@ class Provenance {
   Origin origin(std::uint32_t index) const;
   /// The ranges this view answers for, in order.
   std::vector<OriginRange> covered() const;
+  /// The view as runs, in order.
+  std::vector<Run> runs() const;
 
   Provenance slice(std::uint32_t first, std::uint32_t count) const;
   /// Only the events at `kept` (ascending indices); the coverage stays.
   Provenance select(const std::vector<std::uint32_t>& kept) const;
-  /// The parts one after another. Parts without known origins make the whole unknown.
-  static Provenance concat(const std::vector<Provenance>& parts);
+  /// Rows one after another.
+  struct Part {
+    const Provenance& provenance;
+    std::uint32_t events;
+  };
+  /// Events of a part whose origins are not known have none; unknown, where that holds for all.
+  static Provenance concat(const std::vector<Part>& parts);
+  /// For a row of `events`: those without an origin get {id, first_sequence + their place}.
+  Provenance numbered(OriginId id, std::uint64_t first_sequence, std::uint32_t events) const;
+  /// The same sequences under the ids that these have as a part for `channel`.
+  Provenance for_channel(std::string_view channel) const;
   /// As bytes, for frames; what holds them has a version and a checksum.
   std::string encode() const;
   /// Errors: Reject (damaged).
   static Result<Provenance> decode(std::string_view bytes);
-  /// The same sequences under other ids, for the part that goes into one of several channels.
-  template <typename F>
-  Provenance with_ids(F&& new_id) const {
-    std::vector<Run> runs = runs_of_view();
-    for (Run& run : runs) run.range.id = new_id(run.range.id);
-    return from_runs(std::move(runs), count_);
-  }
 
  private:
-  /// Neighbouring events under one id.
-  struct Run {
-    OriginRange range;                     ///< What the run covers.
-    std::uint32_t events = 0;              ///< Events in it.
-    std::vector<std::uint64_t> sequences;  ///< Empty: dense from range.begin.
-    std::uint64_t sequence(std::uint32_t i) const {
-      return sequences.empty() ? range.begin + i : sequences[i];
-    }
-  };
-  static Provenance from_runs(std::vector<Run> runs, std::uint32_t count);
-  std::vector<Run> runs_of_view() const;
+  static void append(std::vector<Run>& runs, Run run);
 
   std::shared_ptr<const std::vector<Run>> rep_;
   std::uint32_t first_ = 0;

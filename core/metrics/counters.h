@@ -18,6 +18,21 @@ class Counter {
   std::atomic<std::uint64_t> value_{0};
 };
 
+/// A count of events and of the bytes of their bodies.
+struct Amount {
+  std::uint64_t events = 0;
+  std::uint64_t bytes = 0;
+
+  Amount& operator+=(const Amount& other) noexcept {
+    events += other.events;
+    bytes += other.bytes;
+    return *this;
+  }
+  friend Amount operator-(const Amount& a, const Amount& b) noexcept {
+    return {a.events - b.events, a.bytes - b.bytes};
+  }
+};
+
 /// One side of an edge: events, and the bytes of their bodies.
 struct Flow {
   Counter events;
@@ -26,14 +41,17 @@ struct Flow {
     events.add(event_count);
     bytes.add(byte_count);
   }
+  void add(const Amount& amount) noexcept { add(amount.events, amount.bytes); }
 };
 
-/// Books of a source: made + copied = filtered + unrouted + refused + put (DESIGN.md section 10).
+/// Books of a source: made + copied = filtered + unrouted + doubles + refused + put (DESIGN.md
+/// section 10).
 struct SourceCounters {
   Flow made;                   ///< Events the source read, before interceptors.
   Flow copied;                 ///< Additional copies, for the second and further channels.
   Flow filtered;               ///< Dropped by interceptors.
   Flow unrouted;               ///< The selector sent them nowhere.
+  Flow doubles;                ///< A channel had taken them before, by their origins.
   Flow refused;                ///< Optional channels that had no room.
   Flow put;                    ///< Committed into channels.
   Counter batches;             ///< Batches put.

@@ -70,7 +70,8 @@ class JsonGroups {
 std::uint64_t accepted_events(const SourceCounters& source) noexcept {
   // The settled side first: a batch that moves on meanwhile must not look settled before it is
   // made.
-  const std::uint64_t settled = source.put.events.get() + source.refused.events.get();
+  const std::uint64_t settled =
+      source.put.events.get() + source.refused.events.get() + source.doubles.events.get();
   const std::uint64_t dropped = source.filtered.events.get() + source.unrouted.events.get();
   const std::uint64_t copied = source.copied.events.get();
   const std::uint64_t made = source.made.events.get();

@@ -33,6 +33,8 @@ constexpr FlowRow<SourceCounters> source_flows[] = {
      "copied once more, for the second and further channels"},
     {"filtered", &SourceCounters::filtered, Type::Counter, "dropped by interceptors"},
     {"unrouted", &SourceCounters::unrouted, Type::Counter, "that the selector sent nowhere"},
+    {"doubles", &SourceCounters::doubles, Type::Counter,
+     "that a channel on disk had taken before, by their origins"},
     {"refused", &SourceCounters::refused, Type::Counter,
      "that an optional channel had no room for"},
     {"put", &SourceCounters::put, Type::Counter, "committed into channels"},

@@ -263,6 +263,7 @@ Status GroupCommit::repair() {
 Status GroupCommit::take_back(StoreBatch& batch, Ledger& ledger) {
   const Account account = ledger.durable();
   ledger.written_ = account;
+  if (Status status = ledger.accepted_.repair(store_, batch); !status.ok()) return status;
   const Status status = store_.read_frames(ledger.channel(), account.next, UINT64_MAX,
                                            [&](std::uint64_t first, auto) {
                                              batch.remove_frame(ledger.channel(), first);

@@ -18,6 +18,7 @@
 
 #include "core/base/clock.h"
 #include "core/metrics/counters.h"
+#include "core/store/accepted_origins.h"
 #include "core/store/account.h"
 #include "core/store/store.h"
 
@@ -34,11 +35,13 @@ enum class SyncMode : unsigned char {
 class Ledger {
  public:
   Ledger(std::uint32_t channel, Account account)
-      : channel_(channel), written_(account), durable_(std::move(account)) {}
+      : channel_(channel), accepted_(channel), written_(account), durable_(std::move(account)) {}
 
   std::uint32_t channel() const noexcept { return channel_; }
   /// What the commits that are written so far make of it. Committer's thread only.
   Account& written() noexcept { return written_; }
+  /// Of what entered with an origin. A refused commit undoes what it accepted.
+  AcceptedOrigins& accepted() noexcept { return accepted_; }
   /// What the completed commits make of it.
   Account durable() const {
     const std::lock_guard lock(mutex_);
@@ -48,6 +51,7 @@ class Ledger {
  private:
   friend class GroupCommit;
   const std::uint32_t channel_;
+  AcceptedOrigins accepted_;
   Account written_;
   mutable std::mutex mutex_;
   Account durable_;  // guarded by mutex_

@@ -4,7 +4,7 @@
 // Frames lie in a column family of their own, under (channel number, first sequence), so that they
 // are only ever appended and their tables do not overlap; everything small is a row in the other
 // one. Rows: "store/format", "opening/N" -> id, "channel/NAME" -> number, "account/NUMBER",
-// "note/KEY".
+// "accepted/NUMBER/ID/BEGIN", "note/KEY".
 #pragma once
 
 #include <atomic>

@@ -386,22 +386,19 @@ void Model::compact(Live& live) {
 void Model::concat() {
   std::vector<Batch> parts;
   Live whole;
-  bool known = true;
+  bool known = false;
   std::vector<OriginRange> covered;
   for (std::size_t n = 2 + below(4); n > 0; --n) {
     Live live = lives_[below(lives_.size())];
     parts.push_back(live.batch);
     flatten(live);
     whole.events.insert(whole.events.end(), live.events.begin(), live.events.end());
-    known = known && live.covered.has_value();
-    if (known) covered = joined(covered, *live.covered);
+    if (!live.covered) continue;
+    known = true;
+    covered = joined(covered, *live.covered);
   }
   whole.batch = Batch::concat(parts, pool_);
-  if (known) {
-    whole.covered = covered;
-  } else {
-    for (ModelEvent& event : whole.events) event.origin.reset();
-  }
+  if (known) whole.covered = covered;
   check(whole);
   lives_.push_back(std::move(whole));
 }
@@ -464,7 +461,7 @@ void Model::check_origins(const Live& live) {
   REQUIRE(provenance.size() == live.batch.size());
   REQUIRE(provenance.covered() == *live.covered);
   for (std::uint32_t i = 0; i < live.batch.size(); ++i) {
-    REQUIRE(provenance.origin(i) == *live.events[i].origin);
+    REQUIRE(provenance.origin(i) == live.events[i].origin.value_or(Origin{}));
   }
 }
 

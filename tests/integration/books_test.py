@@ -45,7 +45,7 @@ class Books(unittest.TestCase):
             return tuple(map(sum, zip(*flows)))
         for source in sources:
             self.assertEqual(total("source", source, "made", "copied"),
-                             total("source", source, "filtered", "unrouted", "refused", "put"), source)
+                             total("source", source, "filtered", "unrouted", "doubles", "refused", "put"), source)
         for channel in channels:
             self.assertEqual(total("channel", channel, "put"),
                              total("channel", channel, "committed", "in_flight", "stored", "lost"), channel)

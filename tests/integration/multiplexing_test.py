@@ -50,7 +50,7 @@ class Multiplexing(unittest.TestCase):
         for source in sources:
             left = sum(self.source(agent, what, source) for what in ("made", "copied"))
             right = sum(self.source(agent, what, source)
-                        for what in ("filtered", "unrouted", "refused", "put"))
+                        for what in ("filtered", "unrouted", "doubles", "refused", "put"))
             self.assertEqual(left, right, source)
 
     def test_two_sources_with_different_headers_reach_two_files(self):

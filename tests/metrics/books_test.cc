@@ -233,8 +233,9 @@ void check_books(const Exposition& shown, const std::string& unit) {
   const auto source = [&](const std::string& what) {
     return shown.sum("sluice_source_" + what + "_" + unit + "_total");
   };
-  CHECK(source("made") + source("copied") ==
-        source("filtered") + source("unrouted") + source("refused") + source("put"));
+  CHECK(source("made") + source("copied") == source("filtered") + source("unrouted") +
+                                                 source("doubles") + source("refused") +
+                                                 source("put"));
   double put = 0;
   for (const char* channel : {"c1", "c2", "c3", "dead"}) {
     INFO(channel);

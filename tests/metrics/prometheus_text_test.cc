@@ -23,6 +23,7 @@ struct OneOfEach {
     source.copied.add(12, 120);
     source.filtered.add(13, 130);
     source.unrouted.add(14, 140);
+    source.doubles.add(145, 1450);
     source.refused.add(15, 150);
     source.put.add(16, 160);
     source.batches.set(17);
@@ -80,6 +81,8 @@ TEST_CASE("every counter of a source is shown under its own name") {
                                                   {"filtered_bytes_total", 130},
                                                   {"unrouted_events_total", 14},
                                                   {"unrouted_bytes_total", 140},
+                                                  {"doubles_events_total", 145},
+                                                  {"doubles_bytes_total", 1450},
                                                   {"refused_events_total", 15},
                                                   {"refused_bytes_total", 150},
                                                   {"put_events_total", 16},

@@ -74,11 +74,11 @@ class SourceRig {
   bool balanced() const noexcept {
     const SourceCounters& c = counters_;
     return c.made.events.get() + c.copied.events.get() ==
-               c.filtered.events.get() + c.unrouted.events.get() + c.refused.events.get() +
-                   c.put.events.get() &&
+               c.filtered.events.get() + c.unrouted.events.get() + c.doubles.events.get() +
+                   c.refused.events.get() + c.put.events.get() &&
            c.made.bytes.get() + c.copied.bytes.get() ==
-               c.filtered.bytes.get() + c.unrouted.bytes.get() + c.refused.bytes.get() +
-                   c.put.bytes.get();
+               c.filtered.bytes.get() + c.unrouted.bytes.get() + c.doubles.bytes.get() +
+                   c.refused.bytes.get() + c.put.bytes.get();
   }
 
  private:
