@@ -98,7 +98,7 @@ void GroupCommit::write_loop(const std::stop_token& stop) {
   name_this_thread("committer");
   for (;;) {
     Works works = next_works(stop);
-    if (works.empty()) return;
+    if (works.empty() && (health().ok() || stop.stop_requested())) return;
     if (!health().ok()) {
       refuse(std::move(works), health(), true);
     } else if (Status room = store_.check_room(); !room.ok()) {
@@ -110,13 +110,14 @@ void GroupCommit::write_loop(const std::stop_token& stop) {
   }
 }
 
-/// Waits for work; empty at the end.
+/// Waits for work; empty at the end, and when a sync has failed.
 GroupCommit::Works GroupCommit::next_works(const std::stop_token& stop) {
   Works works;
   std::unique_lock lock(mutex_);
   idle_ = queue_.empty();
   if (idle_) synced_.notify_all();
-  wait_until(submitted_, lock, Deadline::never(), stop, [this] { return !queue_.empty(); });
+  wait_until(submitted_, lock, Deadline::never(), stop,
+             [this] { return !queue_.empty() || !broken_.ok(); });
   idle_ = false;
   std::uint64_t bytes = 0;
   while (!queue_.empty() && (works.empty() || bytes < options_.group_bytes_max)) {
@@ -330,6 +331,7 @@ Status GroupCommit::sync_now() {
   if (!status.ok()) {
     const std::lock_guard lock(mutex_);
     if (broken_.ok()) broken_ = status;
+    submitted_.notify_one();  // the writer sees to it, whether or not there is work
   }
   return status;
 }

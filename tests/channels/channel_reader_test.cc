@@ -139,7 +139,7 @@ TEST_CASE("headers and origins are those that a sink would get") {
   const LookedAt seen = look_at(path, "c1");
   CHECK(seen.bodies == std::vector<std::string>{"one", "two"});
   CHECK(seen.headers[1] == TestHeaders{{"host", "h"}, {"k", ""}});
-  CHECK(seen.origins[1] == Origin{agent.store.store().opening(), 1});
+  CHECK(seen.origins[1] == Origin{part_of(agent.store.store().opening(), "c1"), 1});
 }
 
 TEST_CASE("what the agent deletes can be read until the reader is gone") {

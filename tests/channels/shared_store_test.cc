@@ -238,5 +238,50 @@ TEST_CASE("two ways to write a directory are one store") {
   CHECK(&stores.at({.path = directory.path("another")}, {}) != &store);
 }
 
+TEST_CASE("events of a commit that was refused are new when they come again, also after a start") {
+  const CapturedLog log;
+  const TempDirectory directory;
+  SlabPool pool(64 * 1024, keep_no_free_slabs);
+  const auto disk = std::make_shared<PowerCut>();
+  const std::unique_ptr<rocksdb::Env> env = rocksdb::NewCompositeEnv(disk);
+  const Store::Options where{
+      .path = directory.path("store"), .free_bytes_min = 1 << 20, .env = env.get()};
+  const Batch batch = numbered(pool, 0, 10).with_provenance(Provenance::dense({1, 2}, 100, 10));
+  {
+    SharedStore store(where, {});
+    DurableChannel channel(stored_channel("c1"), store, pool);
+    REQUIRE(channel.open().ok());
+    disk->fail_once_at(2);  // written, and not synced
+    CHECK_FALSE(put(channel, batch));
+    REQUIRE(testing::wait_for([&] { return store.health().ok(); }));
+  }
+  SharedStore store(where, {});
+  DurableChannel channel(stored_channel("c1"), store, pool);
+  REQUIRE(channel.open().ok());
+  CHECK(channel.size_events() == 0);
+  REQUIRE(put(channel, batch));
+  CHECK(channel.size_events() == 10);
+  REQUIRE(put(channel, batch));
+  CHECK(channel.size_events() == 10);
+  const Taken events = take_now(channel);
+  CHECK(events.batch().provenance().origin(3) == Origin{{1, 2}, 103});
+}
+
+TEST_CASE("what two channels of one store number themselves is not the same origin") {
+  const TempDirectory directory;
+  SlabPool pool(64 * 1024, keep_no_free_slabs);
+  SharedStore store({.path = directory.path("store"), .free_bytes_min = 1 << 20}, {});
+  DurableChannel one(stored_channel("one"), store, pool);
+  DurableChannel two(stored_channel("two"), store, pool);
+  REQUIRE(one.open().ok());
+  REQUIRE(two.open().ok());
+  REQUIRE(put(one, numbered(pool, 0, 1)));
+  REQUIRE(put(two, numbered(pool, 1, 1)));
+  const Taken from_one = take_now(one);
+  const Taken from_two = take_now(two);
+  CHECK(from_one.batch().provenance().origin(0).id != from_two.batch().provenance().origin(0).id);
+  CHECK(from_one.batch().provenance().origin(0).id == part_of(store.store().opening(), "one"));
+}
+
 }  // namespace
 }  // namespace sluice

@@ -55,6 +55,7 @@ class Agent {
     std::vector<std::string> channels;
     bool durable = true;
     bool drops = false;
+    std::uint64_t budget_bytes = 0;  ///< 0: everything is read from disk.
   };
   Agent(Options options, SlabPool& pool) : options_(std::move(options)), pool_(pool) { start(); }
 
@@ -70,8 +71,8 @@ class Agent {
     }
     for (const std::string& name : options_.channels) {
       if (options_.durable) {
-        channels_.push_back(
-            std::make_unique<DurableChannel>(stored_channel(name, 64 << 10), *store_, pool_));
+        channels_.push_back(std::make_unique<DurableChannel>(
+            stored_channel(name, options_.budget_bytes), *store_, pool_));
       } else {
         channels_.push_back(std::make_unique<MemoryChannel>(roomy_channel(name), pool_));
       }
@@ -138,10 +139,10 @@ class Fleet {
       const std::string path = directory_.path("collector" + std::to_string(i));
       const bool durable = i == 0 || below(2) == 0;
       collectors_.push_back(
-          std::make_unique<Agent>(Agent::Options{path, fed, durable, true}, pool_));
+          std::make_unique<Agent>(Agent::Options{path, fed, durable, true, budget()}, pool_));
     }
     aggregator_ = std::make_unique<Agent>(
-        Agent::Options{directory_.path("aggregator"), {"z"}, true, false}, pool_);
+        Agent::Options{directory_.path("aggregator"), {"z"}, true, false, budget()}, pool_);
   }
 
   void run(int steps) {
@@ -161,11 +162,13 @@ class Fleet {
 
  private:
   std::uint64_t below(std::uint64_t n) { return random_() % n; }
+  std::uint64_t budget() { return below(2) << 20; }
   Agent& any(std::vector<std::unique_ptr<Agent>>& agents) { return *agents[below(agents.size())]; }
 
   void add_edge() {
     const std::string path = directory_.path("edge" + std::to_string(edges_.size()));
-    edges_.push_back(std::make_unique<Agent>(Agent::Options{path, {"e"}, true, false}, pool_));
+    edges_.push_back(
+        std::make_unique<Agent>(Agent::Options{path, {"e"}, true, false, budget()}, pool_));
   }
 
   void one_step() {
