@@ -32,12 +32,12 @@ std::string type_name(const Settings& settings) {
   return std::string(info.alias.empty() ? info.class_name : info.alias);
 }
 
-/// A source's commits go through the store of its durable channels. False when it is another one.
+/// A source's commits go through the stores of its durable channels. True for one more.
 bool join_store(ChannelProcessor::Options& processor, Channel& channel) {
   Committer* const store = channel.committer();
-  if (store == nullptr) return true;
-  if (processor.committer != nullptr && processor.committer != store) return false;
-  processor.committer = store;
+  auto& stores = processor.stores;
+  if (store == nullptr || std::count(stores.begin(), stores.end(), store) > 0) return false;
+  stores.push_back(store);
   return true;
 }
 
@@ -150,25 +150,17 @@ void Agent::add_sources(const Plan& plan) {
     processor.on_full = on_full(planned.settings);
     wire_channels(planned, processor);
     ChannelUnits units;
-    bool one_store = true;
     processor.keeps_notes = !planned.channels.empty();
     for (const std::string& name : planned.channels) {
       ChannelUnit* const unit = find_channel(name);
       units.push_back(unit);
-      one_store = join_store(processor, unit->channel()) && one_store;
+      join_store(processor, unit->channel());
       processor.keeps_notes = processor.keeps_notes && unit->channel().keeps_beyond_process();
     }
     for (const std::string& name : planned.optional_channels) {
       ChannelUnit* const unit = find_channel(name);
       units.push_back(unit);
-      one_store = join_store(processor, unit->channel()) && one_store;
-    }
-    if (!one_store) {
-      log::error(
-          "{} is left out: its channels lie in different stores, which one commit cannot span "
-          "yet; give them one directory, or none",
-          planned.settings.component());
-      continue;
+      if (join_store(processor, unit->channel())) ++processor.optional_stores;
     }
     for (const InterceptorPlan& interceptor : planned.interceptors) {
       const InterceptorType& made = type_of(interceptor.settings, interceptor_types());

@@ -92,37 +92,53 @@ void ChannelProcessor::name_origins(Routed& routed) const {
 ///
 /// Waits in one channel at a time and holds nothing meanwhile: two sources that want the same
 /// channels in another order would wait for each other, and a dead sink would stop its neighbours.
-Status ChannelProcessor::reserve_all(Pending& pending, std::stop_token stop, Commit& commit) {
-  const Routed& routed = pending.routed;
+Status ChannelProcessor::reserve_all(Pending& pending, std::stop_token stop, Commits& commits) {
+  Routed& routed = pending.routed;
   if (options_.abandon.stop_possible()) stop = options_.abandon;
+  for (Committer* const store : options_.stores) commits.emplace_back(store);
+  if (commits.empty()) commits.emplace_back();
   if (!routed.required.empty()) {
     std::size_t wait_in = 0;
-    const Deadline deadline = options_.on_full == OnFull::Wait
-                                  ? Deadline::never()
-                                  : Deadline::in(routed.required.front().channel->keep_alive());
+    const bool wait = options_.on_full == OnFull::Wait || pending.arrived_in_part;
+    const Deadline deadline =
+        wait ? Deadline::never() : Deadline::in(routed.required.front().channel->keep_alive());
     for (;;) {
       const std::size_t waited_in = wait_in;
-      Status status = try_reserve(routed, wait_in, deadline, stop, commit);
+      Status status = try_reserve(routed, wait_in, deadline, stop, commits);
       if (status.ok()) break;
       if (wait_in == waited_in || deadline.passed()) return status;
     }
   }
-  pending.refused = {};
-  for (const Routed::Part& part : routed.optional) {
+  for (Routed::Part& part : routed.optional) {
     auto room = part.channel->reserve(part.batch, Deadline::in(milliseconds(0)), stop);
-    if (room.ok()) {
-      commit.put(*std::move(room));
-    } else {
-      pending.refused += {part.batch.size(), part.batch.body_bytes()};
-    }
+    part.refused = !room.ok();
+    if (room.ok()) add_to(commits, *std::move(room));
   }
+  const auto nothing_to_write = [&](const Commit& commit) {
+    return commit.puts().empty() && (pending.notes.empty() || is_optional(commit.committer()));
+  };
+  commits.erase(std::remove_if(commits.begin(), commits.end(), nothing_to_write), commits.end());
   return {};
+}
+
+/// What lies in memory becomes visible with the last of the required parts.
+void ChannelProcessor::add_to(Commits& commits, Reservation room) const {
+  Committer* const store = room.channel()->committer();
+  for (Commit& commit : commits) {
+    if (commit.committer() == store) return commit.put(std::move(room));
+  }
+  commits[std::max<std::size_t>(required_stores(), 1) - 1].put(std::move(room));
+}
+
+bool ChannelProcessor::is_optional(const Committer* store) const noexcept {
+  const auto first = options_.stores.end() - static_cast<std::ptrdiff_t>(options_.optional_stores);
+  return std::find(first, options_.stores.end(), store) != options_.stores.end();
 }
 
 /// Waits for room in the channel of one part and asks the others; the first that has none is the
 /// next to wait in.
 Status ChannelProcessor::try_reserve(const Routed& routed, std::size_t& wait_in, Deadline deadline,
-                                     const std::stop_token& stop, Commit& commit) {
+                                     const std::stop_token& stop, Commits& commits) const {
   boost::container::small_vector<Reservation, 2> rooms;
   const auto reserve = [&](std::size_t i, Deadline until) {
     const Routed::Part& part = routed.required[i];
@@ -140,27 +156,32 @@ Status ChannelProcessor::try_reserve(const Routed& routed, std::size_t& wait_in,
       return status;
     }
   }
-  for (Reservation& room : rooms) commit.put(std::move(room));
+  for (Reservation& room : rooms) add_to(commits, std::move(room));
   return {};
 }
 
 Status ChannelProcessor::process(Batch batch, std::stop_token stop, Commit::Done done,
                                  Notes notes) {
-  if (options_.committer != nullptr) {
+  if (!options_.stores.empty()) {
     if (Status status = settle_refused(stop); !status.ok()) return status;
   }
   const Receipt receipt = batch.receipt();
   const Amount made{batch.size(), batch.body_bytes()};
   batch = intercept(std::move(batch));
   const Amount left{batch.size(), batch.body_bytes()};
-  Pending pending{selector_.route(batch), left.bytes, {}, {}, std::move(notes), std::move(done)};
+  Pending pending;
+  pending.number = batches_++;
+  pending.routed = selector_.route(batch);
+  pending.bytes = left.bytes;
+  pending.notes = std::move(notes);
+  pending.done = std::move(done);
   if (batch.provenance().known()) {
     name_origins(pending.routed);
     pending.doubles = std::make_shared<Amount>();
   }
   batch = {};
-  Commit commit(options_.committer);
-  if (Status status = reserve_all(pending, stop, commit); !status.ok()) {
+  Commits commits;
+  if (Status status = reserve_all(pending, stop, commits); !status.ok()) {
     counters_.channel_failures.add();
     return status;
   }
@@ -171,21 +192,24 @@ Status ChannelProcessor::process(Batch batch, std::stop_token stop, Commit::Done
   counters_.filtered.add(made - left);
   counters_.unrouted.add(routed.unrouted);
   counters_.copied.add(routed.amount() - (left - routed.unrouted));
-  if (routed.empty() && pending.notes.empty()) {
+  if (commits.empty()) {
+    arrive(pending, nullptr);
+    count_put(pending);
     if (pending.done) pending.done({});
     return {};
   }
-  submit(std::move(commit), std::move(pending));
+  submit(std::move(commits), std::move(pending));
   return {};
 }
 
-void ChannelProcessor::submit(Commit commit, Pending pending) {
-  if (options_.committer == nullptr) {
+void ChannelProcessor::submit(Commits commits, Pending pending) {
+  if (options_.stores.empty()) {
+    arrive(pending, nullptr);
     count_put(pending);
-    std::move(commit).submit(std::move(pending.done));
+    std::move(commits.front()).submit(std::move(pending.done));
     return;
   }
-  commit.encode();
+  for (Commit& commit : commits) commit.encode();
   const std::uint64_t bytes = pending.bytes;
   std::unique_lock lock(mutex_);
   landed_.wait(lock, [&] {
@@ -194,27 +218,72 @@ void ChannelProcessor::submit(Commit commit, Pending pending) {
   });
   if (!refused_.empty()) {
     // Refused while this one waited: it queues up behind all of them, its room is given back.
-    refused_.push_back(std::move(pending));
+    refuse(std::move(pending));
     return;
   }
   in_flight_bytes_ += bytes;
   ++in_flight_commits_;
   // Still under the lock: a refusal that lands behind this is one that refuses this commit too.
-  send(std::move(commit), std::move(pending));
+  send(std::move(commits), std::move(pending));
 }
 
-void ChannelProcessor::send(Commit commit, Pending pending) {
-  for (const Note& note : pending.notes) commit.note(note);
+/// Submits the first of the commits; the others follow when it is complete. REQUIRES mutex_.
+void ChannelProcessor::send(Commits commits, Pending pending) {
+  Commit commit = std::move(commits.front());
+  commits.erase(commits.begin());
+  const Committer* const store = commit.committer();
+  if (!is_optional(store)) {
+    for (const Note& note : pending.notes) commit.note(note);
+  }
   commit.tell_doubles(pending.doubles);
-  std::move(commit).submit([this, pending = std::move(pending)](Status status) mutable {
-    landed(std::move(status), std::move(pending));
+  // A function is copied, which commits are not.
+  const auto later = commits.empty() ? nullptr : std::make_shared<Commits>(std::move(commits));
+  std::move(commit).submit([this, store, later,
+                            pending = std::move(pending)](Status status) mutable {
+    written(std::move(status), store, later ? std::move(*later) : Commits(), std::move(pending));
   });
 }
 
+/// One of the commits of a batch is complete, or refused.
+void ChannelProcessor::written(Status status, const Committer* store, Commits later,
+                               Pending pending) {
+  if (is_optional(store)) {
+    // It has no say.
+    for (Routed::Part& part : pending.routed.optional) {
+      if (part.channel->committer() == store) part.refused = part.refused || !status.ok();
+    }
+    status = {};
+  }
+  if (!status.ok() || later.empty()) return landed(std::move(status), std::move(pending));
+  arrive(pending, store);
+  {
+    const std::lock_guard lock(mutex_);
+    if (refused_.empty()) return send(std::move(later), std::move(pending));
+  }
+  later.clear();  // it queues up behind those
+  landed(Retry("what was put before is refused"), std::move(pending));
+}
+
+/// The parts in this store are where they should be; null: all parts are.
+void ChannelProcessor::arrive(Pending& pending, const Committer* store) {
+  const auto arrived = [&](const Routed::Part& part) {
+    if (store != nullptr && part.channel->committer() != store) return false;
+    const Amount amount{part.batch.size(), part.batch.body_bytes()};
+    (part.refused ? pending.refused : pending.put) += amount;
+    return true;
+  };
+  const auto take_out = [&](auto& parts) {
+    parts.erase(std::remove_if(parts.begin(), parts.end(), arrived), parts.end());
+  };
+  take_out(pending.routed.required);
+  take_out(pending.routed.optional);
+  pending.arrived_in_part = true;
+}
+
 void ChannelProcessor::count_put(const Pending& pending) noexcept {
-  if (pending.routed.empty()) return;  // notes alone
+  if (pending.put.events + pending.refused.events == 0) return;  // notes alone
   const Amount doubles = pending.doubles ? *pending.doubles : Amount();
-  counters_.put.add(pending.routed.amount() - pending.refused - doubles);
+  counters_.put.add(pending.put - doubles);
   counters_.doubles.add(doubles);
   counters_.refused.add(pending.refused);
   counters_.batches.add();
@@ -222,8 +291,10 @@ void ChannelProcessor::count_put(const Pending& pending) noexcept {
 
 void ChannelProcessor::landed(Status status, Pending pending) {
   const std::uint64_t bytes = pending.bytes;
-  const bool again = status.code() == Code::Retry && options_.on_full == OnFull::Wait;
+  const bool wait = options_.on_full == OnFull::Wait || pending.arrived_in_part;
+  const bool again = status.code() == Code::Retry && wait;
   if (status.ok()) {
+    arrive(pending, nullptr);
     count_put(pending);
   } else {
     counters_.channel_failures.add();
@@ -232,10 +303,19 @@ void ChannelProcessor::landed(Status status, Pending pending) {
   // Let go before anybody may think that this is over: the slab's pool ends with its owner.
   if (!again) pending = {};
   const std::lock_guard lock(mutex_);
-  if (again) refused_.push_back(std::move(pending));
+  if (again) refuse(std::move(pending));
   in_flight_bytes_ -= bytes;
   --in_flight_commits_;
   landed_.notify_all();
+}
+
+/// In the order of the batches: one may be refused by its first store after another was by its
+/// second. REQUIRES mutex_.
+void ChannelProcessor::refuse(Pending pending) {
+  const auto behind = std::find_if(refused_.begin(), refused_.end(), [&](const Pending& other) {
+    return other.number > pending.number;
+  });
+  refused_.insert(behind, std::move(pending));
 }
 
 /// Nothing new is taken on while something refused waits: a full disk holds its sources back.
@@ -266,14 +346,22 @@ void ChannelProcessor::retry_refused(const std::stop_token& stop) {
   }
   Status failed;  // what lies behind a batch that is given up is given up with it
   for (Pending& refused : again) {
-    Commit commit(options_.committer);
-    if (failed.ok()) failed = reserve_all(refused, stop, commit);
+    Commits commits;
+    if (failed.ok()) failed = reserve_all(refused, stop, commits);
     if (!failed.ok()) {
       if (refused.done) refused.done(failed);
       continue;
     }
-    submit(std::move(commit), std::move(refused));
+    submit(std::move(commits), std::move(refused));
   }
+}
+
+std::vector<std::string> ChannelProcessor::notes(std::string_view key) const {
+  std::vector<std::string> values;
+  for (std::size_t i = 0; i < required_stores(); ++i) {
+    if (auto value = options_.stores[i]->note(key)) values.push_back(*std::move(value));
+  }
+  return values;
 }
 
 Status ChannelProcessor::process_and_wait(Batch batch, std::stop_token stop) {

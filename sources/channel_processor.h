@@ -1,11 +1,13 @@
 // Between a source and its channels: interceptors, selector, room, commit.
 #pragma once
 
+#include <boost/container/small_vector.hpp>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "channels/commit.h"
@@ -25,7 +27,9 @@ enum class OnFull : unsigned char {
 ///
 /// A batch goes through the interceptors, then the selector takes it apart; its way is decided once
 /// and kept through retries. Every required channel gets its part, or none does: one commit holds
-/// all of them. An optional channel that has no room is passed over, and that is counted.
+/// all of them. Where they lie in several stores, each store has a commit of its own, submitted
+/// when the one before is complete; what a crash leaves between two of them is known by its origins
+/// when it comes again. An optional channel that has no room is passed over, and that is counted.
 class ChannelProcessor {
  public:
   struct Options {
@@ -41,7 +45,9 @@ class ChannelProcessor {
     /// Ends waits for room instead of the source's stop, when given: a source that stops reading
     /// may still put what it holds.
     std::stop_token abandon = {};
-    Committer* committer = nullptr;  ///< None: all channels are in memory.
+    /// The stores in which channels lie, those of required channels first. None: all are in memory.
+    std::vector<Committer*> stores = {};
+    std::size_t optional_stores = 0;  ///< The last of them hold optional channels only.
     /// What notes say is as safe as the events: every required channel keeps them on disk.
     bool keeps_notes = true;
     std::uint64_t in_flight_bytes_max = 8 << 20;  ///< Of bodies, submitted and not complete.
@@ -60,9 +66,17 @@ class ChannelProcessor {
   /// are notes.
   Status process(Batch batch, std::stop_token stop, Commit::Done done, Notes notes = {});
 
-  /// Keeps notes; null when a required channel is in memory: a note would then be true while its
-  /// events are not safe yet, so that a source goes by receipts instead.
-  Committer* store() const noexcept { return options_.keeps_notes ? options_.committer : nullptr; }
+  /// False when a required channel is in memory: a note would then be true while its events are not
+  /// safe yet, so that a source goes by receipts instead.
+  bool keeps_notes() const noexcept { return options_.keeps_notes && required_stores() > 0; }
+  /// The values that the stores hold for a note. Where there are several, a crash may have left one
+  /// behind the others: the source goes on from the lowest. REQUIRES: keeps_notes().
+  std::vector<std::string> notes(std::string_view key) const;
+  /// True when a part of a batch may be on disk while another is not: a source that can read again
+  /// gives its events origins, so that each channel takes each of them once.
+  bool wants_origins() const noexcept {
+    return required_stores() > 1 || (required_stores() == 1 && !options_.keeps_notes);
+  }
 
   /// Submits again what was refused for now. process() does it too; a source that has nothing to
   /// process calls this about once a second.
@@ -82,9 +96,12 @@ class ChannelProcessor {
  private:
   /// A batch on its way, behind interceptors and selector.
   struct Pending {
-    Routed routed;
-    std::uint64_t bytes = 0;  ///< Of the bodies, each once.
-    Amount refused = {};      ///< By optional channels, when room was last asked for.
+    std::uint64_t number = 0;  ///< Their order.
+    Routed routed;             ///< Without the parts that have arrived.
+    std::uint64_t bytes = 0;   ///< Of the bodies, each once.
+    bool arrived_in_part = false;
+    Amount put = {};
+    Amount refused = {};  ///< By optional channels, when room was last asked for.
     std::shared_ptr<Amount> doubles =
         {};  ///< Told by the commit; null when no event has an origin.
     Notes notes;
@@ -92,26 +109,38 @@ class ChannelProcessor {
   };
 
   Status settle_refused(std::stop_token stop);
+  /// One a store, in their order, of those that have something to write.
+  using Commits = boost::container::small_vector<Commit, 1>;
+
+  std::size_t required_stores() const noexcept {
+    return options_.stores.size() - options_.optional_stores;
+  }
+  bool is_optional(const Committer* store) const noexcept;
   Batch intercept(Batch batch);
   void name_origins(Routed& routed) const;
-  Status reserve_all(Pending& pending, std::stop_token stop, Commit& commit);
-  static Status try_reserve(const Routed& routed, std::size_t& wait_in, Deadline deadline,
-                            const std::stop_token& stop, Commit& commit);
-  void submit(Commit commit, Pending pending);
-  void send(Commit commit, Pending pending);
+  Status reserve_all(Pending& pending, std::stop_token stop, Commits& commits);
+  Status try_reserve(const Routed& routed, std::size_t& wait_in, Deadline deadline,
+                     const std::stop_token& stop, Commits& commits) const;
+  void add_to(Commits& commits, Reservation room) const;
+  void submit(Commits commits, Pending pending);
+  void send(Commits commits, Pending pending);
+  void written(Status status, const Committer* store, Commits later, Pending pending);
   void landed(Status status, Pending pending);
+  void refuse(Pending pending);
+  static void arrive(Pending& pending, const Committer* store);
   void count_put(const Pending& pending) noexcept;
 
   Options options_;
   Selector selector_;
   SourceCounters& counters_;
   std::uint32_t batch_events_max_;
+  std::uint64_t batches_ = 0;
 
   std::mutex mutex_;
   std::condition_variable landed_;
   std::uint64_t in_flight_bytes_ = 0;    // guarded by mutex_
   std::uint64_t in_flight_commits_ = 0;  // guarded by mutex_
-  std::vector<Pending> refused_;         // guarded by mutex_; to be submitted again
+  std::vector<Pending> refused_;         // guarded by mutex_; to be submitted again, in order
 };
 
 }  // namespace sluice

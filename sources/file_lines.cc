@@ -154,12 +154,17 @@ Status FileLines::put_lines(FileGeneration& generation, Piece& piece, const std:
     const std::uint64_t offset = generation.offset();
     generation.advance({from, found.consumed});
     if (options_.trim_cr) trim(found);
+    Provenance origins;
+    if (context_.out.wants_origins()) origins = places(generation, offset, piece, found);
     Batch batch = options_.decoder              ? seal_decoded()
                   : options_.byte_offset_header ? seal_with_offsets(offset, piece, found)
                                                 : seal(piece, found);
     piece.begin += found.consumed;
     piece.bytes -= found.consumed;
-    if (Status status = put(generation, std::move(batch), stop); !status.ok()) return status;
+    if (Status status = put(generation, batch.with_provenance(std::move(origins)), stop);
+        !status.ok()) {
+      return status;
+    }
     if (!decoded.ok()) return decoded;
   }
   return {};
@@ -307,6 +312,20 @@ Batch FileLines::seal(const Piece& piece, const Found& found) {
   return builder_.seal();
 }
 
+/// Each event's origin is its place in the generation, so that it is the same in whatever batch it
+/// comes again.
+Provenance FileLines::places(const FileGeneration& generation, std::uint64_t offset,
+                             const Piece& piece, const Found& found) {
+  Provenance::Run run{{part_of({}, generation.at.id), offset, generation.offset()},
+                      static_cast<std::uint32_t>(found.events),
+                      {}};
+  run.sequences.reserve(found.events);
+  for (std::size_t i = 0; i < found.events; ++i) {
+    run.sequences.push_back(offset + entry(builder_, i).offset - piece.begin);
+  }
+  return Provenance::of_runs({std::move(run)});
+}
+
 Batch FileLines::seal_with_offsets(std::uint64_t offset, const Piece& piece, const Found& found) {
   constexpr std::size_t beside_bytes = 64;  // header block, line feed, index entry
   copies_.reserve(found.body_bytes + found.events * beside_bytes);
@@ -324,7 +343,7 @@ Batch FileLines::seal_with_offsets(std::uint64_t offset, const Piece& piece, con
 Status FileLines::put(FileGeneration& generation, Batch batch, const std::stop_token& stop) {
   const std::uint64_t token = deliveries_->expect(generation.number, generation.at.mark);
   if (!generation.headers.empty()) batch = batch.with_shared_headers({}, generation.headers);
-  if (context_.out.store() == nullptr) {
+  if (!context_.out.keeps_notes()) {
     const std::uint64_t events = batch.size();
     return context_.out.process(batch.with_receipt(Receipt::make(deliveries_, token, events)), stop,
                                 nullptr);

@@ -90,6 +90,8 @@ class FileLines {
   Status decode(const FileGeneration& generation, const Piece& piece, Found& found);
   Batch seal_decoded();
   Batch seal(const Piece& piece, const Found& found);
+  Provenance places(const FileGeneration& generation, std::uint64_t offset, const Piece& piece,
+                    const Found& found);
   Batch seal_with_offsets(std::uint64_t offset, const Piece& piece, const Found& found);
   Status put(FileGeneration& generation, Batch batch, const std::stop_token& stop);
   void warn_of_cut(const FileGeneration& generation);

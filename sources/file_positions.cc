@@ -1,5 +1,7 @@
 #include "sources/file_positions.h"
 
+#include <optional>
+#include <set>
 #include <utility>
 
 #include "core/base/log.h"
@@ -35,12 +37,19 @@ std::vector<FilePosition> FilePositions::read() {
 
 std::vector<FilePosition> FilePositions::read_notes() const {
   std::vector<FilePosition> positions;
-  const Committer* const store = context_.out.store();
-  if (store == nullptr) return positions;
-  for (const std::string& id : words(store->note(options_.note_prefix + "files").value_or(""))) {
-    const auto note = store->note(options_.note_prefix + id);
-    auto position = note ? decode_position(*note) : std::nullopt;
-    if (position) positions.push_back(*std::move(position));
+  if (!context_.out.keeps_notes()) return positions;
+  std::set<std::string> ids;
+  for (const std::string& list : context_.out.notes(options_.note_prefix + "files")) {
+    for (std::string& id : words(list)) ids.insert(std::move(id));
+  }
+  for (const std::string& id : ids) {
+    std::optional<FilePosition> lowest;
+    for (const std::string& note : context_.out.notes(options_.note_prefix + id)) {
+      auto position = decode_position(note);
+      if (!position || (lowest && lowest->mark.offset <= position->mark.offset)) continue;
+      lowest = std::move(position);
+    }
+    if (lowest) positions.push_back(*std::move(lowest));
   }
   return positions;
 }
@@ -61,7 +70,7 @@ std::vector<FilePosition> FilePositions::read_file() {
 Status FilePositions::update(const Generations& generations, const std::stop_token& stop) {
   take_arrived(generations);
   dirty_ = dirty_ || changed_;
-  if (std::exchange(changed_, false) && context_.out.store() != nullptr) {
+  if (std::exchange(changed_, false) && context_.out.keeps_notes()) {
     if (Status status = write_list(generations, stop); !status.ok()) return status;
   }
   const SteadyTime time = context_.clock.steady();

@@ -29,7 +29,8 @@ struct Mapping {
 struct Routed {
   struct Part {
     Channel* channel;
-    Batch batch;  ///< Never empty.
+    Batch batch;           ///< Never empty.
+    bool refused = false;  ///< By an optional channel, when it was last asked.
   };
   boost::container::small_vector<Part, 2> required;  ///< At most one a channel; with the receipt.
   boost::container::small_vector<Part, 1> optional;  ///< The same, without a receipt.

@@ -360,7 +360,7 @@ TEST_CASE("a commit that is refused and made again is in the books once") {
   {
     ReluctantCommitter committer;
     ChannelProcessor::Options wiring = pipeline.wiring();
-    wiring.committer = &committer;
+    wiring.stores = {&committer};
     ChannelProcessor processor(std::move(wiring), pipeline.source);
     BatchBuilder builder(pipeline.pool);
     for (int i = 0; i < 12; ++i) {

@@ -68,7 +68,7 @@ ChannelProcessor::Options into(std::vector<Channel*> required, std::vector<Chann
   options.source_name = "source r1";
   options.required = std::move(required);
   options.optional = std::move(optional);
-  options.committer = committer;
+  if (committer != nullptr) options.stores = {committer};
   return options;
 }
 

@@ -178,7 +178,7 @@ class World {
     for (const auto& [value, way] : by_value_) options.mappings.push_back({value, wired(way)});
     options.interceptors.push_back(std::make_unique<DropMultiples>());
     options.on_full = reject_ ? OnFull::Reject : OnFull::Wait;
-    options.committer = committer();
+    if (committer() != nullptr) options.stores = {committer()};
     options.in_flight_bytes_max = 200;
     return options;
   }

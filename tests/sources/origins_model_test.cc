@@ -67,7 +67,7 @@ class Agent {
       store_ = std::make_unique<SharedStore>(
           Store::Options{.path = options_.path, .free_bytes_min = 1 << 20, .env = env_.get()},
           GroupCommit::Options{});
-      processor.committer = store_.get();
+      processor.stores = {store_.get()};
     }
     for (const std::string& name : options_.channels) {
       if (options_.durable) {

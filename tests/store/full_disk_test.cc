@@ -46,7 +46,7 @@ TEST_CASE("a disk that fills up refuses what comes in, and goes on when there is
     SourceCounters counters;
     ChannelProcessor::Options options;
     options.required = {&channel};
-    options.committer = &store;
+    options.stores = {&store};
     constexpr std::uint64_t events = 1000;
     std::atomic<std::uint64_t> acknowledged{0};
     std::jthread source([&] {

@@ -151,7 +151,7 @@ TEST_CASE(
       SourceCounters counters;
       ChannelProcessor::Options options;
       options.required = {&channel};
-      options.committer = &store;
+      options.stores = {&store};
       ChannelProcessor out(std::move(options), counters);
       power->fail_once_at(1 + random() % 100);
       for (int i = 0; i < 60; ++i) {

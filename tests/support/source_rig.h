@@ -27,7 +27,7 @@ class SourceRig {
       : channel_(std::move(options.channel), pool_),
         window_("window", type.window_bytes ? type.window_bytes(settings) : window_bytes_default) {
     options.processor.required = {&channel_};
-    options.processor.committer = committer;
+    if (committer != nullptr) options.processor.stores = {committer};
     processor_ = std::make_unique<ChannelProcessor>(std::move(options.processor), counters_);
     source_ = type.make(settings, {*processor_, counters_, pool_, window_, Clock::system()});
   }
