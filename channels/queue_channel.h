@@ -28,6 +28,7 @@ class QueueChannel : public Channel {
   void close() override;
   Result<Reservation> reserve(const Batch& batch, Deadline deadline, std::stop_token stop) override;
   Taken take(const TakeLimit& limit, std::stop_token stop) override;
+  void wake_takers() noexcept override;
   bool drained() const override;
   std::uint64_t size_events() const noexcept override;
   std::uint64_t capacity_events() const noexcept override { return limits_.capacity_events; }

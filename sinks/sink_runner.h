@@ -1,6 +1,7 @@
 // Carries events from a channel to a sink, and owns the transaction in between.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -99,6 +100,7 @@ class SinkRunner final : private DeliveryListener {
   std::mutex mutex_;
   std::condition_variable ended_;
   std::vector<Slot> slots_;
+  std::atomic<bool> unsettled_{false};  ///< A delivery has ended since settle_ended() looked.
   std::uint64_t committing_ = 0;        // guarded by mutex_
   std::uint64_t committing_bytes_ = 0;  // guarded by mutex_
   Status commit_failure_;               // guarded by mutex_; not reported yet
