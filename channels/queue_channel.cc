@@ -13,9 +13,9 @@ bool called_off(const TakeLimit& limit) noexcept {
 
 QueueChannel::QueueChannel(const Options& limits, std::uint64_t beside_bytes, SlabPool& pool)
     : Channel(limits.name),
+      pool_(pool),
       keeper_(limits.name, limits.budget_bytes, beside_bytes, pool),
-      limits_(limits),
-      pool_(pool) {
+      limits_(limits) {
   SLUICE_ASSERT(limits_.capacity_events > 0, "a channel without capacity was accepted");
 }
 

@@ -72,6 +72,7 @@ class QueueChannel : public Channel {
   /// Closed, and nothing is inside, in a taker's hands or on its way in.
   bool spent() const noexcept { return closed_ && used_events_ == 0; }
 
+  SlabPool& pool_;
   mutable std::mutex mutex_;
   std::condition_variable not_empty_;
   std::condition_variable not_full_;
@@ -89,7 +90,6 @@ class QueueChannel : public Channel {
   bool fits(const Batch& batch) const noexcept;
 
   const Options limits_;
-  SlabPool& pool_;
 };
 
 }  // namespace sluice
