@@ -30,7 +30,6 @@ struct Process {
         channel(stored_channel("c1", budget_bytes), store, pool) {
     if (!channel.open().ok()) std::abort();
   }
-  /// A store is reopened when the next commit comes, which is refused.
   bool mended() {
     return eventually([&] { return Commit(&store).wait().ok(); });
   }
@@ -69,7 +68,7 @@ TEST_CASE("a take that a failed sync refused waits on the disk again, and with i
 /// What a channel must hold: put, and not out. By the number of the event.
 struct Expected {
   TestHeaders headers;
-  OriginId opening;
+  OriginId id;
 };
 using Model = std::map<std::uint64_t, Expected>;
 
@@ -106,7 +105,7 @@ class Run {
     commit.put(*std::move(room));
     if (!std::move(commit).wait().ok()) return;
     for (std::uint32_t i = 0; i < events; ++i) {
-      model_[next_ + i] = {headers, process.store.store().opening()};
+      model_[next_ + i] = {headers, part_of(process.store.store().opening(), "c1")};
     }
     next_ += events;
   }
@@ -161,7 +160,7 @@ class Run {
       INFO("event " << number);
       REQUIRE(found.contains(number));
       CHECK(found[number].headers == expected.headers);
-      CHECK(found[number].opening == expected.opening);
+      CHECK(found[number].id == expected.id);
     }
   }
 

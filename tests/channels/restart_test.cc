@@ -116,12 +116,19 @@ TEST_CASE("a store that fails is unwell until it is open again, and counts its f
   CHECK(channel.health().ok());
   power->fail_once_at(2);  // the sync
   CHECK_FALSE(put(channel, numbered(pool, 0, 10)));
-  CHECK(channel.health().code() == Code::Retry);
-  CHECK(channel.health().message().find("cannot sync the store") != std::string::npos);
   CHECK(eventually([&] { return put(channel, numbered(pool, 0, 10)); }));
-  CHECK(eventually([&] { return channel.health().ok(); }));
+  CHECK(channel.health().ok());
   CHECK(store.commits().counters().reopenings.get() == 1);
   CHECK(drain(channel) == row(0, 10));
+  const std::uint64_t failures = store.commits().counters().failures.get();
+  power->cut();  // and stays so
+  CHECK_FALSE(put(channel, numbered(pool, 10, 10)));
+  CHECK(channel.health().code() == Code::Retry);
+  CHECK(channel.health().message().find("the store") != std::string::npos);
+  CHECK(eventually([&] {
+    static_cast<void>(put(channel, numbered(pool, 10, 10)));
+    return store.commits().counters().failures.get() > failures;
+  }));
 }
 
 }  // namespace
