@@ -19,10 +19,10 @@ namespace sluice {
 
 /// Takes, delivers, commits. A delivery that ends is settled at once, also while the channel is
 /// empty. It goes on delivering while commits are on their way to the disk; one that is refused
-/// brings its events back, to be delivered again. A failure rolls back what did not
-/// arrive, oldest first, and nothing new is offered until every outstanding delivery has ended;
-/// then it backs off and goes on. What the sink rejects goes to the dead letters; where they have
-/// no room, the rejected events alone are rolled back and offered again.
+/// brings its events back, to be delivered again. A failure rolls back what did not arrive, oldest
+/// first, and nothing new is offered until every outstanding delivery has ended; then it backs off
+/// and goes on. What the sink rejects goes to the dead letters; where they have no room, the
+/// rejected events alone are rolled back and offered again.
 class SinkRunner final : private DeliveryListener {
  public:
   struct Options {
