@@ -7,7 +7,6 @@ import tempfile
 import unittest
 
 from support.agent import Agent, file_roll, pipeline, roll_bytes, roll_numbers
-from support.mounts import mount_small, remount, unmount
 from support.waiting import wait_until
 
 SOURCE = "type = spooldir\nspoolDir = {dir}/spool\npollDelay = 10\ndeserializer.maxLineLength = 1000\n"
@@ -46,37 +45,6 @@ class Spooldir(unittest.TestCase):
             print("%d lines written, %d repeated, %d missing" % (
                 written, len(found) - len(set(found)), len(missing)))
             self.assertEqual(sorted(missing)[:10], [])
-
-    def test_a_directory_that_may_not_be_written_needs_a_tracker_elsewhere(self):
-        with tempfile.TemporaryDirectory(prefix="sluice-spooldir-") as directory:
-            spool = os.path.join(directory, "spool")
-            for folder in ("spool", "out", "done"):
-                os.mkdir(os.path.join(directory, folder))
-            if os.geteuid() == 0:
-                if not mount_small(spool, "1m"):
-                    self.skipTest("root may write everywhere, and no file system can be mounted here")
-                self.addCleanup(unmount, spool)
-            self.put(spool, 0, 10)
-            if os.geteuid() == 0:
-                self.assertTrue(remount(spool, "ro"))
-            else:
-                os.chmod(spool, 0o555)
-                self.addCleanup(os.chmod, spool, 0o755)
-            # Renaming is not possible: all is delivered, and the file is named and set aside.
-            with Agent(CONFIG, directory=directory, arguments=["--once"]) as agent:
-                self.assertEqual(agent.wait(30), 0)
-                self.assertRegex(agent.log(), "is set aside until the next start: .*(Read-only|denied)")
-            self.assertEqual(roll_numbers(os.path.join(directory, "out")), list(range(10)))
-            tracking = SOURCE + "trackingPolicy = tracker_dir\ntrackerDir = {dir}/done\n"
-            config = pipeline(tracking, file_roll(), "capacity = 2000\ntransactionCapacity = 1000")
-            for _ in range(2):  # delivered once more at most, and not a third time
-                with Agent(config, directory=directory, arguments=["--once"]) as agent:
-                    self.assertEqual(agent.wait(30), 0)
-                    self.assertNotIn("set aside", agent.log())
-            self.assertLessEqual(len(roll_numbers(os.path.join(directory, "out"))), 20)
-            self.assertEqual(os.listdir(os.path.join(directory, "done")),
-                             [name + ".COMPLETED" for name in os.listdir(spool)])
-            unmount(spool)
 
     @staticmethod
     def put(spool, first, lines):
