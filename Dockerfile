@@ -20,7 +20,6 @@ RUN apt-get update \
       libfmt9 \
       liblz4-1 \
       libpcre2-8-0 \
-      libre2-9 \
       librocksdb7.8 \
       libspdlog1.10 \
       libxxhash0 \

@@ -1,6 +1,7 @@
 // The meeting point of one agent: sources put batches in, sinks take batches out.
 #pragma once
 
+#include <atomic>
 #include <boost/container/small_vector.hpp>
 #include <chrono>
 #include <cstdint>
@@ -31,6 +32,8 @@ struct TakeLimit {
   std::uint64_t bytes_at_least = 0;
   std::uint64_t bytes_max = 4 << 20;  ///< Of bodies, headers not counted.
   milliseconds wait_max{1000};        ///< How long an empty channel may block the caller.
+  /// While this is true an empty channel does not block; who sets it calls wake_takers() then.
+  const std::atomic<bool>* called_off = nullptr;
 };
 
 /// Room in a channel for one batch. Destroyed unused, it is given back. Movable.
@@ -152,9 +155,11 @@ class Channel {
 
   /// The oldest events that nobody holds; shares their slabs, copies nothing but small neighbours.
   ///
-  /// An empty result means that wait_max passed, or stop, or that the channel is drained(); a
-  /// partial one is never held back for more.
+  /// An empty result means that wait_max passed, or stop, that it was called off, or that the
+  /// channel is drained(); a partial one is never held back for more.
   virtual Taken take(const TakeLimit& limit, std::stop_token stop) = 0;
+  /// Lets those who wait in take() see that they are called off. Holds a lock for an instant.
+  virtual void wake_takers() noexcept = 0;
 
   /// Throws away what a channel cannot keep beyond the process and counts it as lost; returns how
   /// many events that are. REQUIRES: closed, no takers.

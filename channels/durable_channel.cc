@@ -125,7 +125,8 @@ Status DurableChannel::restore() {
     }
     account = *std::move(read);
   }
-  auto ledger = std::make_unique<Ledger>(*number, account);
+  RefusedTakes& refused = *this;
+  auto ledger = std::make_unique<Ledger>(*number, account, &refused);
   if (Status status = ledger->accepted().read(store_.store()); !status.ok()) return status;
   recovered_ = account;
   const std::lock_guard lock(mutex_);
@@ -397,7 +398,58 @@ void DurableChannel::undo_take(const Taken::Pieces& pieces) noexcept {
   for (const Taken::Piece& piece : pieces) {
     const auto found = open_frames_.find(piece.frame);
     if (found != open_frames_.end()) found->second.left += piece.batch.size();
+    refused_takes_[piece.frame].push_back(piece);
   }
+}
+
+Status DurableChannel::rewrite(StoreBatch& batch) {
+  decltype(refused_takes_) refused;
+  {
+    const std::lock_guard lock(mutex_);
+    refused = refused_takes_;
+  }
+  for (auto& [frame, parts] : refused) {
+    bool there = false;
+    const auto found = [&](std::uint64_t /*first*/, std::string_view /*bytes*/) {
+      there = true;
+      return false;
+    };
+    Status status = store_.store().read_frames(ledger_->channel(), frame, frame + 1, found);
+    if (status.code() == Code::Reject) continue;  // damaged: set aside when it is read
+    if (!status.ok()) return status;
+    if (there) continue;  // others of its events were not taken, or nothing was written
+    const Batch whole = frame_of(frame, std::move(parts));
+    batch.put_frame(ledger_->channel(), frame, encode(whole));
+  }
+  return {};
+}
+
+void DurableChannel::rewritten() noexcept {
+  const std::lock_guard lock(mutex_);
+  refused_takes_.clear();
+}
+
+/// A frame that was removed, up to the last of its events that were refused. Those between them are
+/// out for good: nobody reads them again, and empty ones take their places.
+Batch DurableChannel::frame_of(std::uint64_t first, std::vector<Taken::Piece> refused) {
+  std::sort(refused.begin(), refused.end(),
+            [](const auto& a, const auto& b) { return a.sequence < b.sequence; });
+  std::vector<Batch> row;
+  for (const Taken::Piece& piece : refused) {
+    if (first < piece.sequence) {
+      const auto events = static_cast<std::uint32_t>(piece.sequence - first);
+      BatchBuilder empty(pool_);
+      empty.reserve(events * (1 + sizeof(IndexEntry)));
+      for (std::uint32_t i = 0; i < events; ++i) {
+        const bool fits = empty.append({});
+        SLUICE_ASSERT(fits, "reserve() was asked for less than empty events need");
+      }
+      row.push_back(empty.seal().with_provenance(Provenance::dense(id_, first, events)));
+    }
+    row.push_back(piece.batch);
+    first = piece.sequence + piece.batch.size();
+  }
+  return row.size() == 1 ? row.front() : Batch::concat(row, pool_);
 }
 
 void DurableChannel::forget(const Taken::Pieces& pieces) noexcept {

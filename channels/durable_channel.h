@@ -18,7 +18,7 @@ namespace sluice {
 /// that keeps up is served from memory; once the cache is full, what follows lies on disk only, and
 /// is read from there, in order, when the cache is empty. Sequences number the events of a channel
 /// for ever.
-class DurableChannel final : public QueueChannel, private StoredQueue {
+class DurableChannel final : public QueueChannel, private StoredQueue, private RefusedTakes {
  public:
   struct Options : QueueChannel::Options {
     FrameCompression compression = FrameCompression::None;
@@ -76,6 +76,11 @@ class DurableChannel final : public QueueChannel, private StoredQueue {
   void write_take(WriteGroup& group, const Taken::Pieces& pieces) override;
   void undo_take(const Taken::Pieces& pieces) noexcept override;
 
+  // RefusedTakes
+  Status rewrite(StoreBatch& batch) override;
+  void rewritten() noexcept override;
+  Batch frame_of(std::uint64_t first, std::vector<Taken::Piece> refused);
+
   bool drop_doubles(WriteGroup& group, Reservation& room);
   Status check_for_flume_files() const;
   Status restore();
@@ -100,6 +105,7 @@ class DurableChannel final : public QueueChannel, private StoredQueue {
 
   // Guarded by mutex_:
   std::map<std::uint64_t, OpenFrame> open_frames_;  ///< Partly out; by their first sequence.
+  std::map<std::uint64_t, std::vector<Taken::Piece>> refused_takes_;  ///< By their frames.
   OnDisk on_disk_;
   std::vector<std::pair<std::uint64_t, std::uint64_t>> refused_quarantines_;  ///< To try again.
   bool loading_ = false;

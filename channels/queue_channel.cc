@@ -3,12 +3,19 @@
 #include "core/base/assert.h"
 
 namespace sluice {
+namespace {
+
+bool called_off(const TakeLimit& limit) noexcept {
+  return limit.called_off != nullptr && limit.called_off->load();
+}
+
+}  // namespace
 
 QueueChannel::QueueChannel(const Options& limits, std::uint64_t beside_bytes, SlabPool& pool)
     : Channel(limits.name),
+      pool_(pool),
       keeper_(limits.name, limits.budget_bytes, beside_bytes, pool),
-      limits_(limits),
-      pool_(pool) {
+      limits_(limits) {
   SLUICE_ASSERT(limits_.capacity_events > 0, "a channel without capacity was accepted");
 }
 
@@ -118,7 +125,7 @@ Taken QueueChannel::take(const TakeLimit& limit, std::stop_token stop) {
     if (!can_take()) {
       ++takers_asleep_;
       wait_until(not_empty_, lock, Deadline::in(limit.wait_max), stop,
-                 [&] { return can_take() || spent(); });
+                 [&] { return can_take() || spent() || called_off(limit); });
       --takers_asleep_;
     }
     if (queue_.empty()) fetch(lock, limit, stop);
@@ -130,6 +137,14 @@ Taken QueueChannel::take(const TakeLimit& limit, std::stop_token stop) {
   if (wake) not_full_.notify_all();
   if (wake_next) not_empty_.notify_one();
   return join_pieces(*this, std::move(pieces), pool_, keeper_.account());
+}
+
+void QueueChannel::wake_takers() noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    if (takers_asleep_ == 0) return;
+  }
+  not_empty_.notify_all();
 }
 
 void QueueChannel::finish(Taken& events) noexcept {

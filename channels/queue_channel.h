@@ -28,6 +28,7 @@ class QueueChannel : public Channel {
   void close() override;
   Result<Reservation> reserve(const Batch& batch, Deadline deadline, std::stop_token stop) override;
   Taken take(const TakeLimit& limit, std::stop_token stop) override;
+  void wake_takers() noexcept override;
   bool drained() const override;
   std::uint64_t size_events() const noexcept override;
   std::uint64_t capacity_events() const noexcept override { return limits_.capacity_events; }
@@ -71,6 +72,7 @@ class QueueChannel : public Channel {
   /// Closed, and nothing is inside, in a taker's hands or on its way in.
   bool spent() const noexcept { return closed_ && used_events_ == 0; }
 
+  SlabPool& pool_;
   mutable std::mutex mutex_;
   std::condition_variable not_empty_;
   std::condition_variable not_full_;
@@ -88,7 +90,6 @@ class QueueChannel : public Channel {
   bool fits(const Batch& batch) const noexcept;
 
   const Options limits_;
-  SlabPool& pool_;
 };
 
 }  // namespace sluice

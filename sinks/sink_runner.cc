@@ -26,7 +26,8 @@ Status SinkRunner::run(std::stop_token stop) {
     return status.code() == Code::Closed ? Status() : status;
   }
   counters_.start_ms.set(static_cast<std::uint64_t>(Clock::system().wall_ms()));
-  const TakeLimit limit = sink_.take_limit();
+  TakeLimit limit = sink_.take_limit();
+  limit.called_off = &unsettled_;
   while (!stop.stop_requested() && failure_.code() != Code::Fatal) {
     if (commit_failed_.exchange(false)) report_commit_failure();
     if (!failure_.ok()) {
@@ -40,9 +41,10 @@ Status SinkRunner::run(std::stop_token stop) {
       continue;
     }
     Taken taken = channel_.take(limit, stop);
+    const bool settled = settle_ended();
+    if (!failure_.ok()) continue;  // what was just taken goes back, behind what failed
     if (taken.empty()) {
-      counters_.batches_empty.add();
-      if (busy_slots() > 0) settle_ended();
+      if (!settled) counters_.batches_empty.add();
       if (busy_slots() == 0 && channel_.drained()) break;
     } else {
       count_take(taken, limit);
@@ -99,11 +101,17 @@ void SinkRunner::delivered(std::uint32_t slot, Delivery delivery) {
   SLUICE_ASSERT(slots_[slot].busy && !slots_[slot].ended, "a delivery ends once");
   slots_[slot].delivery = std::move(delivery);
   slots_[slot].ended = true;
+  unsettled_ = true;
   ended_.notify_one();
+  // With the lock: without it the runner may be gone. Alone, a delivery has nobody beside it who
+  // would take.
+  if (slots_.size() > 1) channel_.wake_takers();
 }
 
 /// Commits or rolls back every delivery that has ended; true when there was one.
 bool SinkRunner::settle_ended() {
+  if (!unsettled_) return false;
+  unsettled_ = false;  // before looking: what ends meanwhile sets it again
   bool any = false;
   for (Slot& slot : slots_) {
     if (!slot.busy) continue;

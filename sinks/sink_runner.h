@@ -1,6 +1,7 @@
 // Carries events from a channel to a sink, and owns the transaction in between.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -16,11 +17,12 @@
 
 namespace sluice {
 
-/// Takes, delivers, commits. It goes on delivering while commits are on their way to the disk; one
-/// that is refused brings its events back, to be delivered again. A failure rolls back what did not
-/// arrive, oldest first, and nothing new is offered until every outstanding delivery has ended;
-/// then it backs off and goes on. What the sink rejects goes to the dead letters; where they have
-/// no room, the rejected events alone are rolled back and offered again.
+/// Takes, delivers, commits. A delivery that ends is settled at once, also while the channel is
+/// empty. It goes on delivering while commits are on their way to the disk; one that is refused
+/// brings its events back, to be delivered again. A failure rolls back what did not arrive, oldest
+/// first, and nothing new is offered until every outstanding delivery has ended; then it backs off
+/// and goes on. What the sink rejects goes to the dead letters; where they have no room, the
+/// rejected events alone are rolled back and offered again.
 class SinkRunner final : private DeliveryListener {
  public:
   struct Options {
@@ -99,6 +101,7 @@ class SinkRunner final : private DeliveryListener {
   std::mutex mutex_;
   std::condition_variable ended_;
   std::vector<Slot> slots_;
+  std::atomic<bool> unsettled_{false};  ///< A delivery has ended since settle_ended() looked.
   std::uint64_t committing_ = 0;        // guarded by mutex_
   std::uint64_t committing_bytes_ = 0;  // guarded by mutex_
   Status commit_failure_;               // guarded by mutex_; not reported yet

@@ -34,7 +34,7 @@ void close_group(LineGroups::Scan& scan, const LineGroups::Input& input, IndexEn
 }  // namespace
 
 Result<std::shared_ptr<const LineGroups>> LineGroups::make(const Options& options) {
-  auto start = LinePattern::make(options.start_pattern);
+  auto start = JavaPattern::make(options.start_pattern);
   if (!start.ok()) return start.status();
   return std::shared_ptr<const LineGroups>(new LineGroups(options, *std::move(start)));
 }
@@ -54,7 +54,8 @@ Result<std::shared_ptr<const LineGroups>> LineGroups::make(const Settings& setti
 bool LineGroups::ends_before(const Scan& scan, const Input& input, std::size_t end) const {
   if (scan.lines >= options_.lines_max || end - scan.group_begin > options_.bytes_max) return true;
   const std::string_view line(input.base + scan.scanned_to, end - scan.scanned_to);
-  return start_.is_in(input.decoder == nullptr ? line : input.decoder->utf8(line));
+  return start_.find(input.decoder == nullptr ? line : input.decoder->utf8(line)) ==
+         JavaPattern::Answer::Yes;
 }
 
 LineGroups::Scan LineGroups::split(const Input& input, IndexEntry* top,

@@ -7,7 +7,7 @@
 #include <optional>
 #include <string>
 
-#include "core/base/line_pattern.h"
+#include "core/base/java_pattern.h"
 #include "core/config/settings.h"
 #include "core/event/batch.h"
 #include "core/wire/text_decoder.h"
@@ -22,7 +22,8 @@ enum class InputEnd : unsigned char {
 };
 
 /// A group is a line, and the lines behind it that do not match the start pattern. It has bounds:
-/// the line that would break one begins another group. Thread-safe, immutable.
+/// the line that would break one begins another group. A line in which the pattern would be looked
+/// for for ever begins none. Immutable; one thread at a time.
 class LineGroups {
  public:
   struct Options {
@@ -64,12 +65,12 @@ class LineGroups {
   std::size_t bytes_max() const noexcept { return options_.bytes_max; }
 
  private:
-  LineGroups(Options options, LinePattern start)
+  LineGroups(Options options, JavaPattern start)
       : options_(std::move(options)), start_(std::move(start)) {}
   bool ends_before(const Scan& scan, const Input& input, std::size_t end) const;
 
   const Options options_;
-  const LinePattern start_;
+  const JavaPattern start_;
 };
 
 /// Keys of every source that groups lines.
@@ -77,7 +78,7 @@ inline constexpr Key multiline_start_key{
     .name = "multiline.startPattern",
     .meaning =
         "Join lines to one event, such as a stack trace: a line in which this regular "
-        "expression (RE2's syntax) is found begins an event, all others go on with it. "
+        "expression (Java's syntax) is found begins an event, all others go on with it. "
         "Without it each line is an event. Not in Flume."};
 inline constexpr Key multiline_lines_key{
     .name = "multiline.maxLines",

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 
@@ -18,9 +19,6 @@ namespace {
 
 enum class Wait : unsigned char { Ready, TimedOut, Stopped };
 
-// What a call throws away at most: a peer that never stops sending must not hold us for ever.
-constexpr int waste_reads_max = 256;
-constexpr std::size_t waste_bytes = 16 * 1024;
 
 /// An equal part of the time that is left, so that one silent address does not use up all of it.
 Deadline share_of(Deadline deadline, std::size_t addresses) noexcept {
@@ -142,12 +140,14 @@ Result<std::size_t> TcpStream::read_some(std::span<char> into, Deadline deadline
   }
 }
 
-bool TcpStream::peer_is_gone() noexcept {
-  char waste[waste_bytes];
-  for (int i = 0; i < waste_reads_max; ++i) {
-    const ssize_t got = ::recv(impl_->socket.get(), waste, sizeof waste, MSG_DONTWAIT);
+bool TcpStream::peer_is_gone(std::size_t wasted_bytes_max) noexcept {
+  char waste[16 * 1024];
+  while (wasted_bytes_max > 0) {
+    const std::size_t wanted = std::min(sizeof waste, wasted_bytes_max);
+    const ssize_t got = ::recv(impl_->socket.get(), waste, wanted, MSG_DONTWAIT);
     if (got == 0) return true;
     if (got < 0 && errno != EINTR) return errno != EAGAIN;
+    if (got > 0) wasted_bytes_max -= static_cast<std::size_t>(got);
   }
   return false;
 }

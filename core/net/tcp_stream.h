@@ -40,8 +40,9 @@ class TcpStream {
   Result<std::size_t> read_some(std::span<char> into, Deadline deadline,
                                 const std::stop_token& stop);
   /// True when the peer has closed or reset the connection; what is written now would be lost.
-  /// No wait. Bytes that the peer sends are thrown away, up to a bound.
-  bool peer_is_gone() noexcept;
+  /// No wait. Bytes that the peer sends are thrown away, up to a bound: one that never stops
+  /// sending must not hold us for ever.
+  bool peer_is_gone(std::size_t wasted_bytes_max = 4 << 20) noexcept;
   /// The end of a connection whose peer may answer: says that nothing more is coming and throws the
   /// answers away until the peer has finished too, says nothing for `silence_max`, or the deadline
   /// passes. Closing with unread answers would be a reset, which can overtake what was written.

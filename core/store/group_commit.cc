@@ -257,20 +257,26 @@ Status GroupCommit::repair() {
     if (!notes.contains(key)) batch.remove_row(std::string(note_prefix) + key);
   }
   if (Status status = store_.write(batch); !status.ok()) return status;
-  return store_.sync();
+  if (Status status = store_.sync(); !status.ok()) return status;
+  for (Ledger* ledger : ledgers) {
+    if (ledger->refused_ != nullptr) ledger->refused_->rewritten();
+  }
+  return {};
 }
 
-/// Frames beyond the completed ones were refused: their owners offer them again.
+/// Frames beyond the completed ones were refused: their owners offer them again. Those that refused
+/// commits had removed wait again: the account says so, and a start must find them.
 Status GroupCommit::take_back(StoreBatch& batch, Ledger& ledger) {
   const Account account = ledger.durable();
   ledger.written_ = account;
   if (Status status = ledger.accepted_.repair(store_, batch); !status.ok()) return status;
-  const Status status = store_.read_frames(ledger.channel(), account.next, UINT64_MAX,
-                                           [&](std::uint64_t first, auto) {
-                                             batch.remove_frame(ledger.channel(), first);
-                                             return true;
-                                           });
+  Status status = store_.read_frames(ledger.channel(), account.next, UINT64_MAX,
+                                     [&](std::uint64_t first, auto) {
+                                       batch.remove_frame(ledger.channel(), first);
+                                       return true;
+                                     });
   batch.put_row(account_key(ledger.channel()), account.encode());
+  if (status.ok() && ledger.refused_ != nullptr) status = ledger.refused_->rewrite(batch);
   return status;
 }
 

@@ -31,11 +31,27 @@ enum class SyncMode : unsigned char {
   Never,     ///< Once it is written; the system syncs when it likes.
 };
 
+/// Knows the frames that refused commits had removed. Implemented by channels; called by repairs,
+/// on the committer's thread, while nothing is in flight.
+class RefusedTakes {
+ public:
+  virtual ~RefusedTakes() = default;
+  /// Adds those frames to the batch that the store lacks. Errors: as Store::read_frames().
+  virtual Status rewrite(StoreBatch& batch) = 0;
+  /// What was added is on disk.
+  virtual void rewritten() noexcept = 0;
+};
+
 /// The account of one channel of a store. Changed by commits on the committer's thread.
 class Ledger {
  public:
-  Ledger(std::uint32_t channel, Account account)
-      : channel_(channel), accepted_(channel), written_(account), durable_(std::move(account)) {}
+  /// `refused` outlives the ledger; null: nothing is ever taken.
+  Ledger(std::uint32_t channel, Account account, RefusedTakes* refused = nullptr)
+      : channel_(channel),
+        refused_(refused),
+        accepted_(channel),
+        written_(account),
+        durable_(std::move(account)) {}
 
   std::uint32_t channel() const noexcept { return channel_; }
   /// What the commits that are written so far make of it. Committer's thread only.
@@ -51,6 +67,7 @@ class Ledger {
  private:
   friend class GroupCommit;
   const std::uint32_t channel_;
+  RefusedTakes* const refused_;
   AcceptedOrigins accepted_;
   Account written_;
   mutable std::mutex mutex_;
@@ -102,7 +119,8 @@ struct GroupCommitCounters {
 ///
 /// After a failure of the disk everything in flight is refused with Retry, and so is what is
 /// submitted until the last of those complete() calls has returned; then the store is reopened,
-/// what had been written but was refused is taken back, and work goes on. Thread-safe.
+/// what had been written but was refused is taken back (frames that are gone are written again),
+/// and work goes on. Thread-safe.
 class GroupCommit {
  public:
   struct Options {

@@ -107,6 +107,42 @@ TEST_CASE("bytes of bodies are a bound too") {
   }
 }
 
+TEST_CASE("bytes of bodies count on while events are rolled back, and are free once they are out") {
+  for (const ChannelUnderTest& type : channels_under_test()) {
+    Fixture f(type, {.body_bytes_max = 1000});
+    REQUIRE(put(f.channel(), numbered(f.pool(), 0, 6, 100)));
+    { const auto unused = f.channel().reserve(numbered(f.pool(), 6, 4, 100), soon(), {}); }
+    for (int i = 0; i < 3; ++i) {
+      const Taken rolled_back = take_now(f.channel(), 4);
+      CHECK_FALSE(put(f.channel(), numbered(f.pool(), 6, 5, 100)));
+    }
+    REQUIRE(put(f.channel(), numbered(f.pool(), 6, 4, 100)));
+    commit(take_now(f.channel(), 4));
+    CHECK_FALSE(put(f.channel(), numbered(f.pool(), 10, 5, 100)));
+    CHECK(put(f.channel(), numbered(f.pool(), 10, 4, 100)));
+    for (Taken rest = take_now(f.channel()); !rest.empty(); rest = take_now(f.channel())) {
+      commit(std::move(rest));
+    }
+  }
+}
+
+TEST_CASE("empty bodies and empty header values come out as they went in") {
+  for (const ChannelUnderTest& type : channels_under_test()) {
+    Fixture f(type);
+    REQUIRE(put(f.channel(), batch_of(f.pool(), {"", "x", ""}, {{"k", ""}, {"", "v"}})));
+    Taken taken = take_now(f.channel());
+    CHECK(bodies_of(taken.batch()) == std::vector<std::string>{"", "x", ""});
+    for (std::uint32_t i = 0; i < taken.batch().size(); ++i) {
+      CHECK(headers_of(taken.batch()[i]) == TestHeaders{{"k", ""}, {"", "v"}});
+    }
+    commit(std::move(taken));
+    REQUIRE(put(f.channel(), batch_of(f.pool(), {""})));
+    taken = take_now(f.channel());
+    CHECK(bodies_of(taken.batch()) == std::vector<std::string>{""});
+    commit(std::move(taken));
+  }
+}
+
 TEST_CASE("the memory budget counts whole slabs") {
   for (const ChannelUnderTest& type : channels_under_test()) {
     if (type.durable) continue;  // what does not fit into memory lies on disk alone

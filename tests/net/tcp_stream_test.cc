@@ -100,6 +100,20 @@ TEST_CASE("a peer that never stops sending does not hold up who looks after it")
   CHECK(Clock::system().steady() - begin < test_patience / 2);
 }
 
+TEST_CASE("what a peer sent is thrown away up to the bound, and the end behind it is seen") {
+  Pair pair;
+  REQUIRE(pair.peer->send(std::string(20'000, 'a')));  // far below what any socket holds
+  pair.peer->half_close();
+  REQUIRE(eventually([&] { return pair.peer->all_arrived(); }));
+  CHECK_FALSE(pair.stream->peer_is_gone(9'000));
+  CHECK_FALSE(pair.stream->peer_is_gone(9'000));
+  char rest[4'000];
+  auto left = pair.stream->read_some(rest, Deadline::in(milliseconds(0)), {});
+  REQUIRE(left.ok());
+  CHECK(*left == 2'000);
+  CHECK(pair.stream->peer_is_gone(1));
+}
+
 TEST_CASE("what was written reaches a peer that answers until it has read all") {
   Pair pair;
   std::string text;

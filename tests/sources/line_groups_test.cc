@@ -89,13 +89,22 @@ TEST_CASE("groups: a line that is too long stands alone") {
   CHECK(split(*starts, std::string(20, 'x'), InputEnd::Open, 10).scan.line_too_long);
 }
 
-TEST_CASE("groups: a pattern is looked for anywhere, and one that RE2 has not is refused") {
+TEST_CASE(
+    "groups: a pattern is looked for anywhere, in Java's syntax, and one that is none is refused") {
   const auto starts = groups({.start_pattern = "ERROR|WARN"});
   CHECK(split(*starts, "x ERROR\ny\nz WARN\n", InputEnd::Over).events ==
         Lines{"x ERROR\ny", "z WARN"});
-  auto bad = LineGroups::make(LineGroups::Options{.start_pattern = "(?=look)"});
+  const auto no_blank = groups({.start_pattern = R"(^(?!\s))"});
+  CHECK(split(*no_blank, "x\n y\nz\n", InputEnd::Over).events == Lines{"x\n y", "z"});
+  auto bad = LineGroups::make(LineGroups::Options{.start_pattern = "(look"});
   CHECK(bad.code() == Code::Invalid);
-  CHECK(bad.status().message().find("(?=look)") != std::string::npos);
+  CHECK(bad.status().message().find("(look") != std::string::npos);
+}
+
+TEST_CASE("groups: a line that no computer could search to its end begins no group") {
+  const auto starts = groups({.start_pattern = "^(a+)+$|^S"});
+  const std::string hard = std::string(60, 'a') + "!";
+  CHECK(split(*starts, "S\n" + hard + "\nS\n", InputEnd::Over).events == Lines{"S\n" + hard, "S"});
 }
 
 TEST_CASE("groups: going on where the last scan stopped finds the same") {

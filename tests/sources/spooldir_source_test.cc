@@ -145,6 +145,57 @@ TEST_CASE("spooldir: deletePolicy immediate removes what was delivered") {
   CHECK(wait_for([&] { return !fs::exists(spool.path("a")) && !fs::exists(spool.path("empty")); }));
 }
 
+TEST_CASE("spooldir: files of one age come by their names, whichever age is first") {
+  const auto now = fs::file_time_type::clock::now();
+  for (const std::string order : {"oldest", "youngest"}) {
+    const Spool spool;
+    for (const char* const name : {"c", "a", "d", "b"}) {
+      spool.put(name, name + std::string("\n"));
+      fs::last_write_time(spool.path(name), now);
+    }
+    Pipeline pipeline(spooldir_source, spool.settings({{"consumeOrder", order}}));
+    REQUIRE(pipeline.start().ok());
+    CHECK(pipeline.read(4) == Lines{"a", "b", "c", "d"});
+  }
+}
+
+TEST_CASE("spooldir: a file without a byte is put away like any other, and once") {
+  for (const std::string tracking : {"rename", "tracker_dir"}) {
+    const Spool spool;
+    spool.put("empty", "", 60);
+    spool.put("full", "one\n");
+    const auto settings = spool.settings({{"trackingPolicy", tracking}});
+    Pipeline::Options options;
+    options.once = true;
+    Pipeline pipeline(spooldir_source, settings, std::move(options));
+    REQUIRE(pipeline.start().ok());
+    CHECK(pipeline.read(1) == Lines{"one"});
+    REQUIRE(pipeline.wait_finished());
+    CHECK(pipeline.read_rest().empty());
+    const std::string done = tracking == "rename" ? "" : ".flumespool/";
+    CHECK(fs::exists(spool.path(done + "empty.COMPLETED")));
+    CHECK(fs::exists(spool.path(done + "full.COMPLETED")));
+    CHECK(fs::exists(spool.path("empty")) == (tracking != "rename"));
+  }
+}
+
+TEST_CASE("spooldir: a full channel holds the source up and does not end it") {
+  const Spool spool;
+  std::string many;
+  for (int i = 0; i < 50; ++i) many += std::to_string(i) + "\n";
+  spool.put("many", many, 60);
+  Pipeline::Options options;
+  options.channel = {{.name = "c1", .capacity_events = 10}};
+  Pipeline pipeline(spooldir_source, spool.settings(), std::move(options));
+  REQUIRE(pipeline.start().ok());
+  REQUIRE(wait_for([&] { return pipeline.channel.counters().put_waits.get() > 0; }));
+  CHECK(pipeline.channel.size_events() == 10);
+  CHECK(pipeline.read(50).back() == "49");
+  spool.put("next", "next\n");
+  CHECK(pipeline.read(1) == Lines{"next"});
+  CHECK(spool.wait_for_file("many.COMPLETED"));
+}
+
 TEST_CASE("spooldir: long lines are cut as Flume cuts them") {
   const Spool spool;
   spool.put("a", std::string(5000, 'x') + "\nend\n");

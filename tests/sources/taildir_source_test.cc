@@ -157,6 +157,52 @@ TEST_CASE("TAILDIR: a position moves only when the sinks have committed") {
   CHECK(read_once(logs.settings()) == Lines{"three"});
 }
 
+TEST_CASE("TAILDIR: what was not committed is read again, with another batch size too") {
+  const Logs logs;
+  Lines written;
+  for (int i = 0; i < 20; ++i) {
+    written.push_back(std::to_string(i));
+    logs.append("app.log", written.back() + "\n");
+  }
+  for (const std::string batch_size : {"7", "3", "100"}) {
+    Pipeline pipeline(taildir_source, logs.settings({{"batchSize", batch_size}}));
+    REQUIRE(pipeline.start().ok());
+    REQUIRE(wait_for([&] { return pipeline.channel.counters().stored.events.get() == 20; }));
+    if (batch_size != "100") continue;
+    CHECK(pipeline.read(20) == written);
+    CHECK(logs.wait_for_position(logs.size("app.log")));
+  }
+  CHECK(read_once(logs.settings()).empty());
+}
+
+TEST_CASE("TAILDIR: line feeds on every edge of the reads and of the slabs") {
+  const Logs logs;
+  Lines written;
+  std::string text;
+  for (const std::size_t edge :
+       {std::size_t{8} << 10, std::size_t{64} << 10, std::size_t{512} << 10}) {
+    for (std::size_t bytes = edge - 3; bytes <= edge + 3; ++bytes) {
+      // The line feed is byte number `bytes` behind a multiple of the edge.
+      const std::size_t place = (text.size() / edge + 1) * edge + (bytes - edge);
+      written.emplace_back(place - text.size(), static_cast<char>('a' + bytes % 26));
+      text += written.back() + "\n";
+    }
+  }
+  logs.append("app.log", text);
+  CHECK((read_once(logs.settings()) == written));
+}
+
+TEST_CASE("TAILDIR: files that are there are read in the order in which they were written") {
+  const Logs logs;
+  const auto now = fs::file_time_type::clock::now();
+  for (const auto& [name, age] :
+       {std::pair("app.log", 10), std::pair("app.log.1", 30), std::pair("app.log.2", 20)}) {
+    logs.append(name, name + std::string("\n"));
+    fs::last_write_time(logs.path(name), now - std::chrono::seconds(age));
+  }
+  CHECK(read_once(logs.settings()) == Lines{"app.log.1", "app.log.2", "app.log"});
+}
+
 TEST_CASE("TAILDIR: what sinks commit after the source has ended moves the position too") {
   const Logs logs;
   logs.append("app.log", "one\n");

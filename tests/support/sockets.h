@@ -101,6 +101,13 @@ class TestClient {
     }
     return true;
   }
+  /// After a half_close(): true once the other end's system has all that was sent, the end too.
+  bool all_arrived() const noexcept {
+    tcp_info info{};
+    socklen_t size = sizeof info;
+    return ::getsockopt(socket_.fd(), IPPROTO_TCP, TCP_INFO, &info, &size) == 0 &&
+           info.tcpi_state == TCP_FIN_WAIT2;
+  }
   void half_close() noexcept { ::shutdown(socket_.fd(), SHUT_WR); }
   void close() noexcept { socket_.close(); }
   /// Closes so that the peer sees a reset.

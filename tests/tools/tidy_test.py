@@ -36,6 +36,24 @@ def found(files, rule):
     return [(path, line) for path, line, name, _ in findings(files) if name == rule]
 
 
+class Behaviours(unittest.TestCase):
+    def rows(self, *cells):
+        table = "| Flume's test | Behaviour | Ours |\n|---|---|---|\n"
+        return found({
+            "tests/flume_behaviours.md": table + "".join("| T | it works | %s |\n" % cell for cell in cells),
+            "tests/x_test.cc": 'TEST_CASE("one") {}\nTEST_CASE(\n    "two, too") {}\n',
+            "tests/x_test.py": "class X:\n    def test_it(self):\n        pass\n"}, "behaviours")
+
+    def test_tests_that_exist_and_reasons_pass(self):
+        self.assertEqual(self.rows('`tests/x_test.cc`: "one", "two, too"; `tests/x_test.py`: "test_it"',
+                                   "not built: x", "not here: why"), [])
+
+    def test_a_test_that_is_not_there_and_a_row_without_one_are_found(self):
+        path = "tests/flume_behaviours.md"
+        self.assertEqual(self.rows('`tests/x_test.cc`: "one", "three"', '`tests/y_test.cc`: "one"', "some day"),
+                         [(path, 3), (path, 4), (path, 5)])
+
+
 class Layers(unittest.TestCase):
     HEADERS = {"%s/a.h" % room: "" for room in tidy.LAYERS}
 
