@@ -22,6 +22,7 @@ RUN apt-get update \
       libpcre2-8-0 \
       libre2-9 \
       librocksdb7.8 \
+      libsnappy1v5 \
       libspdlog1.10 \
       libxxhash0 \
       libyaml-cpp0.7 \
