@@ -57,8 +57,9 @@ Result<FileLines::Turn> FileLines::read(FileGeneration& generation, InputEnd the
     holds_group_ = false;
     builder_.written(*got);
     if (Status status = put_lines(generation, piece, stop); !status.ok()) return status;
-    // The byte behind the last body stays as it is: readers look at it.
-    builder_.rewind(piece.begin + std::min<std::size_t>(piece.bytes, 1));
+    // The byte behind the last body stays as it is, be it one that was read or a line feed that was
+    // put there: readers look at it.
+    if (piece.bytes > 0) builder_.rewind(piece.begin + 1);
     const bool index_full = builder_.entries_left() == 0;
     if (index_full) builder_.renew();
     if (last && !index_full) return Turn{true, from + *got, holds_group_};

@@ -35,6 +35,22 @@ TEST_CASE("spooldir: lines are events, and a delivered file gets the suffix") {
   CHECK(pipeline.read(1) == Lines{"five"});
 }
 
+TEST_CASE("spooldir: the line feed behind a last line without one outlives the next file") {
+  const Spool spool;
+  // Long enough that a channel keeps it where it was read.
+  const std::string line(150'000, 'x');
+  spool.put("a", line, 60);
+  spool.put("b", "three\n");
+  Pipeline pipeline(spooldir_source, spool.settings({{"deserializer.maxLineLength", "1000000"}}));
+  REQUIRE(pipeline.start().ok());
+  REQUIRE(wait_for([&] { return pipeline.channel.counters().stored.events.get() == 2; }));
+  std::string text;
+  pipeline.take(2, [&](const Event& event) {
+    text.append(event.body.data(), event.body.size() + 1);  // what sinks write of a batch of lines
+  });
+  CHECK(text == line + "\nthree\n");
+}
+
 TEST_CASE("spooldir: a file is put away only when the sinks have committed it") {
   const Spool spool;
   spool.put("a", "one\ntwo\n");
