@@ -126,6 +126,21 @@ TEST_CASE("avro file: a damaged block is left out alone, and the end says so") {
   CHECK(damage.message().starts_with("damaged blocks of it were left out: 1 "));
 }
 
+TEST_CASE("avro file: what is read again is said once") {
+  std::string bytes = avro_file(text_schema, "null", {{"\x02x"}, {"\x02y"}});
+  bytes[bytes.size() - avro_sync.size() - 3] = '\x06';  // no such number of bytes
+  auto opened = open(bytes);
+  REQUIRE(opened.ok());
+  char byte = 0;
+  std::string messages;
+  for (int i = 0; i < 3; ++i) {
+    REQUIRE(opened->datums->read_at(0, {&byte, 1}).ok());
+    messages += opened->datums->read_at(2, {&byte, 1}).status().message();
+  }
+  CHECK(messages.find("left out: 1 (") != std::string::npos);
+  CHECK(messages.find("left out: 2 (") == std::string::npos);
+}
+
 TEST_CASE("avro file: markers are found across the pieces in which the file is read") {
   const std::string end = avro_text("end");
   for (std::size_t bytes = 65'500; bytes < 65'560; ++bytes) {

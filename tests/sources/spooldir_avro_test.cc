@@ -93,6 +93,20 @@ TEST_CASE("spooldir avro: records larger than a slab, and many small ones, end w
   CHECK(spool.wait_for_file("a.COMPLETED"));
 }
 
+TEST_CASE("spooldir avro: the byte behind a file's last record outlives the next file") {
+  const Spool spool;
+  // Long enough that a channel keeps them where they were read.
+  const std::string record = avro_text(std::string(150'000, 'x'));
+  spool.put("a", avro_file(text_schema, "null", {{record, record}}), 60);
+  spool.put("b", avro_file(text_schema, "null", {{avro_text("end")}}));
+  Pipeline pipeline(spooldir_source, avro_settings(spool));
+  REQUIRE(pipeline.start().ok());
+  REQUIRE(testing::wait_for([&] { return pipeline.channel.counters().stored.events.get() == 3; }));
+  std::string behind;
+  pipeline.take(3, [&](const Event& event) { behind += event.body.data()[event.body.size()]; });
+  CHECK(behind.substr(1) == "\n\n");
+}
+
 TEST_CASE("spooldir avro: a damaged block costs itself, the file is set aside, the rest goes on") {
   const CapturedLog log;
   const Spool spool;

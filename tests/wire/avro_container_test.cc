@@ -95,6 +95,17 @@ TEST_CASE("avro container: codecs give back what was compressed, up to the bound
   }
 }
 
+TEST_CASE("avro container: content far beyond the bound takes no memory") {
+  const std::string bomb(20'000'000, 'x');
+  for (const std::string name : {"deflate", "snappy", "zstandard"}) {
+    INFO(name);
+    std::string out;
+    CHECK((*AvroCodec::make(name))->decompress(avro_compressed(name, bomb), 1000, out).code() ==
+          Code::Invalid);
+    CHECK(out.capacity() < 100'000);
+  }
+}
+
 TEST_CASE("avro container: damaged and cut data is refused") {
   const std::string data(100'000, 'x');
   for (const std::string name : {"deflate", "snappy", "zstandard"}) {
