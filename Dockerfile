@@ -21,6 +21,7 @@ RUN apt-get update \
       liblz4-1 \
       libpcre2-8-0 \
       librocksdb7.8 \
+      libsnappy1v5 \
       libspdlog1.10 \
       libxxhash0 \
       libyaml-cpp0.7 \

@@ -8,6 +8,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <utility>
 
 #include "agent/event_json.h"
 #include "agent/state_directory.h"
@@ -145,7 +146,14 @@ class ChannelCommand {
     err_ << text << "\n";
     status_ = trouble;
   }
+  void complain_of_store(const std::string& text) {
+    complain(text);
+    store_findings_.push_back({{"text", text}});
+  }
   bool say(const std::string& text) { return output_->add(text); }
+  void say(const Json& json) {
+    say(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  }
 
   /// What can be opened is told about, whatever the others are.
   int open_stores() {
@@ -156,15 +164,18 @@ class ChannelCommand {
       auto store = StoreReader::open(directory);
       if (!store.ok()) {
         failure = std::max(failure, fail(store.status()));
+        store_findings_.push_back({{"text", store.status().message()}});
         continue;
       }
       for (const std::string& damage : store.value()->damage()) {
-        complain("the log of the store " + directory +
-                 " is damaged, and what lies behind it cannot be seen: " + printable(damage, 500));
+        complain_of_store(
+            "the log of the store " + directory +
+            " is damaged, and what lies behind it cannot be seen: " + printable(damage, 500));
       }
       auto channels = store.value()->channels();
       if (!channels.ok()) {
         failure = std::max(failure, fail(channels.status()));
+        store_findings_.push_back({{"text", channels.status().message()}});
         continue;
       }
       stores_.push_back(*std::move(store));
@@ -193,6 +204,7 @@ class ChannelCommand {
   void act() {
     const std::string& action = arguments_.action;
     if (action == "ls") return list();
+    if (action == "verify") return verify();
     for (const Place& place : places_) {
       auto account = place.store->account(place.number);
       if (!account.ok()) {
@@ -202,7 +214,6 @@ class ChannelCommand {
       ChannelReader reader(*place.store, place.number, *std::move(account), pool_);
       if (action == "stat") stat(place, reader);
       if (action == "peek") peek(place, reader);
-      if (action == "verify") verify(place, reader);
       if (action == "export") export_events(place, reader);
     }
   }
@@ -211,6 +222,10 @@ class ChannelCommand {
   bool complain(const Place& place, const std::string& text) {
     const std::string line = "channel " + printable(place.name) + ": " + text;
     status_ = trouble;
+    if (arguments_.action == "verify" && line_.json) {
+      findings_.push_back({{"text", text}});
+      return true;
+    }
     if (arguments_.action == "verify") return say(line + "\n");
     err_ << line << "\n";
     return true;
@@ -239,7 +254,7 @@ class ChannelCommand {
       list(place, wide, all);
     }
     if (line_.json) {
-      say(all.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+      say(all);
     } else if (places_.empty()) {
       for (const auto& each : stores_) say("store " + printable(each->path()) + ": no channel\n");
     }
@@ -335,7 +350,7 @@ class ChannelCommand {
     json["unreadableEvents"] = damaged;
     json["notes"] = notes(place);
     if (line_.json) {
-      say(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+      say(json);
     } else {
       say(as_text(json));
     }
@@ -431,12 +446,47 @@ class ChannelCommand {
 
   // ---- verify
 
-  void verify(const Place& place, ChannelReader& reader) {
+  void verify() {
+    Json channels = Json::array();
+    for (const Place& place : places_) {
+      Json json;
+      json["store"] = place.store->path();
+      json["channel"] = place.name;
+      auto account = place.store->account(place.number);
+      if (account.ok()) {
+        ChannelReader reader(*place.store, place.number, *std::move(account), pool_);
+        verify(place, reader, json);
+      } else {
+        complain(place, account.status());
+      }
+      json["sound"] = findings_.empty();
+      json["findings"] = std::exchange(findings_, Json::array());
+      channels.push_back(std::move(json));
+    }
+    if (!line_.json) return;
+    Json all;
+    all["sound"] = status_ == all_well;
+    all["findings"] = store_findings_;
+    all["channels"] = std::move(channels);
+    say(all);
+  }
+
+  bool unreadable(const Place& place, const ChannelReader::Damage& damage) {
+    const bool goes_on = complain(place, told(damage));
+    if (!line_.json) return goes_on;
+    Json& finding = findings_.back();
+    finding["firstSequence"] = damage.begin;
+    finding["lastSequence"] = damage.end - 1;
+    if (damage.bytes > 0) finding["frameBytes"] = damage.bytes;
+    return goes_on;
+  }
+
+  void verify(const Place& place, ChannelReader& reader, Json& json) {
     const Account& account = reader.account();
     std::uint64_t frames = 0;
     std::uint64_t events = 0;
     std::uint64_t bytes = 0;
-    std::uint64_t unreadable = 0;
+    std::uint64_t lost = 0;
     std::uint64_t end = 0;
     const auto check = [&](const ChannelReader::StoredFrame& frame) {
       const std::uint64_t frame_end = frame.first + frame.batch.size();
@@ -462,8 +512,8 @@ class ChannelCommand {
       return true;
     };
     complain(place, reader.for_each_frame(0, UINT64_MAX, check, [&](const auto& damage) {
-      unreadable += damage.end - damage.begin;
-      return complain(place, told(damage));
+      lost += damage.end - damage.begin;
+      return unreadable(place, damage);
     }));
     complain(place, place.store->read_frames(
                         place.number, account.next, UINT64_MAX,
@@ -473,19 +523,24 @@ class ChannelCommand {
                                                  "the account's end {}",
                                                  frame.size(), first, account.next));
                         }));
-    if (events + unreadable != account.stored_events()) {
+    if (events + lost != account.stored_events()) {
       complain(place, fmt::format("{} events are in its frames ({} of them cannot be read), {} by "
                                   "its account",
-                                  events + unreadable, unreadable, account.stored_events()));
+                                  events + lost, lost, account.stored_events()));
     }
     // Nobody can say how many bytes a quarantined frame had.
-    const bool bytes_known = unreadable == 0 && account.quarantined_events == 0;
+    const bool bytes_known = lost == 0 && account.quarantined_events == 0;
     if (bytes_known && bytes != account.stored_bytes()) {
       complain(place, fmt::format("{} bytes are in its frames, {} by its account", bytes,
                                   account.stored_bytes()));
     }
+    json["frames"] = frames;
+    json["events"] = events;
+    json["bytes"] = bytes;
+    json["unreadableEvents"] = lost;
+    if (line_.json) return;
     say(fmt::format("channel {}: {} frames, {} events, {} bytes can be read; {} events cannot\n",
-                    printable(place.name), frames, events, bytes, unreadable));
+                    printable(place.name), frames, events, bytes, lost));
   }
 
   const CommandLine& line_;
@@ -497,6 +552,8 @@ class ChannelCommand {
   std::vector<std::unique_ptr<StoreReader>> stores_;
   std::vector<Place> places_;
   std::string known_;
+  Json store_findings_ = Json::array();
+  Json findings_ = Json::array();  ///< Of verify in the channel at hand, for --json.
   std::unique_ptr<Output> output_;
 };
 

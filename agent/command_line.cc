@@ -346,10 +346,6 @@ class Parser {
     if (arguments.action == "export" && !json_lines_) {
       return Invalid("Error: channel export needs --jsonl, the one form there is");
     }
-    if (line_.json && arguments.action == "verify") {
-      return Invalid(
-          "Error: channel verify has no --json; its exit status says whether all is well");
-    }
     if (!line_.conf_files.empty() && line_.agent.empty()) {
       return Invalid("Missing required option: n (--name <agent>), for --conf-file");
     }
@@ -484,7 +480,7 @@ check:
 channel ls                  the channels of a store; --json
 channel stat <channel>      the account of one, its frames, positions of sources; --json
 channel peek <channel>      its next events, which stay; --count <n> --from <sequence> --json
-channel verify [<channel>]  read and check everything; status 1 when something is damaged
+channel verify [<channel>]  read and check everything; status 1 when something is damaged; --json
 channel export <channel> --jsonl    each waiting event as a line of JSON;
                             --from <sequence> --to <sequence> --output <file>
   --store <dir>             the store, or that of the agent:

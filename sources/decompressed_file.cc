@@ -3,14 +3,14 @@
 #include <zlib.h>
 #include <zstd.h>
 
-#include <algorithm>
 #include <array>
-#include <cstring>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "core/base/assert.h"
+#include "sources/content_file.h"
 
 namespace sluice {
 namespace {
@@ -83,52 +83,22 @@ class Zstd final : public Codec {
   const std::unique_ptr<ZSTD_DStream, std::size_t (*)(ZSTD_DStream*)> stream_;
 };
 
-class DecompressedFile final : public InputFile {
+class DecompressedFile final : public ContentFile {
  public:
   DecompressedFile(std::unique_ptr<InputFile> file, std::unique_ptr<Codec> codec)
-      : file_(std::move(file)), codec_(std::move(codec)) {}
-
-  Result<std::size_t> read_at(std::uint64_t offset, std::span<char> into) override {
-    if (offset < begin_) restart();
-    while (!over_ && begin_ + kept_bytes() < offset + into.size()) {
-      forget_before(offset);
-      if (Status status = decompress_some(); !status.ok()) return status;
-    }
-    forget_before(offset);
-    const std::size_t bytes = begin_ == offset ? std::min(into.size(), kept_bytes()) : 0;
-    if (bytes == 0 && !into.empty() && !damage_.ok()) return damage_;
-    std::copy_n(kept_.begin() + static_cast<std::ptrdiff_t>(front_), bytes, into.begin());
-    return bytes;
-  }
-  Result<FileLook> look() override { return file_->look(); }
-  std::uint64_t skip_hole(std::uint64_t offset) override { return offset; }
+      : ContentFile(std::move(file)), codec_(std::move(codec)) {}
 
  private:
-  std::size_t kept_bytes() const noexcept { return kept_.size() - front_; }
-
-  void restart() {
+  void begin_again() override {
     codec_->restart();
-    kept_.clear();
-    front_ = in_begin_ = in_end_ = 0;
-    begin_ = file_offset_ = 0;
-    within_ = over_ = false;
-    damage_ = {};
+    in_begin_ = in_end_ = 0;
+    file_offset_ = 0;
+    within_ = false;
   }
 
-  /// A read that follows begins no earlier, as a rule.
-  void forget_before(std::uint64_t offset) {
-    const auto bytes = std::min<std::uint64_t>(offset - begin_, kept_bytes());
-    begin_ += bytes;
-    front_ += bytes;
-    if (2 * front_ < kept_.size()) return;
-    kept_.erase(0, front_);
-    front_ = 0;
-  }
-
-  /// Adds to what is kept, or finds the end.
-  Status decompress_some() {
+  Result<bool> make_some(std::string& content, Status& damage) override {
     if (in_begin_ == in_end_) {
-      auto got = file_->read_at(file_offset_, in_);
+      auto got = file().read_at(file_offset_, in_);
       if (!got.ok()) return got.status();
       in_begin_ = 0;
       in_end_ = *got;
@@ -137,37 +107,29 @@ class DecompressedFile final : public InputFile {
     // Tapes and block devices leave zeros behind the last member.
     while (!within_ && in_begin_ < in_end_ && in_[in_begin_] == '\0') ++in_begin_;
     if (in_begin_ == in_end_) {
-      if (in_end_ == in_.size()) return {};
-      over_ = true;
-      if (within_) damage_ = Reject("its compressed content ends too early: it is truncated");
-      return {};
+      if (in_end_ == in_.size()) return true;
+      if (within_) damage = Reject("its compressed content ends too early: it is truncated");
+      return false;
     }
-    const std::size_t before = kept_.size();
-    kept_.resize(before + chunk_bytes);
+    const std::size_t before = content.size();
+    content.resize(before + chunk_bytes);
     Step step = codec_->run({in_.data() + in_begin_, in_end_ - in_begin_},
-                            {kept_.data() + before, chunk_bytes});
-    kept_.resize(before + step.produced);
+                            {content.data() + before, chunk_bytes});
+    content.resize(before + step.produced);
     if (step.consumed == 0 && step.produced == 0 && step.damage.empty())
       step.damage = "no progress";
-    over_ = !step.damage.empty();
-    if (over_) damage_ = Reject("its compressed content is damaged: " + step.damage);
+    if (!step.damage.empty()) damage = Reject("its compressed content is damaged: " + step.damage);
     in_begin_ += step.consumed;
     within_ = !step.ended;
-    return {};
+    return damage.ok();
   }
 
-  const std::unique_ptr<InputFile> file_;
   const std::unique_ptr<Codec> codec_;
   std::array<char, chunk_bytes> in_;
   std::size_t in_begin_ = 0;
   std::size_t in_end_ = 0;
   std::uint64_t file_offset_ = 0;  ///< Where in_ ends.
-  std::string kept_;               ///< Content; the first front_ bytes are forgotten.
-  std::size_t front_ = 0;
-  std::uint64_t begin_ = 0;  ///< Offset of what is kept.
-  bool within_ = false;      ///< A member has begun and not ended.
-  bool over_ = false;        ///< There is no more content.
-  Status damage_;            ///< Why.
+  bool within_ = false;            ///< A member has begun and not ended.
 };
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "core/base/clock.h"
 #include "core/base/input_file.h"
 #include "core/event/headers.h"
+#include "core/wire/avro_schema.h"
 #include "sources/line_groups.h"
 
 namespace sluice {
@@ -62,7 +63,8 @@ struct FileGeneration {
   std::uint64_t number = 0;
   std::size_t group = 0;
   HeaderBlock headers;
-  std::unique_ptr<InputFile> file;  ///< Null while nothing is to be read.
+  std::unique_ptr<InputFile> file;           ///< Null while nothing is to be read.
+  std::shared_ptr<const AvroSchema> schema;  ///< The file holds datums of it; null: lines.
 
   std::uint64_t size_seen = 0;
   std::int64_t modified_seen = 0;

@@ -57,8 +57,9 @@ Result<FileLines::Turn> FileLines::read(FileGeneration& generation, InputEnd the
     holds_group_ = false;
     builder_.written(*got);
     if (Status status = put_lines(generation, piece, stop); !status.ok()) return status;
-    // The byte behind the last body stays as it is: readers look at it.
-    builder_.rewind(piece.begin + std::min<std::size_t>(piece.bytes, 1));
+    // The byte behind the last body stays as it is, be it one that was read or a line feed that was
+    // put there: readers look at it.
+    if (piece.bytes > 0) builder_.rewind(piece.begin + 1);
     const bool index_full = builder_.entries_left() == 0;
     if (index_full) builder_.renew();
     if (last && !index_full) return Turn{true, from + *got, holds_group_};
@@ -146,6 +147,10 @@ Result<bool> FileLines::line_has_ended(FileGeneration& generation) {
 Status FileLines::put_lines(FileGeneration& generation, Piece& piece, const std::stop_token& stop) {
   while (piece.bytes > 0 && builder_.entries_left() > 0) {
     Found found = find(generation, piece);
+    if (found.damaged) {
+      return Reject("no record of its schema is at byte " + std::to_string(generation.offset()) +
+                    " of its content");
+    }
     if (found.events == 0) return {};
     const char* const from = builder_.base() + piece.begin;
     if (generation.offset() < generation.hole) generation.pass_hole();
@@ -174,6 +179,7 @@ Status FileLines::put_lines(FileGeneration& generation, Piece& piece, const std:
 FileLines::Found FileLines::find(const FileGeneration& generation, const Piece& piece) {
   const std::size_t entries_max =
       std::min<std::size_t>(context_.out.batch_events_max(), builder_.entries_left());
+  if (generation.schema) return find_datums(*generation.schema, piece, entries_max);
   if (options_.blobs) {
     if (piece.bytes <= options_.line_bytes_max && piece.then != InputEnd::Over) return {};
     return find_one(piece, std::min<std::size_t>(piece.bytes, options_.line_bytes_max));
@@ -205,6 +211,31 @@ FileLines::Found FileLines::find_groups(const FileGeneration& generation, const 
     return find_one(piece, cut_bytes(piece));
   }
   return piece.then == InputEnd::Over ? find_one(piece, piece.bytes) : Found();
+}
+
+/// The last datum that was read comes alone, so that there is room for a byte behind its body.
+FileLines::Found FileLines::find_datums(const AvroSchema& schema, const Piece& piece,
+                                        std::size_t entries_max) {
+  Found found{.lines = false};
+  const std::string_view bytes(builder_.base() + piece.begin, piece.bytes);
+  while (found.events < entries_max && found.consumed < bytes.size()) {
+    const std::string_view rest = bytes.substr(found.consumed);
+    const AvroSchema::Datum datum = schema.measure(rest);
+    if (datum.extent != AvroSchema::Extent::Whole) {
+      const bool may_be_whole = datum.extent == AvroSchema::Extent::Cut &&
+                                piece.then != InputEnd::Over &&
+                                rest.size() <= options_.line_bytes_max;
+      found.damaged = found.events == 0 && !may_be_whole;
+      break;
+    }
+    if (found.events > 0 && datum.bytes == rest.size()) break;
+    builder_.index_top()[-1 - static_cast<std::ptrdiff_t>(found.events++)] = {
+        static_cast<std::uint32_t>(piece.begin + found.consumed),
+        static_cast<std::uint32_t>(datum.bytes)};
+    found.consumed += datum.bytes;
+  }
+  found.body_bytes = found.consumed;
+  return found;
 }
 
 /// Lines of text whose line feed is not one byte 0x0A are found one by one.

@@ -1,4 +1,4 @@
-// Makes events out of the lines of files, with the positions behind them.
+// Makes events out of the lines (or records) of files, with the positions behind them.
 #pragma once
 
 #include <memory>
@@ -26,6 +26,9 @@ namespace sluice {
 ///
 /// A line that is longer than line_bytes_max is cut into events of that size, so that a batch needs
 /// no more memory than that beside a slab.
+///
+/// Of a generation that has a schema, datums are read where this speaks of lines; they stand one
+/// behind the other, and none is longer than line_bytes_max.
 class FileLines {
  public:
   struct Options {
@@ -52,8 +55,8 @@ class FileLines {
   /// Reads on from generation.offset(); `then` says what may come behind the end of the file.
   /// Of a file that is truncated meanwhile nothing is put, and it is not `at_end`: whoever compares
   /// it again sees that it is another generation.
-  /// Errors: Retry (the file cannot be read), Reject (the line at the offset cannot be decoded;
-  /// those before it were put), Closed (stop), Fatal.
+  /// Errors: Retry (the file cannot be read), Reject (the line at the offset cannot be decoded, or
+  /// is no datum; those before it were put), Closed (stop), Fatal.
   Result<Turn> read(FileGeneration& generation, InputEnd then, const std::stop_token& stop);
 
   /// Lets go of the slabs.
@@ -71,7 +74,8 @@ class FileLines {
     std::size_t events = 0;
     std::uint64_t body_bytes = 0;
     std::size_t consumed = 0;
-    bool lines = true;  ///< As BatchBuilder::marked() means it.
+    bool lines = true;     ///< As BatchBuilder::marked() means it.
+    bool damaged = false;  ///< There will be no event, whatever comes behind the piece.
   };
   std::size_t piece_bytes_max() const noexcept;
   std::span<char> space();
@@ -81,6 +85,7 @@ class FileLines {
   Status put_lines(FileGeneration& generation, Piece& piece, const std::stop_token& stop);
   Found find(const FileGeneration& generation, const Piece& piece);
   Found find_groups(const FileGeneration& generation, const Piece& piece, std::size_t entries_max);
+  Found find_datums(const AvroSchema& schema, const Piece& piece, std::size_t entries_max);
   std::size_t cut_bytes(const Piece& piece);
   Found find_one(const Piece& piece, std::size_t bytes);
   void leave_out_from_too_long(Found& found, const Piece& piece);

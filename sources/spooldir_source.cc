@@ -12,6 +12,7 @@
 #include "core/base/log.h"
 #include "core/base/rarely.h"
 #include "core/base/wait.h"
+#include "sources/avro_file.h"
 #include "sources/decompressed_file.h"
 #include "sources/file_lines.h"
 #include "sources/file_positions.h"
@@ -106,8 +107,8 @@ constexpr Key keys[] = {
      .choices = "auto none"},
     {.name = "deserializer",
      .default_value = "LINE",
-     .meaning = "LINE makes an event of each line; BLOB, or the class name of Flume's "
-                "BlobDeserializer, of each file."},
+     .meaning = "LINE makes an event of each line, AVRO of each record of Avro container files, "
+                "BLOB (or the class name of Flume's BlobDeserializer) of each file."},
     {.name = "deserializer.maxLineLength",
      .type = KeyType::Bytes,
      .default_value = "2048",
@@ -122,6 +123,19 @@ constexpr Key keys[] = {
      .type = KeyType::Bytes,
      .default_value = "100000000",
      .meaning = "BLOB: a longer file becomes several events of this size.",
+     .min = 1,
+     .max = 1 << 30},
+    {.name = "deserializer.schemaType",
+     .type = KeyType::Choice,
+     .default_value = "HASH",
+     .meaning = "AVRO: HASH gives each event a header flume.avro.schema.hash with the CRC-64-AVRO "
+                "of the schema, LITERAL a header flume.avro.schema.literal with all of it.",
+     .choices = "HASH LITERAL"},
+    {.name = "deserializer.maxBlockLength",
+     .type = KeyType::Bytes,
+     .default_value = "64Mi",
+     .meaning = "AVRO: a file is set aside at a block that is longer, in the file or decompressed. "
+                "Not in Flume.",
      .min = 1,
      .max = 1 << 30},
     {.name = "bufferMaxLines",
@@ -147,11 +161,18 @@ bool is_blob(const Settings& settings) {
   const std::string name = settings.text("deserializer");
   return name == "BLOB" || name.ends_with(".BlobDeserializer$Builder");
 }
-bool is_line(const Settings& settings) {
+/// Flume's aliases may be in small letters too.
+bool is_deserializer(const Settings& settings, std::string_view alias, std::string_view builder) {
   std::string name = settings.text("deserializer");
   std::transform(name.begin(), name.end(), name.begin(),
                  [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
-  return name == "LINE" || name.ends_with(".LINEDESERIALIZER$BUILDER");
+  return name == alias || name.ends_with(builder);
+}
+bool is_line(const Settings& settings) {
+  return is_deserializer(settings, "LINE", ".LINEDESERIALIZER$BUILDER");
+}
+bool is_avro(const Settings& settings) {
+  return is_deserializer(settings, "AVRO", ".AVROEVENTDESERIALIZER$BUILDER");
 }
 
 std::string directory_path(const Settings& settings) {
@@ -177,7 +198,7 @@ bool is_same_charset(std::string_view a, std::string_view b) {
 Result<std::shared_ptr<TextDecoder>> make_decoder(const Settings& settings) {
   const std::string charset = settings.text("inputCharset");
   const bool same = is_same_charset(charset, settings.text("deserializer.outputCharset"));
-  if (TextDecoder::is_utf8(charset) || same || is_blob(settings)) {
+  if (TextDecoder::is_utf8(charset) || same || !is_line(settings)) {
     return std::shared_ptr<TextDecoder>();
   }
   const std::string policy = settings.text("decodeErrorPolicy");
@@ -194,8 +215,9 @@ FileLines::Options lines_options(const Settings& settings, std::shared_ptr<const
   options.name = settings.component();
   options.note_prefix = note_prefix(settings);
   options.blobs = is_blob(settings);
-  options.line_bytes_max =
-      settings.bytes(options.blobs ? "deserializer.maxBlobLength" : "deserializer.maxLineLength");
+  options.line_bytes_max = settings.bytes(options.blobs       ? "deserializer.maxBlobLength"
+                                          : is_avro(settings) ? "deserializer.maxBlockLength"
+                                                              : "deserializer.maxLineLength");
   options.trim_cr = false;
   options.may_be_truncated = false;
   options.groups = std::move(groups);
@@ -238,11 +260,16 @@ class SpooldirSource final : public Source {
   void restore();
   Result<bool> read_all(const std::stop_token& stop);
   Status read(const File& file, const std::stop_token& stop);
-  Result<std::unique_ptr<InputFile>> open(const std::string& path) const;
+  struct Content {
+    std::unique_ptr<InputFile> file;
+    std::shared_ptr<const AvroSchema> schema;  ///< Null: no Avro.
+  };
+  Result<Content> open(const std::string& path) const;
   FileGeneration* begin(const File& file);
   FileGeneration& look_at(FileGeneration& generation, const File& file);
   Result<bool> read_to_end(FileGeneration& generation, const std::stop_token& stop);
-  HeaderBlock headers_of(const std::string& path) const;
+  HeaderBlock headers_of(const FileGeneration& generation) const;
+  FileGeneration& add_fresh(const File& file);
   FileGeneration& add(std::unique_ptr<FileGeneration> generation);
   void remove(std::uint64_t number);
   FileGeneration* find(const FileIdentity& identity) const;
@@ -267,13 +294,13 @@ class SpooldirSource final : public Source {
 };
 
 Status SpooldirSource::open() {
-  if (!is_blob(settings_) && !is_line(settings_)) {
+  if (!is_blob(settings_) && !is_line(settings_) && !is_avro(settings_)) {
     return Invalid("deserializer = " + settings_.text("deserializer") +
-                   " is not known here; LINE and BLOB are");
+                   " is not known here; LINE, AVRO and BLOB are");
   }
   if (!groups_.ok()) return groups_.status();
   if (!decoder_.ok()) return decoder_.status();
-  if (*groups_ && is_blob(settings_)) {
+  if (*groups_ && !is_line(settings_)) {
     return Invalid("multiline.startPattern joins lines, so it goes with deserializer = LINE only");
   }
   if (!directory_) {
@@ -408,43 +435,61 @@ Status SpooldirSource::read(const File& file, const std::stop_token& stop) {
   return {};
 }
 
-/// The content of the file.
-Result<std::unique_ptr<InputFile>> SpooldirSource::open(const std::string& path) const {
+Result<SpooldirSource::Content> SpooldirSource::open(const std::string& path) const {
   auto file = context_.input.open(path);
+  if (!file.ok()) return file.status();
   // Who wants whole files wants them as they are.
   const bool plain = is_blob(settings_) && !settings_.has("compression");
-  if (!file.ok() || plain || settings_.text("compression") == "none") return file;
-  return decompressed_if_compressed(*std::move(file));
+  if (!plain && settings_.text("compression") != "none") {
+    file = decompressed_if_compressed(*std::move(file));
+    if (!file.ok()) return file.status();
+  }
+  if (!is_avro(settings_)) return Content{*std::move(file), nullptr};
+  auto avro = open_avro_file(*std::move(file), settings_.bytes("deserializer.maxBlockLength"));
+  if (!avro.ok()) return avro.status();
+  return Content{std::move(avro->datums), std::move(avro->schema)};
 }
 
-/// The file at the place where it was left, or at its beginning; null when it has gone.
+/// The file at the place where it was left, or at its beginning; null when it has gone, or when it
+/// is set aside.
 FileGeneration* SpooldirSource::begin(const File& file) {
   auto opened = open(file.path);
+  FileGeneration* known = find(file.look.identity);
   if (!opened.ok()) {
-    if (opened.code() == Code::Retry) log::error("{}: {}", name(), opened.status().message());
+    if (opened.code() == Code::Closed) return nullptr;
+    if (known == nullptr) known = &add_fresh(file);
+    context_.counters.read_failures.add();
+    set_aside(look_at(*known, file), opened.status());
     return nullptr;
   }
-  if (FileGeneration* const known = find(file.look.identity)) {
+  if (known != nullptr) {
     // The size of the file says nothing about that of its content.
     const bool same = known->at.identity == file.look.identity &&
-                      known->is_in(**opened, std::numeric_limits<std::uint64_t>::max());
-    known->file = *std::move(opened);
+                      known->is_in(*opened->file, std::numeric_limits<std::uint64_t>::max());
+    known->file = std::move(opened->file);
+    known->schema = opened->schema;
     if (same && known->learn().ok()) return &look_at(*known, file);
-    opened = std::move(known->file);
+    opened->file = std::move(known->file);
     remove(known->number);
   }
+  FileGeneration& fresh = add_fresh(file);
+  fresh.file = std::move(opened->file);
+  fresh.schema = std::move(opened->schema);
+  return &look_at(fresh, file);
+}
+
+FileGeneration& SpooldirSource::add_fresh(const File& file) {
   auto fresh = std::make_unique<FileGeneration>();
   fresh->at.id = random_id();
   fresh->at.identity = file.look.identity;
-  fresh->file = *std::move(opened);
-  return &look_at(add(std::move(fresh)), file);
+  return add(std::move(fresh));
 }
 
 FileGeneration& SpooldirSource::look_at(FileGeneration& generation, const File& file) {
   generation.at.path = file.path;
   generation.size_seen = file.look.size_bytes;
   generation.modified_seen = file.look.modified_ns;
-  generation.headers = headers_of(file.path);
+  generation.headers = headers_of(generation);
   return generation;
 }
 
@@ -490,11 +535,17 @@ Result<bool> SpooldirSource::read_to_end(FileGeneration& generation, const std::
   return true;
 }
 
-HeaderBlock SpooldirSource::headers_of(const std::string& path) const {
+HeaderBlock SpooldirSource::headers_of(const FileGeneration& generation) const {
+  const std::string& path = generation.at.path;
   std::string block;
   if (settings_.boolean("fileHeader")) append_header(block, settings_.text("fileHeaderKey"), path);
   if (settings_.boolean("basenameHeader")) {
     append_header(block, settings_.text("basenameHeaderKey"), path.substr(path.rfind('/') + 1));
+  }
+  if (generation.schema && settings_.text("deserializer.schemaType") == "LITERAL") {
+    append_header(block, "flume.avro.schema.literal", generation.schema->text());
+  } else if (generation.schema) {
+    append_header(block, "flume.avro.schema.hash", generation.schema->fingerprint());
   }
   return block.empty() ? HeaderBlock() : HeaderBlock(std::move(block));
 }

@@ -315,6 +315,59 @@ TEST_CASE("channel verify tells of every kind of damage, and the others go on") 
   CHECK(found("channel c2: 0 frames"));
 }
 
+TEST_CASE("channel verify tells programs the same: findings with their sequences") {
+  Stored stored;
+  const auto verified = [&](int status) {
+    const Told told = run({"verify", "--json", "--store", stored.path});
+    CHECK(told.status == status);
+    json report = json::parse(told.out);
+    CHECK(report["sound"] == (status == 0));
+    REQUIRE(report["channels"].size() == 2);
+    return report;
+  };
+  const json well = verified(0);
+  CHECK(well["findings"].empty());
+  CHECK(well["channels"][0] == json{{"store", stored.path},
+                                    {"channel", "c1"},
+                                    {"frames", 3},
+                                    {"events", 28},
+                                    {"bytes", 48},
+                                    {"unreadableEvents", 0},
+                                    {"sound", true},
+                                    {"findings", json::array()}});
+  const Batch batch_in_slab = numbered(stored.pool, 10, 10);
+  const Frame whole = encode_frame(batch_in_slab, {});
+  Frame frame = encode_frame(batch_in_slab, {});
+  frame.head[70] = static_cast<char>(frame.head[70] ^ 1);
+  stored.change([&](StoreBatch& batch) {
+    batch.remove_frame(0, 10);
+    batch.put_frame(0, 10, frame);
+  });
+  json channel = verified(1)["channels"][0];
+  CHECK(channel["unreadableEvents"] == 10);
+  CHECK(channel["sound"] == false);
+  REQUIRE(channel["findings"].size() == 1);
+  CHECK(channel["findings"][0]["firstSequence"] == 10);
+  CHECK(channel["findings"][0]["lastSequence"] == 19);
+  CHECK(channel["findings"][0]["frameBytes"] == frame.bytes());
+  stored.change([&](StoreBatch& batch) {
+    batch.remove_frame(0, 10);
+    batch.put_frame(0, 10, whole);
+    batch.remove_frame(0, 20);
+  });
+  channel = verified(1)["channels"][0];
+  REQUIRE(channel["findings"].size() == 1);
+  CHECK(channel["findings"][0]["firstSequence"] == 20);
+  CHECK_FALSE(channel["findings"][0].contains("frameBytes"));
+  stored.change([&](StoreBatch& batch) { batch.put_row("account/0", "x"); });
+  const json all = verified(1);
+  channel = all["channels"][0];
+  CHECK_FALSE(channel.contains("events"));
+  REQUIRE(channel["findings"].size() == 1);
+  CHECK(channel["findings"][0]["text"] == "a damaged channel account");
+  CHECK(all["channels"][1]["sound"] == true);
+}
+
 TEST_CASE("a store or a channel that is not there is said with what there is") {
   const Stored stored;
   const Told channel = run({"peek", "c3", "--store", stored.path});

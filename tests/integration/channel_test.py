@@ -64,7 +64,12 @@ class Beside(unittest.TestCase):
             shown = json.loads(out)[0]
             self.assertEqual((shown["channel"], shown["events"], shown["bytes"], shown["next"]),
                              ("c1", 20000, len(content) - 20000, 20000))
-            self.assertEqual(channel("verify", "--store", self.store)[0], 0)
+            status, out, err = channel("verify", "--json", "--store", self.store)
+            self.assertEqual((status, err), (0, ""))
+            checked = json.loads(out)
+            self.assertEqual((checked["sound"], checked["findings"], len(checked["channels"])), (True, [], 1))
+            self.assertEqual((checked["channels"][0]["events"], checked["channels"][0]["bytes"]),
+                             (20000, len(content) - 20000))
             self.assertEqual(agent.stop(), 0)
         before = listing(self.directory)
         self.assertTrue(self.exported() == content, "behind the stopped agent")

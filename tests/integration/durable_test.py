@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 import unittest
+import zlib
 
 from support.agent import (NETCAT, ROOT, Agent, file_roll, flow, lists, pipeline,
                            roll_content)
@@ -137,6 +138,28 @@ def agent_text(agent):
         return file.read()
 
 
+def avro_long(number):
+    rest, out = number << 1, b""
+    while rest > 0x7f:
+        out += bytes([rest & 0x7f | 0x80])
+        rest >>= 7
+    return out + bytes([rest])
+
+
+def avro_bytes(text):
+    return avro_long(len(text)) + text
+
+
+def avro_file(schema, blocks):
+    sync = bytes(range(16))
+    out = b"Obj\x01" + avro_long(2) + avro_bytes(b"avro.schema") + avro_bytes(schema)
+    out += avro_bytes(b"avro.codec") + avro_bytes(b"deflate") + avro_long(0) + sync
+    for records in blocks:
+        deflated = zlib.compress(b"".join(records))[2:-4]  # without zlib's own header and checksum
+        out += avro_long(len(records)) + avro_bytes(deflated) + sync
+    return out
+
+
 class FilesOnce(unittest.TestCase):
     """Positions are in the commit of the events: what kills do not lose, they do not double either."""
 
@@ -198,10 +221,22 @@ class FilesOnce(unittest.TestCase):
             lines = [b"%06d-%04d" % (part, i) for i in range(2000)]
             hidden = os.path.join(directory, ".%d" % part)
             with open(hidden, "wb") as file:
-                file.write(b"".join(line + b"\n" for line in lines))
+                file.write(b"\n".join(lines) + (b"\n" if part % 2 else b""))
             os.rename(hidden, os.path.join(directory, "file-%d" % part))
             return lines
         self.run_through_kills("type = spooldir\nspoolDir = {dir}/in\n", write, 40 if SOAK else 6)
+
+    def test_spooled_avro_files(self):
+        """A position is within a block of a container file, and the block is read again after a kill."""
+        def write(directory, part):
+            records = [avro_bytes(b"%06d-%04d" % (part, i)) for i in range(2000)]
+            hidden = os.path.join(directory, ".%d" % part)
+            with open(hidden, "wb") as file:
+                file.write(avro_file(b'"string"', [records[i:i + 300] for i in range(0, 2000, 300)]))
+            os.rename(hidden, os.path.join(directory, "file-%d" % part))
+            return records
+        source = "type = spooldir\nspoolDir = {dir}/in\ndeserializer = AVRO\n"
+        self.run_through_kills(source, write, 40 if SOAK else 6)
 
 
 class Restart(unittest.TestCase):
