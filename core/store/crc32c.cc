@@ -62,6 +62,10 @@ std::uint32_t Extend(std::uint32_t crc, const char* data, std::size_t bytes) {
 
 namespace sluice {
 
+std::uint32_t crc32c(std::string_view bytes) {
+  return rocksdb::crc32c::Extend(0, bytes.data(), bytes.size());
+}
+
 bool rocksdb_uses_our_crc32c() noexcept {
   // What the loader finds first is what the library's calls go to.
   return dlsym(RTLD_DEFAULT, "_ZN7rocksdb6crc32c6ExtendEjPKcm") ==

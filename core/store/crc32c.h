@@ -1,7 +1,13 @@
 // RocksDB's checksum of its log, by the processor's own instruction.
 #pragma once
 
+#include <cstdint>
+#include <string_view>
+
 namespace sluice {
+
+/// The CRC-32C of these bytes.
+std::uint32_t crc32c(std::string_view bytes);
 
 /// True when RocksDB computes its CRC-32C with our function.
 ///

@@ -15,6 +15,7 @@
 #include "core/base/file.h"
 #include "core/base/log.h"
 #include "core/store/crc32c.h"
+#include "core/store/mended_logs.h"
 #include "core/store/rocksdb_log.h"
 #include "core/store/salvage.h"
 #include "core/store/store_files.h"
@@ -80,14 +81,16 @@ OriginId random_id() {
 enum class Past : unsigned char {
   Nothing,
   DamagedTables,  ///< What cannot be read in one fails when it is asked for.
-  DamagedLogs,    ///< Nor do damaged records of the logs, which are left out.
+  DamagedLogs,    ///< Nor do damaged records of the logs, which are mended, or left out.
 };
 
 }  // namespace
 
 struct Store::Database {
   std::shared_ptr<StoreFiles> files;
+  std::shared_ptr<MendedLogs> mended;
   std::unique_ptr<rocksdb::Env> env;
+  std::unique_ptr<rocksdb::Env> mended_env;
   SyncedMark synced;
   std::unique_ptr<rocksdb::DB> db;
   rocksdb::ColumnFamilyHandle* rows = nullptr;
@@ -97,7 +100,9 @@ struct Store::Database {
       : files(std::make_shared<StoreFiles>(
             (store.env != nullptr ? store.env : rocksdb::Env::Default())->GetFileSystem(),
             store.sync_takes)),
+        mended(std::make_shared<MendedLogs>(files)),
         env(rocksdb::NewCompositeEnv(files)),
+        mended_env(rocksdb::NewCompositeEnv(mended)),
         synced(files, store.path + "/synced") {}
   StoreRows view(const std::string& path) const { return {*db, *rows, *frames, path}; }
 
@@ -130,6 +135,7 @@ struct Store::Database {
     options.env = env.get();
     options.paranoid_checks = past == Past::Nothing;
     if (past == Past::DamagedLogs) {
+      options.env = mended_env.get();
       options.wal_recovery_mode = rocksdb::WALRecoveryMode::kSkipAnyCorruptedRecords;
     }
     return options;
@@ -248,7 +254,10 @@ Status Store::open_database() {
   }
   if (!status.ok()) return store_failure("open", options_.path, status);
   database_ = std::move(database);
-  if (database_->db->GetLatestSequenceNumber() < synced) return salvage(before, synced);
+  const bool cut = database_->db->GetLatestSequenceNumber() < synced;
+  if (cut || (before.have() && a_log_ends_unsaid(*database_->files, before.path()))) {
+    return salvage(before, synced);
+  }
   before.drop();
   return {};
 }
@@ -266,34 +275,46 @@ Status Store::open_past_damaged_logs(FilesBeforeOpen& before, const std::string&
   database_ = std::move(database);
   if (Status synced = sync_logs(); !synced.ok()) return synced;
   log::error(
-      "the store {}: its log is damaged ({}): what lay in the damage is missing, its channel says "
-      "which sequences. The files as they were {}",
-      options_.path, why, kept(before));
+      "the store {}: its log is damaged ({}; places: {}): what lay in the damage is missing, its "
+      "channel says which sequences. The files as they were {}",
+      options_.path, why, database_->mended->places(), kept(before));
   return {};
 }
 
 /// Reads on behind the damage, in the files as they were before the store was opened.
 Status Store::salvage(FilesBeforeOpen& before, std::uint64_t synced) {
   const std::uint64_t recovered = database_->db->GetLatestSequenceNumber();
+  const std::uint64_t missing = synced - std::min(synced, recovered);
   Salvaged salvaged;
+  std::size_t places = 0;
+  std::string not_read = before.have() ? "" : "its files could not be linked before it was opened";
   if (before.have()) {
     Database whole(options_);
     const rocksdb::Status status = whole.open_copy(options_, before.path(), Past::DamagedLogs);
+    places = whole.mended->places();
     if (!status.ok()) {
-      log::error("the store {}: {}", options_.path,
-                 store_failure("read past the damage of", before.path(), status).message());
-    } else if (whole.db->GetLatestSequenceNumber() > recovered) {
+      not_read = status.ToString();
+    } else if (missing == 0 || whole.db->GetLatestSequenceNumber() > recovered) {
       auto brought = bring_back(database_->opened(), whole.opened());
       if (!brought.ok()) return brought.status().with_context("the store " + options_.path);
       salvaged = *brought;
     }
   }
   if (Status status = sync_logs(); !status.ok()) return status;
+  if (!not_read.empty()) {
+    log::error(
+        "the store {}: its log is damaged, and what lies behind the damage cannot be read ({}): "
+        "{} of the entries that were synced are missing, and the agent goes on without them. The "
+        "files as they were {}: with a good copy of the log among them they can take the place of "
+        "this store, while the agent is stopped",
+        options_.path, not_read, missing, kept(before));
+    return {};
+  }
   log::error(
-      "the store {}: its log is damaged: {} of the entries that were synced cannot be read where "
-      "they belong; {} frames ({} events) behind the damage are brought back, what lay in it is "
-      "missing, and its channel says which sequences. The files as they were {}",
-      options_.path, synced - recovered, salvaged.frames, salvaged.events, kept(before));
+      "the store {}: its log is damaged (places: {}): {} of the entries that were synced cannot be "
+      "read where they belong; {} frames ({} events) behind the damage are brought back, what lay "
+      "in it is missing, and its channel says which sequences. The files as they were {}",
+      options_.path, places, missing, salvaged.frames, salvaged.events, kept(before));
   return {};
 }
 

@@ -1,0 +1,75 @@
+#include "core/store/mended_logs.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/store/log_blocks.h"
+
+namespace sluice {
+namespace {
+
+bool is_log(std::string_view name) {
+  constexpr std::string_view ending = ".log";
+  return name.size() > ending.size() && name.substr(name.size() - ending.size()) == ending;
+}
+
+/// Bytes in memory.
+class Held final : public rocksdb::FSSequentialFile {
+ public:
+  explicit Held(std::string bytes) : bytes_(std::move(bytes)) {}
+
+  rocksdb::IOStatus Read(size_t bytes, const rocksdb::IOOptions& /*options*/,
+                         rocksdb::Slice* result, char* scratch,
+                         rocksdb::IODebugContext* /*debug*/) override {
+    const std::size_t some = std::min(bytes, bytes_.size() - at_);
+    if (some > 0) std::memcpy(scratch, bytes_.data() + at_, some);
+    *result = {scratch, some};
+    at_ += some;
+    return rocksdb::IOStatus::OK();
+  }
+  rocksdb::IOStatus Skip(std::uint64_t bytes) override {
+    at_ += std::min<std::uint64_t>(bytes, bytes_.size() - at_);
+    return rocksdb::IOStatus::OK();
+  }
+
+ private:
+  const std::string bytes_;
+  std::size_t at_ = 0;
+};
+
+}  // namespace
+
+rocksdb::IOStatus MendedLogs::NewSequentialFile(const std::string& name,
+                                                const rocksdb::FileOptions& options,
+                                                std::unique_ptr<rocksdb::FSSequentialFile>* file,
+                                                rocksdb::IODebugContext* debug) {
+  if (!is_log(name)) return FileSystemWrapper::NewSequentialFile(name, options, file, debug);
+  std::string bytes;
+  const auto status = rocksdb::ReadFileToString(target(), name, &bytes);
+  if (!status.ok()) return status;
+  places_ += mend_log(bytes);
+  *file = std::make_unique<Held>(std::move(bytes));
+  return status;
+}
+
+bool a_log_ends_unsaid(rocksdb::FileSystem& files, const std::string& directory) {
+  std::vector<std::string> logs;
+  if (!files.GetChildren(directory, {}, &logs, nullptr).ok()) return false;
+  std::erase_if(logs, [](const std::string& name) { return !is_log(name); });
+  // Their numbers have leading zeros, or one digit more.
+  const auto older = [](const std::string& a, const std::string& b) {
+    return std::pair(a.size(), std::string_view(a)) < std::pair(b.size(), std::string_view(b));
+  };
+  const auto last = std::max_element(logs.begin(), logs.end(), older);
+  return std::any_of(logs.begin(), logs.end(), [&](const std::string& name) {
+    std::string bytes;
+    if (name == *last) return false;
+    return rocksdb::ReadFileToString(&files, directory + "/" + name, &bytes).ok() &&
+           ends_unsaid(bytes);
+  });
+}
+
+}  // namespace sluice

@@ -1,0 +1,34 @@
+// Damaged logs as RocksDB can read them, without a change to the files.
+#pragma once
+
+#include <rocksdb/file_system.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+namespace sluice {
+
+/// A file system on which every log reads as mend_log() leaves it. A log is held in memory while it
+/// is open for reading. All else is passed on, also what is written. Thread-safe.
+class MendedLogs final : public rocksdb::FileSystemWrapper {
+ public:
+  explicit MendedLogs(const std::shared_ptr<rocksdb::FileSystem>& base) : FileSystemWrapper(base) {}
+  const char* Name() const override { return "MendedLogs"; }
+
+  /// How many damaged places were passed over in the logs that were read.
+  std::size_t places() const noexcept { return places_; }
+
+  rocksdb::IOStatus NewSequentialFile(const std::string& name, const rocksdb::FileOptions& options,
+                                      std::unique_ptr<rocksdb::FSSequentialFile>* file,
+                                      rocksdb::IODebugContext* debug) override;
+
+ private:
+  std::atomic<std::size_t> places_{0};
+};
+
+/// True when RocksDB reads a log of this directory as if it ended at its damage, and then the logs
+/// after it: it says nothing, and its last sequence is not too low. Reads all logs but the last.
+bool a_log_ends_unsaid(rocksdb::FileSystem& files, const std::string& directory);
+
+}  // namespace sluice
