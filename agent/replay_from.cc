@@ -86,7 +86,8 @@ Result<ReplayFrom> parse_replay_from(std::string_view text, std::int64_t now_ms)
   } else if (text.starts_with('-')) {
     const bool unit = text.find_first_not_of("-0123456789") != std::string_view::npos;
     auto before = parse_duration(text.substr(1), std::chrono::milliseconds(1));
-    if (unit && before.ok()) return ReplayFrom(FromTime{now_ms - before->count()});
+    if (unit && before.ok() && before->count() > 0)
+      return ReplayFrom(FromTime{now_ms - before->count()});
   } else if (const auto sequence = whole_number<std::uint64_t>(text)) {
     return ReplayFrom(FromSequence{*sequence});
   } else if (const auto time = iso_time(text)) {
