@@ -11,11 +11,13 @@
 #include <utility>
 
 #include "agent/event_json.h"
+#include "agent/replay_offline.h"
 #include "agent/state_directory.h"
 #include "channels/channel_reader.h"
 #include "core/base/file.h"
 #include "core/config/diagnostics.h"
 #include "core/config/source_text.h"
+#include "core/event/origin_text.h"
 #include "core/store/store_reader.h"
 #include "core/wire/event_text.h"
 #include "core/wire/hex_dump.h"
@@ -126,8 +128,11 @@ class ChannelCommand {
   int run() {
     for (const std::string& warning : line_.warnings) err_ << warning << "\n";
     if (const int status = open_stores(); status != all_well) return status;
+    if (!arguments_.replay_to.empty() && !find_target()) {
+      return unknown_channel(arguments_.replay_to);
+    }
     if (!arguments_.channel.empty()) find_channel();
-    if (!arguments_.channel.empty() && places_.empty()) return unknown_channel();
+    if (!arguments_.channel.empty() && places_.empty()) return unknown_channel(arguments_.channel);
     auto output = make_output(arguments_.output, out_);
     if (!output.ok()) return fail(output.status());
     output_ = *std::move(output);
@@ -188,14 +193,25 @@ class ChannelCommand {
     return all_well;
   }
 
-  void find_channel() {
+  bool find_target() {
+    know_channels();
+    const auto found = std::find_if(places_.begin(), places_.end(), [&](const Place& place) {
+      return place.name == arguments_.replay_to;
+    });
+    if (found != places_.end()) target_ = *found;
+    return found != places_.end();
+  }
+  void know_channels() {
     known_ = "";
     for (const Place& place : places_) known_ += (known_.empty() ? "" : ", ") + place.name;
+  }
+  void find_channel() {
+    know_channels();
     std::erase_if(places_, [&](const Place& place) { return place.name != arguments_.channel; });
   }
-  int unknown_channel() const {
-    err_ << "there is no channel " << printable(arguments_.channel) << " in "
-         << stores_.front()->path() << (stores_.size() > 1 ? " and the other stores" : "")
+  int unknown_channel(const std::string& name) const {
+    err_ << "there is no channel " << printable(name) << " in " << stores_.front()->path()
+         << (stores_.size() > 1 ? " and the other stores" : "")
          << (known_.empty() ? ": it has none yet" : "; there are: " + printable(known_, 1000))
          << "\n";
     return wrong_usage;
@@ -209,6 +225,10 @@ class ChannelCommand {
       auto account = place.store->account(place.number);
       if (!account.ok()) {
         complain(place, account.status());
+        continue;
+      }
+      if (action == "replay") {
+        replay(place, *account);
         continue;
       }
       ChannelReader reader(*place.store, place.number, *std::move(account), pool_);
@@ -341,6 +361,9 @@ class ChannelCommand {
     json["quarantinedBytes"] = account.quarantined_bytes;
     json["waitingEvents"] = account.stored_events();
     json["waitingBytes"] = account.stored_bytes();
+    json["keptEvents"] = account.kept_events();
+    json["keptBytes"] = account.kept_bytes();
+    if (account.kept) json["lowestKept"] = account.kept->low;
     json["lowestSequence"] = account.low;
     json["nextSequence"] = account.next;
     json["outOfOrder"] = Json::array();
@@ -442,6 +465,46 @@ class ChannelCommand {
       err_ << events << " events of channel " << printable(place.name) << " are in "
            << printable(arguments_.output, 4096) << "\n";
     }
+  }
+
+  // ---- replay
+
+  void replay(const Place& place, const Account& account) {
+    if (!account.kept) {
+      complain(place,
+               "it keeps nothing of what it delivers, so nothing can be replayed: give it the key "
+               "retention");
+      return;
+    }
+    ChannelReader reader(*place.store, place.number, account, pool_, Looked::Kept);
+    const auto first = first_to_replay(reader);
+    if (!first.ok()) {
+      complain(place, first.status());
+      return;
+    }
+    const auto on_damage = [&](const auto& damage) { return complain(place, told(damage)); };
+    if (line_.dry_run) {
+      std::uint64_t events = 0;
+      const auto count = [&](auto, const Event&, const Origin&) { return ++events > 0; };
+      complain(place, reader.for_each_event(first.value(), UINT64_MAX, count, on_damage));
+      say(fmt::format("{} events of channel {} would be put into channel {}\n", events,
+                      printable(place.name), printable(target_.name)));
+      return;
+    }
+    const Replayed done = replay_offline(
+        {place.name, first.value(), target_.store->path(), target_.name}, reader, pool_, on_damage);
+    say(fmt::format("{} events of channel {} are put into channel {}\n", done.events,
+                    printable(place.name), printable(target_.name)));
+    if (done.status.ok()) return;
+    complain(place, done.status);
+    complain(place, fmt::format("--from {} goes on where it ended", done.next));
+  }
+
+  Result<std::uint64_t> first_to_replay(const ChannelReader& reader) const {
+    if (const auto* from = std::get_if<FromSequence>(&arguments_.replay_from)) {
+      return from->sequence;
+    }
+    return reader.first_put_at(std::get<FromTime>(arguments_.replay_from).wall_ms);
   }
 
   // ---- verify
@@ -551,6 +614,7 @@ class ChannelCommand {
   SlabPool pool_;
   std::vector<std::unique_ptr<StoreReader>> stores_;
   std::vector<Place> places_;
+  Place target_;  ///< Of a replay.
   std::string known_;
   Json store_findings_ = Json::array();
   Json findings_ = Json::array();  ///< Of verify in the channel at hand, for --json.

@@ -45,7 +45,7 @@ struct Flag {
   std::string_view why = {};  ///< NoMeaning: what to tell.
 };
 
-constexpr std::array<Flag, 28> kFlags = {{
+constexpr std::array<Flag, 29> kFlags = {{
     {"name", "n", Meaning::Name, true},
     {"conf-file", "f", Meaning::ConfFile, true},
     {"conf-uri", "u", Meaning::ConfUri, true},
@@ -54,6 +54,7 @@ constexpr std::array<Flag, 28> kFlags = {{
     {"once", "", Meaning::Once, false},
     {"strict", "", Meaning::Strict, false},
     {"json", "", Meaning::Json, false},
+    {"dry-run", "", Meaning::DryRun, false},
     {"dryrun", "d", Meaning::DryRun, false},
     {"no-reload-conf", "", Meaning::NoReload, false},
     {"help", "h", Meaning::Help, false},
@@ -81,7 +82,8 @@ bool belongs_to(Verb verb, Meaning meaning) {
   if (meaning >= Meaning::Store) return verb == Verb::Channel;
   if (verb != Verb::Channel) return true;
   return meaning == Meaning::Name || meaning == Meaning::ConfFile || meaning == Meaning::ConfDir ||
-         meaning == Meaning::Json || meaning == Meaning::Help || meaning == Meaning::Version;
+         meaning == Meaning::Json || meaning == Meaning::DryRun || meaning == Meaning::Help ||
+         meaning == Meaning::Version;
 }
 
 const Flag* find_flag(std::string_view name, bool two_dashes, Verb verb) {
@@ -223,16 +225,11 @@ class Parser {
   Status channel_word(const std::string& word) {
     ChannelArguments& arguments = line_.on_channel;
     if (arguments.action.empty()) {
-      static constexpr std::array<std::string_view, 5> kActions = {"ls", "peek", "stat", "verify",
-                                                                   "export"};
-      if (word == "replay") {
-        return Invalid(
-            "Error: channel replay is not supported yet: what was delivered is not kept. What "
-            "still waits is delivered by itself; channel export writes it to a file");
-      }
+      static constexpr std::array<std::string_view, 6> kActions = {"ls",     "peek",   "stat",
+                                                                   "verify", "export", "replay"};
       if (std::find(kActions.begin(), kActions.end(), word) == kActions.end()) {
         return Invalid("Error: Unknown action '" + printable(word) +
-                       "'\nknown: channel ls, peek, stat, verify, export");
+                       "'\nknown: channel ls, peek, stat, verify, export, replay");
       }
       arguments.action = word;
       return {};
@@ -277,8 +274,8 @@ class Parser {
       case Meaning::Store: line_.on_channel.store = std::move(value); break;
       case Meaning::Output: line_.on_channel.output = std::move(value); break;
       case Meaning::Count: return number(typed, value, line_.on_channel.count);
-      case Meaning::From: return number(typed, value, line_.on_channel.from);
-      case Meaning::To: return number(typed, value, line_.on_channel.to);
+      case Meaning::From: from_ = std::move(value); break;
+      case Meaning::To: to_ = std::move(value); break;
       case Meaning::JsonLines: json_lines_ = true; break;
     }
     return {};
@@ -336,13 +333,15 @@ class Parser {
   Status finish_channel() {
     const ChannelArguments& arguments = line_.on_channel;
     if (arguments.action.empty()) {
-      return Invalid("Error: channel needs an action: ls, peek, stat, verify or export");
+      return Invalid("Error: channel needs an action: ls, peek, stat, verify, export or replay");
     }
     const bool all_is_meant = arguments.action == "ls" || arguments.action == "verify";
     if (arguments.channel.empty() && !all_is_meant) {
       return Invalid("Error: channel " + arguments.action +
                      " needs the name of a channel (sluice channel ls shows them)");
     }
+    Status where = arguments.action == "replay" ? replay_arguments() : sequence_arguments();
+    if (!where.ok()) return where;
     if (arguments.action == "export" && !json_lines_) {
       return Invalid("Error: channel export needs --jsonl, the one form there is");
     }
@@ -350,6 +349,27 @@ class Parser {
       return Invalid("Missing required option: n (--name <agent>), for --conf-file");
     }
     return check_files();
+  }
+
+  Status sequence_arguments() {
+    ChannelArguments& arguments = line_.on_channel;
+    if (line_.dry_run) return Invalid("Error: --dry-run is for channel replay");
+    Status from = from_ ? number("--from", *from_, arguments.from) : Status();
+    return from.ok() && to_ ? number("--to", *to_, arguments.to) : from;
+  }
+
+  Status replay_arguments() {
+    ChannelArguments& arguments = line_.on_channel;
+    if (!from_ || !to_) {
+      return Invalid(
+          "Error: channel replay needs --from SEQUENCE|TIME and --to CHANNEL, which may be the "
+          "same channel");
+    }
+    auto from = parse_replay_from(*from_, Clock::system().wall_ms());
+    if (!from.ok()) return Invalid("Error: --from: " + from.status().message());
+    arguments.replay_from = *from;
+    arguments.replay_to = *to_;
+    return {};
   }
 
   /// Flume's script runs this file; a person who moves an agent may not know that we do not.
@@ -401,6 +421,8 @@ class Parser {
   const std::vector<std::string>& arguments_;
   std::size_t next_ = 0;
   bool json_lines_ = false;
+  std::optional<std::string> from_;  ///< --from and --to of channel, as typed.
+  std::optional<std::string> to_;
   CommandLine line_;
 };
 
@@ -483,6 +505,9 @@ channel peek <channel>      its next events, which stay; --count <n> --from <seq
 channel verify [<channel>]  read and check everything; status 1 when something is damaged; --json
 channel export <channel> --jsonl    each waiting event as a line of JSON;
                             --from <sequence> --to <sequence> --output <file>
+channel replay <channel> --from <sequence|time> --to <channel>    put delivered events that the
+                            channel kept (its key retention) into a channel; --dry-run counts them;
+                            a time is 2026-11-21T10:30:00Z, -1h, or @ and milliseconds
   --store <dir>             the store, or that of the agent:
   --name, -n <agent>        (and -Dsluice.state.dir=<dir>, --conf-file <file>) as it was started
 

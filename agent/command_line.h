@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/replay_from.h"
 #include "core/base/log.h"
 #include "core/base/status.h"
 #include "core/config/tree.h"
@@ -19,13 +20,15 @@ enum class Verb : unsigned char { Agent, Check, Channel, Version, Help };
 
 /// `sluice channel ACTION [CHANNEL]`, as typed.
 struct ChannelArguments {
-  std::string action;   ///< ls, peek, stat, verify, export.
+  std::string action;   ///< ls, peek, stat, verify, export, replay.
   std::string channel;  ///< Empty: all of them, where the action allows it.
   std::string store;    ///< --store; empty: that of the agent.
   std::string output;   ///< --output; empty: standard output.
   std::uint64_t count = 10;
   std::uint64_t from = 0;
   std::uint64_t to = UINT64_MAX;  ///< The last sequence.
+  ReplayFrom replay_from;         ///< replay: --from; what was said in time is a moment.
+  std::string replay_to;          ///< replay: --to, a channel.
 };
 
 /// -Dflume.monitoring.*

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/config/source_text.h"
+#include "core/event/origin_text.h"
 #include "core/wire/base64.h"
 
 namespace sluice {
@@ -54,7 +55,5 @@ std::string event_json(std::uint64_t sequence, const Event& event, const Origin&
   line += '}';
   return line;
 }
-
-std::string to_string(const OriginId& id) { return fmt::format("{:016x}{:016x}", id.high, id.low); }
 
 }  // namespace sluice

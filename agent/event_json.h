@@ -14,7 +14,4 @@ namespace sluice {
 /// value is not are in "headersBase64", name and value both in that form.
 std::string event_json(std::uint64_t sequence, const Event& event, const Origin& origin);
 
-/// 32 hexadecimal digits.
-std::string to_string(const OriginId& id);
-
 }  // namespace sluice

@@ -66,9 +66,23 @@ class DurableChannel::Quarantine final : public Work {
   const std::uint64_t end_;
 };
 
+/// Drops what need not be kept any longer, where no put and no take does it on its way.
+class DurableChannel::Expiry final : public Work {
+ public:
+  explicit Expiry(DurableChannel& channel) : channel_(channel) {}
+  void write(WriteGroup& group) override { channel_.retain(group); }
+  void complete(const Status& /*status*/, bool /*written*/) override { channel_.expiring_ = false; }
+  bool needs_room() const noexcept override { return false; }
+  std::uint64_t bytes() const noexcept override { return 0; }
+
+ private:
+  DurableChannel& channel_;
+};
+
 DurableChannel::DurableChannel(Options options, SharedStore& store, SlabPool& pool)
     : QueueChannel(options, in_flight_bytes + 8 * pool.slab_bytes(), pool),
       options_(std::move(options)),
+      retention_(options_.retention, *options_.clock),
       store_(store),
       decoder_(pool) {}
 
@@ -90,6 +104,7 @@ Status DurableChannel::open() {
   if (Status status = store_.open(); !status.ok()) return status;
   if (Status status = restore(); !status.ok()) return status;
   fail_point(FailPoint::RecoveryAfterAccounts);
+  expire_when_due();
   return QueueChannel::open();
 }
 
@@ -125,8 +140,10 @@ Status DurableChannel::restore() {
     }
     account = *std::move(read);
   }
+  retention_.begin(account);
+  store_.store().abandon_frames(*number, account.kept ? account.kept->low : account.head_frame);
   RefusedTakes& refused = *this;
-  auto ledger = std::make_unique<Ledger>(*number, account, &refused);
+  auto ledger = std::make_unique<Ledger>(*number, account, &refused, &counters_.kept);
   if (Status status = ledger->accepted().read(store_.store()); !status.ok()) return status;
   recovered_ = account;
   const std::lock_guard lock(mutex_);
@@ -153,7 +170,9 @@ Status DurableChannel::restore() {
 // ---- putting
 
 Frame DurableChannel::encode(const Batch& batch) {
-  return encode_frame(batch, id_, options_.compression);
+  const std::uint32_t put_at =
+      retention_.keeps() ? static_cast<std::uint32_t>(options_.clock->wall_ms() / 1000) : 0;
+  return encode_frame(batch, id_, options_.compression, put_at);
 }
 
 void DurableChannel::write_put(WriteGroup& group, const Frame& frame, Reservation& room) {
@@ -167,6 +186,7 @@ void DurableChannel::write_put(WriteGroup& group, const Frame& frame, Reservatio
   account.next += room.batch().size();
   account.put_bytes += room.batch().body_bytes();
   group.touch(*ledger_);
+  if (account.kept) retain(group);
 }
 
 /// True when the batch is another now.
@@ -221,7 +241,32 @@ void DurableChannel::enqueue(std::uint64_t first_sequence, const Batch& batch) n
   }
 }
 
+// ---- keeping what was delivered
+
+void DurableChannel::retain(WriteGroup& group) {
+  group.touch(*ledger_);
+  retention_.advance(*ledger_, group);
+}
+
+/// At most once a second, by whoever comes.
+void DurableChannel::expire_when_due() {
+  constexpr std::int64_t look_every_ms = 1000;
+  const std::int64_t now = options_.clock->steady().time_since_epoch() / milliseconds(1);
+  std::int64_t looked = expiry_looked_ms_;
+  if (now - looked < look_every_ms || !expiry_looked_ms_.compare_exchange_strong(looked, now)) {
+    return;
+  }
+  if (!retention_.due(*ledger_) || expiring_.exchange(true)) return;
+  store_.commits().submit(std::make_unique<Expiry>(*this));
+}
+
 // ---- taking
+
+Taken DurableChannel::take(const TakeLimit& limit, std::stop_token stop) {
+  // A taker comes again and again, also where nothing flows or its sink is down.
+  if (counters_.kept.events.get() > 0) expire_when_due();
+  return QueueChannel::take(limit, std::move(stop));
+}
 
 void DurableChannel::fetch(std::unique_lock<std::mutex>& lock, const TakeLimit& limit,
                            const std::stop_token& stop) {
@@ -308,7 +353,8 @@ void DurableChannel::add_loaded(std::uint64_t first, const Batch& frame, Loaded&
     if (!out) left += run;
     i += run;
   }
-  if (left < events) loaded.open_frames.push_back({first, {events, left, left}});
+  // One that is out as a whole is there because it is kept.
+  if (left > 0 && left < events) loaded.open_frames.push_back({first, {events, left, left}});
 }
 
 void DurableChannel::skip_damage(std::uint64_t begin, std::uint64_t end, const Status& why,
@@ -386,11 +432,13 @@ void DurableChannel::write_take(WriteGroup& group, const Taken::Pieces& pieces) 
   for (const Taken::Piece& piece : pieces) {
     account.settle(piece.sequence, piece.sequence + piece.batch.size());
     account.out_bytes += piece.batch.body_bytes();
-    if (take_from_frame(piece)) group.batch().remove_frame(ledger_->channel(), piece.frame);
+    const bool removed = take_from_frame(piece) && !retention_.keeps();
+    if (removed) group.batch().remove_frame(ledger_->channel(), piece.frame);
   }
   settle_bytes(account);
   account.head_frame = head_frame(account.low);
   group.touch(*ledger_);
+  if (account.kept) retain(group);
 }
 
 void DurableChannel::undo_take(const Taken::Pieces& pieces) noexcept {

@@ -1,6 +1,7 @@
 // The channel on disk: what it acknowledged is there after a kill -9 and a power cut.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <utility>
@@ -9,6 +10,7 @@
 #include "channels/queue_channel.h"
 #include "channels/shared_store.h"
 #include "channels/stored_queue.h"
+#include "core/store/retention.h"
 
 namespace sluice {
 
@@ -24,12 +26,15 @@ class DurableChannel final : public QueueChannel, private StoredQueue, private R
     FrameCompression compression = FrameCompression::None;
     /// Where Flume's own files may lie; events in them would be forgotten, so open() refuses.
     std::vector<std::string> flume_directories = {};
+    RetentionLimits retention = {};
+    const Clock* clock = &Clock::system();
   };
   /// The store and the pool outlive the channel.
   DurableChannel(Options options, SharedStore& store, SlabPool& pool);
   ~DurableChannel() override;
 
   Status open() override;
+  Taken take(const TakeLimit& limit, std::stop_token stop) override;
   /// Nothing: all of it is on disk.
   std::uint64_t abandon() override;
   bool keeps_beyond_process() const noexcept override { return true; }
@@ -58,6 +63,7 @@ class DurableChannel final : public QueueChannel, private StoredQueue, private R
     bool failed = false;    ///< The store could not be read just now.
   };
   class Quarantine;
+  class Expiry;
 
   // QueueChannel
   void publish(Reservation& room) noexcept override;
@@ -84,6 +90,8 @@ class DurableChannel final : public QueueChannel, private StoredQueue, private R
   bool drop_doubles(WriteGroup& group, Reservation& room);
   Status check_for_flume_files() const;
   Status restore();
+  void retain(WriteGroup& group);
+  void expire_when_due();
   Loaded read_from_disk(std::uint64_t begin, std::uint64_t end);
   void add_loaded(std::uint64_t first, const Batch& frame, Loaded& loaded) const;
   void skip_damage(std::uint64_t begin, std::uint64_t end, const Status& why, Loaded& loaded);
@@ -97,11 +105,15 @@ class DurableChannel final : public QueueChannel, private StoredQueue, private R
   std::uint64_t head_frame(std::uint64_t low) const noexcept;
 
   const Options options_;
+  const Retention retention_;
   SharedStore& store_;
   std::unique_ptr<Ledger> ledger_;  ///< Set by open().
   OriginId id_;                     ///< Of what gets its origin here; set by open().
   Account recovered_;               ///< As it was found by open().
   FrameDecoder decoder_;            ///< Of the one that loads.
+  /// Somebody looks, or looked less than a moment ago, whether something need not be kept any more.
+  std::atomic<std::int64_t> expiry_looked_ms_{0};
+  std::atomic<bool> expiring_{false};
 
   // Guarded by mutex_:
   std::map<std::uint64_t, OpenFrame> open_frames_;  ///< Partly out; by their first sequence.

@@ -57,6 +57,11 @@ inline constexpr std::array durable_keys{
         .meaning = "How the bodies of a batch are made smaller on disk; worth it where the disk is "
                    "slow.",
         .choices = "none lz4 zstd"},
+    Key{.name = "retention",
+        .type = KeyType::TimeOrSize,
+        .default_value = "0",
+        .meaning = "How long, or up to which size of bodies, delivered events are kept to be "
+                   "replayed: 24h, 10GB, or both; no part of capacity; 0 keeps nothing."},
 };
 
 /// A key of Flume's that is accepted and does nothing.

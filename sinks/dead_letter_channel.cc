@@ -4,6 +4,7 @@
 
 #include "core/base/assert.h"
 #include "core/event/batch_builder.h"
+#include "core/event/origin_text.h"
 
 namespace sluice {
 namespace {

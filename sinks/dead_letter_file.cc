@@ -8,6 +8,7 @@
 
 #include "core/base/log.h"
 #include "core/config/source_text.h"
+#include "core/event/origin_text.h"
 #include "core/wire/base64.h"
 
 namespace sluice {

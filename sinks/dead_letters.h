@@ -44,7 +44,4 @@ class DeadLetters {
   virtual const std::string& name() const noexcept = 0;
 };
 
-/// "0123456789abcdef0123456789abcdef:17".
-std::string to_string(const Origin& origin);
-
 }  // namespace sluice

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -172,12 +171,6 @@ std::vector<std::string> file_names_in(const std::string& directory) {
     names.push_back(entry.path().filename().string());
   }
   return names;
-}
-
-Result<std::uint64_t> free_disk_bytes(const std::string& path) {
-  struct statvfs info {};
-  if (::statvfs(path.c_str(), &info) != 0) return failed("look at the disk of", path);
-  return std::uint64_t{info.f_bavail} * info.f_frsize;
 }
 
 FileSystem& FileSystem::real() noexcept {

@@ -62,7 +62,5 @@ Status write_whole_file(const std::string& path, std::string_view content);
 std::string canonical_path(const std::string& path);
 /// Names of what is in a directory; none when it cannot be read.
 std::vector<std::string> file_names_in(const std::string& directory);
-/// What an unprivileged writer may still use on the disk of `path`. Errors: Retry.
-Result<std::uint64_t> free_disk_bytes(const std::string& path);
 
 }  // namespace sluice

@@ -20,12 +20,13 @@ enum class KeyType : unsigned char {
   Seconds,  ///< A duration; a bare number means seconds. Units: ms s m h d.
   Bytes,    ///< A size; a bare number means bytes. Units: k M G (1000), Ki Mi Gi (1024), also
             ///< "KB", "MiB".
-  List,     ///< Words separated by blanks (YAML: also a sequence).
-  Choice,   ///< One of `choices`, in any case.
-  Port,     ///< 0..65535; 0 lets the system choose.
-  Path,     ///< A file or directory.
-  Pattern,  ///< A regular expression (core/base/java_pattern.h).
-  Ignored,  ///< Known from Flume, accepted, has no meaning here; `meaning` says why.
+  TimeOrSize,  ///< A duration, a size, or both; each with its unit.
+  List,        ///< Words separated by blanks (YAML: also a sequence).
+  Choice,      ///< One of `choices`, in any case.
+  Port,        ///< 0..65535; 0 lets the system choose.
+  Path,        ///< A file or directory.
+  Pattern,     ///< A regular expression (core/base/java_pattern.h).
+  Ignored,     ///< Known from Flume, accepted, has no meaning here; `meaning` says why.
 };
 
 /// One key of a component.

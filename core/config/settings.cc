@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "core/config/values.h"
-
 namespace sluice {
 namespace {
 
@@ -86,6 +84,13 @@ std::uint64_t Settings::bytes(std::string_view key) const {
   SLUICE_ASSERT(key_info(key).type == KeyType::Bytes, "not a Bytes key");
   auto value = parse_bytes(value_or_default(key));
   SLUICE_ASSERT(value.ok(), "a Bytes key without a value and without a default");
+  return *value;
+}
+
+TimeOrSize Settings::time_or_size(std::string_view key) const {
+  SLUICE_ASSERT(key_info(key).type == KeyType::TimeOrSize, "not a TimeOrSize key");
+  auto value = parse_time_or_size(value_or_default(key));
+  SLUICE_ASSERT(value.ok(), "a TimeOrSize key without a value and without a default");
   return *value;
 }
 

@@ -11,6 +11,7 @@
 
 #include "core/config/component.h"
 #include "core/config/position.h"
+#include "core/config/values.h"
 
 namespace sluice {
 
@@ -45,6 +46,7 @@ class Settings {
   bool boolean(std::string_view key) const;
   std::chrono::milliseconds duration(std::string_view key) const;  ///< Millis and Seconds.
   std::uint64_t bytes(std::string_view key) const;
+  TimeOrSize time_or_size(std::string_view key) const;
   std::uint16_t port(std::string_view key) const;
   std::vector<std::string> list(std::string_view key) const;
 

@@ -150,6 +150,30 @@ Result<std::uint64_t> parse_bytes(std::string_view text) {
   return static_cast<std::uint64_t>(*value);
 }
 
+Result<TimeOrSize> parse_time_or_size(std::string_view text) {
+  constexpr std::string_view kWhat =
+      "a duration or a size with its unit, such as 24h or 10GB, or both: 24h 10GB";
+  TimeOrSize result;
+  if (trim(text) == "0") return result;
+  for (const std::string& word : parse_list(text)) {
+    const bool unit = word.find_first_not_of("0123456789") != std::string::npos;
+    auto time = parse_duration(word, std::chrono::milliseconds(1));
+    auto bytes = parse_bytes(word);
+    // "5m" is both; here as everywhere else it is minutes.
+    const bool is_time = unit && time.ok() && time->count() > 0 && result.time.count() == 0;
+    const bool is_size = unit && !time.ok() && bytes.ok() && *bytes > 0 && result.bytes == 0;
+    if (is_time) {
+      result.time = *time;
+    } else if (is_size) {
+      result.bytes = *bytes;
+    } else {
+      return not_a(kWhat, trim(text));
+    }
+  }
+  if (result.time.count() == 0 && result.bytes == 0) return not_a(kWhat, trim(text));
+  return result;
+}
+
 Result<std::uint16_t> parse_port(std::string_view text) {
   constexpr std::string_view kWhat = "a port, 0 to 65535";
   auto split = split_number(text, kWhat);
@@ -202,6 +226,7 @@ Status check_value(const Key& key, std::string_view text) {
       if (!value.ok()) return value.status();
       return check_bounds(key, static_cast<std::int64_t>(*value), text);
     }
+    case KeyType::TimeOrSize: return parse_time_or_size(text).status();
     case KeyType::Port: {
       auto value = parse_port(text);
       return value.ok() ? check_bounds(key, *value, text) : value.status();

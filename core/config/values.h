@@ -24,6 +24,12 @@ Result<std::chrono::milliseconds> parse_duration(std::string_view text,
                                                  std::chrono::milliseconds unit);
 /// "1024", "64k", "64KB", "1Mi", "1 MiB", "2G": k M G T are powers of 1000, Ki Mi Gi Ti of 1024.
 Result<std::uint64_t> parse_bytes(std::string_view text);
+/// "24h", "10GB", "24h 10GB", "0" for neither. Each needs its unit: a bare number would be a guess.
+struct TimeOrSize {
+  std::chrono::milliseconds time{0};
+  std::uint64_t bytes = 0;
+};
+Result<TimeOrSize> parse_time_or_size(std::string_view text);
 /// 0..65535.
 Result<std::uint16_t> parse_port(std::string_view text);
 /// Words separated by blanks.

@@ -39,7 +39,7 @@ struct Fixed {
   std::uint32_t provenance_bytes = 0;
   std::uint32_t own_header_bytes = 0;
   std::uint32_t text_bytes = 0;
-  std::uint32_t reserved_too = 0;
+  std::uint32_t put_at = 0;
 };
 constexpr std::size_t checksum_at = 8;
 constexpr std::size_t behind_checksum = 16;
@@ -204,7 +204,8 @@ Result<Fixed> fixed_part(std::string_view bytes) {
 
 }  // namespace
 
-Frame encode_frame(const Batch& batch, OriginId id, FrameCompression compression) {
+Frame encode_frame(const Batch& batch, OriginId id, FrameCompression compression,
+                   std::uint32_t put_at) {
   Fixed fixed;
   Frame frame;
   const std::uint32_t events = batch.size();
@@ -244,6 +245,7 @@ Frame encode_frame(const Batch& batch, OriginId id, FrameCompression compression
   fixed.provenance_bytes = checked_size(provenance.size());
   fixed.own_header_bytes = checked_size(frame.tail.size());
   fixed.text_bytes = checked_size(frame.text().size());
+  fixed.put_at = put_at;
   std::memcpy(frame.head.data(), &fixed, sizeof fixed);
   fixed.checksum = checksum_of(frame.head, frame.text(), frame.tail);
   std::memcpy(frame.head.data(), &fixed, sizeof fixed);
@@ -253,7 +255,7 @@ Frame encode_frame(const Batch& batch, OriginId id, FrameCompression compression
 Result<FrameInfo> peek_frame(std::string_view bytes) {
   auto fixed = fixed_part(bytes);
   if (!fixed.ok()) return fixed.status();
-  return FrameInfo{fixed->events, fixed->body_bytes};
+  return FrameInfo{fixed->events, fixed->body_bytes, fixed->put_at};
 }
 
 void FrameDecoder::reset() noexcept {

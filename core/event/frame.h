@@ -3,10 +3,11 @@
 // Layout, little endian (docs/formats/frame.md):
 //   0 version (1), 1 flags, 2 reserved (2), 4 events (4), 8 checksum (8), 16 body bytes (8),
 //   24 origin id (16), 40 bytes of imposed headers (4), 44 of fallback headers (4),
-//   48 of provenance (4), 52 of own headers (4), 56 of the text as it is stored (4), 60 reserved
-//   (4); then imposed headers, fallback headers, provenance, the length of each body (4 each), with
-//   own headers also the length of each event's (4 each), the text (bodies, each with a line feed
-//   behind it, maybe compressed), own headers. The checksum is XXH3-64 of everything but itself.
+//   48 of provenance (4), 52 of own headers (4), 56 of the text as it is stored (4), 60 when it was
+//   put (4); then imposed headers, fallback headers, provenance, the length of each body (4 each),
+//   with own headers also the length of each event's (4 each), the text (bodies, each with a line
+//   feed behind it, maybe compressed), own headers. The checksum is XXH3-64 of everything but
+//   itself.
 #pragma once
 
 #include <array>
@@ -38,14 +39,15 @@ struct Frame {
 };
 
 /// REQUIRES: not empty, or with known provenance. `id` names the origin of fresh events; those that
-/// have an origin keep it.
+/// have an origin keep it. `put_at`: seconds since 1970 UTC; 0 is not known.
 Frame encode_frame(const Batch& batch, OriginId id,
-                   FrameCompression compression = FrameCompression::None);
+                   FrameCompression compression = FrameCompression::None, std::uint32_t put_at = 0);
 
 /// What can be said of a frame without its body; trust it only once decode_frame() said Ok.
 struct FrameInfo {
   std::uint32_t events = 0;
   std::uint64_t body_bytes = 0;
+  std::uint32_t put_at = 0;  ///< Seconds since 1970 UTC; 0: not known.
 };
 /// Errors: Reject (no frame of a version that is known here).
 Result<FrameInfo> peek_frame(std::string_view bytes);

@@ -72,6 +72,7 @@ struct ChannelCounters {
   Flow in_flight;         ///< Taken, not committed. A gauge.
   Flow stored;            ///< Waiting. A gauge.
   Flow quarantined;       ///< Damaged on disk, set aside.
+  Flow kept;              ///< Of the committed: still on disk, to be replayed. A gauge.
   Flow lost;              ///< Still in a memory channel when the agent stopped.
   Counter put_attempts;   ///< Events.
   Counter take_attempts;  ///< Calls.

@@ -61,6 +61,8 @@ constexpr FlowRow<ChannelCounters> channel_flows[] = {
      "still in a memory channel when the agent stopped"},
     {"in_flight", &ChannelCounters::in_flight, Type::Gauge, "taken and not committed yet"},
     {"stored", &ChannelCounters::stored, Type::Gauge, "waiting in the channel"},
+    {"kept", &ChannelCounters::kept, Type::Gauge,
+     "that left the channel and are kept on disk to be replayed"},
 };
 
 constexpr CounterRow<ChannelCounters> channel_counters[] = {

@@ -7,6 +7,7 @@
 #include "core/base/log.h"
 #include "core/base/thread.h"
 #include "core/base/wait.h"
+#include "core/store/retention.h"
 
 namespace sluice {
 namespace {
@@ -23,6 +24,10 @@ void WriteGroup::touch(Ledger& ledger) {
   if (std::find(ledgers_.begin(), ledgers_.end(), &ledger) == ledgers_.end()) {
     ledgers_.push_back(&ledger);
   }
+}
+
+void WriteGroup::abandon_frames(const Ledger& ledger, std::uint64_t below) {
+  abandoned_.emplace_back(ledger.channel(), below);
 }
 
 void WriteGroup::note(std::string key, std::string value) {
@@ -101,7 +106,7 @@ void GroupCommit::write_loop(const std::stop_token& stop) {
     if (works.empty() && (health().ok() || stop.stop_requested())) return;
     if (!health().ok()) {
       refuse(std::move(works), health(), true);
-    } else if (Status room = store_.check_room(); !room.ok()) {
+    } else if (Status room = make_room(store_.check_room(), works); !room.ok()) {
       refuse_for_lack_of_room(std::move(works), std::move(room));
     } else {
       write(std::move(works));
@@ -133,6 +138,7 @@ void GroupCommit::write(Works works) {
   group_.batch_.clear();
   group_.ledgers_.clear();
   group_.notes_.clear();
+  group_.abandoned_.clear();
   for (const auto& work : works) work->write(group_);
   group.accounts.reserve(group_.ledgers_.size());
   for (Ledger* ledger : group_.ledgers_) {
@@ -141,6 +147,7 @@ void GroupCommit::write(Works works) {
   }
   group.works = std::move(works);
   group.notes = std::move(group_.notes_);
+  group.abandoned = std::move(group_.abandoned_);
   group.written = true;
   fail_point(FailPoint::CommitBeforeWrite);
   group.status = store_.write(group_.batch_);
@@ -161,6 +168,33 @@ void GroupCommit::hand_over(Group group) {
     written_.push_back(std::move(group));
   }
   handed_over_.notify_one();
+}
+
+/// Drops what is kept of what was delivered, until there is room or nothing is left of it.
+Status GroupCommit::make_room(Status status, const Works& works) {
+  const auto needs_room = [](const auto& work) { return work->needs_room(); };
+  if (status.ok() || std::none_of(works.begin(), works.end(), needs_room)) return status;
+  std::vector<Ledger*> ledgers;
+  {
+    const std::lock_guard lock(mutex_);
+    ledgers = ledgers_;
+  }
+  while (!status.ok()) {
+    auto drop = std::make_unique<DropForRoom>(ledgers);
+    if (drop->nothing_left()) break;
+    Works alone;
+    alone.push_back(std::move(drop));
+    write(std::move(alone));
+    wait_for_syncer();
+    if (!health().ok()) return health();
+    status = store_.check_room(true);
+  }
+  if (!status.ok()) {
+    for (Ledger* ledger : ledgers) {
+      store_.give_room_back(ledger->channel(), ledger->durable().head_frame);
+    }
+  }
+  return status;
 }
 
 /// What makes room goes on; the rest is refused, and with it what its owners submit meanwhile.
@@ -347,6 +381,7 @@ void GroupCommit::finish(Group& group, const Status& synced) {
   const bool counts = group.written && status.ok();
   if (counts) {
     for (auto& [ledger, account] : group.accounts) {
+      ledger->count_kept(account);
       const std::lock_guard lock(ledger->mutex_);
       ledger->durable_ = std::move(account);
     }
@@ -357,6 +392,8 @@ void GroupCommit::finish(Group& group, const Status& synced) {
     work->complete(status, group.written);
     fail_point(FailPoint::CommitBetweenCompletions);
   }
+  if (!counts) return;
+  for (const auto& [channel, below] : group.abandoned) store_.abandon_frames(channel, below);
 }
 
 }  // namespace sluice

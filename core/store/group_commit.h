@@ -45,13 +45,18 @@ class RefusedTakes {
 /// The account of one channel of a store. Changed by commits on the committer's thread.
 class Ledger {
  public:
-  /// `refused` outlives the ledger; null: nothing is ever taken.
-  Ledger(std::uint32_t channel, Account account, RefusedTakes* refused = nullptr)
+  /// `refused` and `kept`, a gauge of what the channel keeps of what it delivered, outlive the
+  /// ledger. Null: nothing is ever taken; nothing is kept.
+  Ledger(std::uint32_t channel, Account account, RefusedTakes* refused = nullptr,
+         Flow* kept = nullptr)
       : channel_(channel),
         refused_(refused),
+        kept_(kept),
         accepted_(channel),
         written_(account),
-        durable_(std::move(account)) {}
+        durable_(std::move(account)) {
+    count_kept(durable_);
+  }
 
   std::uint32_t channel() const noexcept { return channel_; }
   /// What the commits that are written so far make of it. Committer's thread only.
@@ -66,8 +71,15 @@ class Ledger {
 
  private:
   friend class GroupCommit;
+  void count_kept(const Account& account) const noexcept {
+    if (kept_ == nullptr) return;
+    kept_->events.set(account.kept_events());
+    kept_->bytes.set(account.kept_bytes());
+  }
+
   const std::uint32_t channel_;
   RefusedTakes* const refused_;
+  Flow* const kept_;
   AcceptedOrigins accepted_;
   Account written_;
   mutable std::mutex mutex_;
@@ -80,6 +92,8 @@ class WriteGroup {
   StoreBatch& batch() noexcept { return batch_; }
   /// The ledger's row is written at the end of the group. REQUIRES: outlives the group.
   void touch(Ledger& ledger);
+  /// With this group the ledger says that nobody asks for frames below `below` any more.
+  void abandon_frames(const Ledger& ledger, std::uint64_t below);
   void note(std::string key, std::string value);
 
  private:
@@ -87,6 +101,7 @@ class WriteGroup {
   StoreBatch batch_;
   std::vector<Ledger*> ledgers_;
   std::vector<std::pair<std::string, std::string>> notes_;
+  std::vector<std::pair<std::uint32_t, std::uint64_t>> abandoned_;  ///< Channel, and below what.
 };
 
 /// One commit on its way.
@@ -117,10 +132,11 @@ struct GroupCommitCounters {
 
 /// Writes works in groups and completes them in order.
 ///
-/// After a failure of the disk everything in flight is refused with Retry, and so is what is
-/// submitted until the last of those complete() calls has returned; then the store is reopened,
-/// what had been written but was refused is taken back (frames that are gone are written again),
-/// and work goes on. Thread-safe.
+/// What channels keep of what they delivered is dropped, the oldest first, before anything is
+/// refused for lack of room. After a failure of the disk everything in flight is refused with
+/// Retry, and so is what is submitted until the last of those complete() calls has returned; then
+/// the store is reopened, what had been written but was refused is taken back (frames that are gone
+/// are written again), and work goes on. Thread-safe.
 class GroupCommit {
  public:
   struct Options {
@@ -156,6 +172,7 @@ class GroupCommit {
     std::vector<std::unique_ptr<Work>> works;
     std::vector<std::pair<Ledger*, Account>> accounts;  ///< As they are behind this group.
     std::vector<std::pair<std::string, std::string>> notes;
+    std::vector<std::pair<std::uint32_t, std::uint64_t>> abandoned;
     Status status;  ///< Of the write.
     bool written = false;
   };
@@ -165,6 +182,7 @@ class GroupCommit {
   void sync_loop();
   Works next_works(const std::stop_token& stop);
   void write(Works works);
+  Status make_room(Status status, const Works& works);
   void refuse_for_lack_of_room(Works works, Status status);
   void hand_over(Group group);
   void refuse(Works works, const Status& status, bool all);

@@ -1,12 +1,19 @@
 #include "core/store/store.h"
 
+#include <rocksdb/compaction_filter.h>
+#include <rocksdb/convenience.h>
 #include <rocksdb/db.h>
+#include <rocksdb/experimental.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
 
+#include <algorithm>
 #include <array>
+#include <cstring>
 #include <filesystem>
+#include <map>
+#include <mutex>
 #include <random>
 #include <utility>
 
@@ -68,6 +75,10 @@ rocksdb::ColumnFamilyOptions frame_options(std::uint64_t memtable_bytes) {
   return options;
 }
 
+std::shared_ptr<rocksdb::FileSystem> file_system(const Store::Options& store) {
+  return (store.env != nullptr ? store.env : rocksdb::Env::Default())->GetFileSystem();
+}
+
 OriginId random_id() {
   std::random_device source;
   const auto word = [&source] {
@@ -86,7 +97,40 @@ enum class Past : unsigned char {
 
 }  // namespace
 
+/// Leaves frames that nobody will ask for out of the tables that are written anew. Thread-safe.
+class Store::AbandonedFrames final : public rocksdb::CompactionFilter {
+ public:
+  const char* Name() const override { return "AbandonedFrames"; }
+
+  void add(std::uint32_t channel, std::uint64_t below) {
+    const std::lock_guard lock(mutex_);
+    std::uint64_t& known = below_[channel];
+    known = std::max(known, below);
+  }
+  /// Without a tombstone, which would not go together with those of single frames.
+  Decision FilterV2(int /*level*/, const rocksdb::Slice& key, ValueType /*type*/,
+                    const rocksdb::Slice& /*value*/, std::string* /*new_value*/,
+                    std::string* skip_until) const override {
+    std::uint32_t channel = 0;
+    if (key.size() != FrameKey().size()) return Decision::kKeep;
+    std::memcpy(&channel, key.data(), sizeof channel);
+    channel = __builtin_bswap32(channel);
+    const std::lock_guard lock(mutex_);
+    const auto found = below_.find(channel);
+    if (found == below_.end()) return Decision::kKeep;
+    const FrameKey end = frame_key(channel, found->second);
+    if (key.compare(slice(end)) >= 0) return Decision::kKeep;
+    skip_until->assign(end.data(), end.size());
+    return Decision::kRemoveAndSkipUntil;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<std::uint32_t, std::uint64_t> below_;  // guarded by mutex_
+};
+
 struct Store::Database {
+  const AbandonedFrames& abandoned;
   std::shared_ptr<StoreFiles> files;
   std::shared_ptr<MendedLogs> mended;
   std::unique_ptr<rocksdb::Env> env;
@@ -96,10 +140,9 @@ struct Store::Database {
   rocksdb::ColumnFamilyHandle* rows = nullptr;
   rocksdb::ColumnFamilyHandle* frames = nullptr;
 
-  explicit Database(const Options& store)
-      : files(std::make_shared<StoreFiles>(
-            (store.env != nullptr ? store.env : rocksdb::Env::Default())->GetFileSystem(),
-            store.sync_takes)),
+  Database(const Options& store, const AbandonedFrames& abandoned_frames)
+      : abandoned(abandoned_frames),
+        files(std::make_shared<StoreFiles>(file_system(store), store.sync_takes)),
         mended(std::make_shared<MendedLogs>(files)),
         env(rocksdb::NewCompositeEnv(files)),
         mended_env(rocksdb::NewCompositeEnv(mended)),
@@ -142,9 +185,11 @@ struct Store::Database {
   }
   template <typename Call>
   rocksdb::Status open_with(const Options& store, Call call) {
+    rocksdb::ColumnFamilyOptions frame = frame_options(store.memtable_bytes);
+    frame.compaction_filter = &abandoned;
     const std::vector<rocksdb::ColumnFamilyDescriptor> families{
         {rocksdb::kDefaultColumnFamilyName, row_options()},
-        {std::string(frames_family), frame_options(store.memtable_bytes)}};
+        {std::string(frames_family), std::move(frame)}};
     std::vector<rocksdb::ColumnFamilyHandle*> handles;
     rocksdb::DB* made = nullptr;
     rocksdb::Status status = call(families, &handles, &made);
@@ -207,7 +252,10 @@ void StoreBatch::clear() noexcept { impl_->batch.Clear(); }
 
 // ---- Store
 
-Store::Store(Options options) : options_(std::move(options)), opening_(random_id()) {}
+Store::Store(Options options)
+    : options_(std::move(options)),
+      abandoned_(std::make_unique<AbandonedFrames>()),
+      opening_(random_id()) {}
 Store::~Store() = default;
 
 Result<std::unique_ptr<Store>> Store::open(Options options) {
@@ -238,7 +286,7 @@ std::string kept(FilesBeforeOpen& before) {
 
 Status Store::open_database() {
   if (Status status = make_directories(options_.path); !status.ok()) return status;
-  auto database = std::make_unique<Database>(options_);
+  auto database = std::make_unique<Database>(options_, *abandoned_);
   const std::uint64_t synced = database->synced.read();
   FilesBeforeOpen before(database->files, options_.path);
   before.make();
@@ -264,7 +312,7 @@ Status Store::open_database() {
 
 /// RocksDB refuses logs that end before what is in the tables.
 Status Store::open_past_damaged_logs(FilesBeforeOpen& before, const std::string& why) {
-  auto database = std::make_unique<Database>(options_);
+  auto database = std::make_unique<Database>(options_, *abandoned_);
   const rocksdb::Status status = database->open(options_, Past::DamagedLogs);
   if (!status.ok()) {
     before.drop_if_made_now();
@@ -289,7 +337,7 @@ Status Store::salvage(FilesBeforeOpen& before, std::uint64_t synced) {
   std::size_t places = 0;
   std::string not_read = before.have() ? "" : "its files could not be linked before it was opened";
   if (before.have()) {
-    Database whole(options_);
+    Database whole(options_, *abandoned_);
     const rocksdb::Status status = whole.open_copy(options_, before.path(), Past::DamagedLogs);
     places = whole.mended->places();
     if (!status.ok()) {
@@ -357,7 +405,10 @@ Status Store::write(StoreBatch& batch) {
   const std::shared_lock lock(mutex_);
   if (!database_ || failed_) return closed_after_failure();
   const rocksdb::Status status = database_->db->Write(rocksdb::WriteOptions(), &batch.impl_->batch);
-  if (status.ok()) return {};
+  if (status.ok()) {
+    written_since_asked_.fetch_add(batch.bytes(), std::memory_order_relaxed);
+    return {};
+  }
   failed_ = true;
   // Seen by a compaction in the background, which stops all writes: reopen() goes on without it.
   if (status.IsCorruption() && !past_damage_.exchange(true)) {
@@ -391,18 +442,53 @@ Status Store::closed_after_failure() const {
   return Retry("the store " + options_.path + " is closed after a failure");
 }
 
-Status Store::check_room() {
+Status Store::check_room(bool ask_now) {
   constexpr std::int64_t ask_every_ms = 100;
   const std::int64_t now = Clock::system().steady().time_since_epoch() / milliseconds(1);
-  if (now - room_asked_ms_.load(std::memory_order_relaxed) >= ask_every_ms) {
+  const bool much_written =
+      written_since_asked_.load(std::memory_order_relaxed) >= options_.free_bytes_min / 16;
+  if (ask_now || much_written ||
+      now - room_asked_ms_.load(std::memory_order_relaxed) >= ask_every_ms) {
     room_asked_ms_.store(now, std::memory_order_relaxed);
-    auto free = free_disk_bytes(options_.path);
-    room_.store(!free.ok() || *free >= options_.free_bytes_min, std::memory_order_relaxed);
+    written_since_asked_.store(0, std::memory_order_relaxed);
+    std::uint64_t free = 0;
+    const auto status =
+        file_system(options_)->GetFreeSpace(options_.path, rocksdb::IOOptions(), &free, nullptr);
+    room_.store(!status.ok() || free >= options_.free_bytes_min, std::memory_order_relaxed);
   }
   if (room_.load(std::memory_order_relaxed)) return {};
   return Retry("the disk of the store " + options_.path + " has less than " +
                std::to_string(options_.free_bytes_min >> 20) +
                " MiB left (minimumRequiredSpace): nothing more is taken in until there is room");
+}
+
+void Store::abandon_frames(std::uint32_t channel, std::uint64_t below) {
+  abandoned_->add(channel, below);
+  const std::shared_lock lock(mutex_);
+  if (!database_ || failed_) return;
+  const FrameKey begin = frame_key(channel, 0);
+  const FrameKey end = frame_key(channel, below);
+  const rocksdb::Slice first = slice(begin);
+  const rocksdb::Slice behind = slice(end);
+  constexpr bool with_end = false;
+  // A failure shows with the next write.
+  static_cast<void>(rocksdb::DeleteFilesInRange(database_->db.get(), database_->frames, &first,
+                                                &behind, with_end));
+}
+
+void Store::give_room_back(std::uint32_t channel, std::uint64_t below) {
+  const std::shared_lock lock(mutex_);
+  if (!database_ || failed_) return;
+  rocksdb::FlushOptions flush;
+  flush.wait = false;
+  flush.allow_write_stall = true;
+  const FrameKey begin = frame_key(channel, 0);
+  const FrameKey end = frame_key(channel, below);
+  const rocksdb::Slice first = slice(begin);
+  const rocksdb::Slice behind = slice(end);
+  static_cast<void>(database_->db->Flush(flush, database_->frames));
+  static_cast<void>(rocksdb::experimental::SuggestCompactRange(database_->db.get(),
+                                                               database_->frames, &first, &behind));
 }
 
 Result<std::optional<std::string>> Store::row(std::string_view key) const {

@@ -90,8 +90,17 @@ class Store {
   /// Closes and opens again, after a failure. Errors: Retry, Reject (as open()).
   Status reopen();
 
-  /// Ok while there is room for more frames. Asks the system at most about ten times a second.
-  Status check_room();
+  /// Ok while there is room for more frames. Asks the system about ten times a second, and when
+  /// much was written meanwhile, or when it is told to.
+  Status check_room(bool ask_now = false);
+
+  /// Nobody will ask for frames of this channel below `below` again: they need not be removed one
+  /// by one. Tables with nothing else in them are deleted now, and what is left goes when tables
+  /// are rewritten. REQUIRES: what says so is on disk. To be said again after an opening.
+  void abandon_frames(std::uint32_t channel, std::uint64_t below);
+  /// Lets the database rewrite tables with frames of this channel below `below`, in the background:
+  /// else the room of those that are gone is given back when enough new ones were written.
+  void give_room_back(std::uint32_t channel, std::uint64_t below);
 
   /// Errors: as read_frames().
   Result<std::optional<std::string>> row(std::string_view key) const;
@@ -117,6 +126,7 @@ class Store {
 
  private:
   struct Database;
+  class AbandonedFrames;
   explicit Store(Options options);
   Status open_database();
   Status open_past_damaged_logs(FilesBeforeOpen& before, const std::string& why);
@@ -126,12 +136,14 @@ class Store {
   Status closed_after_failure() const;
 
   const Options options_;
+  const std::unique_ptr<AbandonedFrames> abandoned_;  ///< Outlives the databases.
   OriginId opening_;
   std::atomic<bool> failed_{false};       ///< Nothing more until reopen().
   std::atomic<bool> past_damage_{false};  ///< A table is damaged: it must not stop the rest.
   mutable std::shared_mutex mutex_;       ///< Held by readers; reopen() has it alone.
   std::unique_ptr<Database> database_;    // guarded by mutex_
   std::atomic<std::int64_t> room_asked_ms_{0};
+  std::atomic<std::uint64_t> written_since_asked_{0};
   std::atomic<bool> room_{true};
 };
 

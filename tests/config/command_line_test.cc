@@ -237,10 +237,25 @@ TEST_CASE("channel takes an action, a channel and its own flags") {
   CHECK(parsed({"channel", "--help"}).verb == Verb::Help);
 }
 
+TEST_CASE("a replay has a channel behind --to, and a sequence or a time behind --from") {
+  const CommandLine line = parsed(
+      {"channel", "replay", "c1", "--from", "7", "--to", "c2", "--store", "/s", "--dry-run"});
+  CHECK(line.on_channel.action == "replay");
+  CHECK(std::get<FromSequence>(line.on_channel.replay_from).sequence == 7);
+  CHECK(line.on_channel.replay_to == "c2");
+  CHECK(line.dry_run);
+  const CommandLine ago =
+      parsed({"channel", "replay", "c1", "--from", "-1h", "--to", "c1", "--store", "/s"});
+  CHECK(std::holds_alternative<FromTime>(ago.on_channel.replay_from));
+}
+
 TEST_CASE("what channel cannot do is refused with what it can") {
-  CHECK(refused({"channel"}).find("ls, peek, stat, verify or export") != std::string::npos);
+  CHECK(refused({"channel"}).find("ls, peek, stat, verify, export or replay") != std::string::npos);
   CHECK(refused({"channel", "eat"}).find("known: channel ls") != std::string::npos);
-  CHECK(refused({"channel", "replay", "c1"}).find("not supported yet") != std::string::npos);
+  CHECK(refused({"channel", "replay", "c1"}).find("needs --from") != std::string::npos);
+  CHECK(refused({"channel", "replay", "c1", "--from", "noon", "--to", "c1"}).find("noon") !=
+        std::string::npos);
+  CHECK(refused({"channel", "peek", "c1", "--dry-run"}).find("--dry-run") != std::string::npos);
   CHECK(refused({"channel", "peek"}).find("needs the name of a channel") != std::string::npos);
   CHECK(refused({"channel", "peek", "c1", "c2"}).find("one channel") != std::string::npos);
   CHECK(refused({"channel", "export", "c1"}).find("--jsonl") != std::string::npos);

@@ -70,6 +70,22 @@ TEST_CASE("Sizes take powers of 1000 and of 1024") {
   CHECK_FALSE(parse_bytes("1Q").ok());
 }
 
+TEST_CASE("A time, a size or both need their units") {
+  CHECK(parse_time_or_size("24h").value().time == std::chrono::hours(24));
+  CHECK(parse_time_or_size("24h").value().bytes == 0);
+  CHECK(parse_time_or_size("10GB").value().bytes == 10'000'000'000);
+  CHECK(parse_time_or_size("10M").value().bytes == 10'000'000);
+  CHECK(parse_time_or_size("10m").value().time == std::chrono::minutes(10));
+  CHECK(parse_time_or_size(" 1Gi  7d ").value().time == std::chrono::hours(168));
+  CHECK(parse_time_or_size(" 1Gi  7d ").value().bytes == 1 << 30);
+  CHECK(parse_time_or_size("0").value().bytes == 0);
+  for (const char* bad : {"", "24", "24h 1d", "1k 1k", "soon", "-1h", "0h", "0GB", "24h 10"}) {
+    INFO(bad);
+    CHECK(parse_time_or_size(bad).code() == Code::Invalid);
+    CHECK(check_value({.name = "r", .type = KeyType::TimeOrSize}, bad).code() == Code::Invalid);
+  }
+}
+
 TEST_CASE("Ports, choices and lists") {
   CHECK(parse_port("0").value() == 0);
   CHECK(parse_port("65535").value() == 65535);

@@ -24,7 +24,7 @@ SharedStore& common_store() {
 }
 
 ChannelUnderTest durable(std::string type, FrameCompression compression,
-                         std::uint64_t cache_bytes_max) {
+                         std::uint64_t cache_bytes_max, std::uint64_t retention_bytes = 0) {
   const auto make = [=](const ChannelBounds& bounds, SlabPool& pool) {
     static std::atomic<int> number{0};
     DurableChannel::Options options;
@@ -33,6 +33,7 @@ ChannelUnderTest durable(std::string type, FrameCompression compression,
     options.body_bytes_max = bounds.body_bytes_max;
     options.budget_bytes = std::min(cache_bytes_max, bounds.budget_bytes);
     options.compression = compression;
+    options.retention.bytes = retention_bytes;
     return std::make_unique<DurableChannel>(std::move(options), common_store(), pool);
   };
   return {std::move(type), make, true, cache_bytes_max == 0};
@@ -57,7 +58,7 @@ const std::vector<ChannelUnderTest>& channels_under_test() {
        }},
       durable("rocksdb", FrameCompression::None, roomy),
       durable("file", FrameCompression::Lz4, 0),
-      durable("spillablememory", FrameCompression::Zstd, tight),
+      durable("spillablememory", FrameCompression::Zstd, tight, roomy),
   };
   return channels;
 }

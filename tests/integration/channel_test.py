@@ -178,7 +178,6 @@ class Refused(unittest.TestCase):
                 (["ls", "--store", "/nowhere/store"], 2, "there is no store in /nowhere/store: no such directory"),
                 (["ls", "--store", "/tmp"], 2, "it has no file CURRENT"),
                 (["peek"], 2, "needs the name of a channel"),
-                (["replay", "c1"], 2, "channel replay is not supported yet"),
                 (["export", "c1", "--store", "/nowhere"], 2, "needs --jsonl")):
             with self.subTest(arguments=arguments):
                 got, out, err = channel(*arguments)

@@ -7,6 +7,7 @@
 #include <optional>
 #include <thread>
 
+#include "core/event/origin_text.h"
 #include "sinks/dead_letter_file.h"
 #include "sinks/sink_runner.h"
 #include "tests/catch.h"
@@ -304,7 +305,7 @@ TEST_CASE(
   CHECK(runner.run({}).ok());
   Taken taken = take_now(*dead);
   REQUIRE(bodies_of(taken.batch()) == Bodies{"bad 1"});
-  const Origin before{world.one.store().opening(), 1};
+  const Origin before{part_of(world.one.store().opening(), "c1"), 1};
   CHECK(header_map(taken.batch()[0]).at("deadletter.origin") == to_string(before));
   const Provenance& now = taken.batch().provenance();
   CHECK_FALSE((now.known() && now.origin(0) == before));

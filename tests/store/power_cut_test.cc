@@ -36,7 +36,9 @@ Told work_until_cut(SharedStore& store, SlabPool& pool, std::mt19937_64& random,
   std::atomic<std::uint64_t> put{0};
   Told told;
   {
-    DurableChannel channel(stored_channel("c1", random() % 2 * (1 << 20)), store, pool);
+    DurableChannel::Options options = stored_channel("c1", random() % 2 * (1 << 20));
+    if (random() % 2 == 0) options.retention.bytes = 1 + random() % 100'000;
+    DurableChannel channel(std::move(options), store, pool);
     const bool open = channel.open().ok();
     std::uint64_t next = 0;
     for (int step = 0; open && step < 300 && !power.is_cut(); ++step) {

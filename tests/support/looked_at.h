@@ -21,7 +21,7 @@ struct LookedAt {
 };
 
 inline LookedAt look_at(const StoreReader& store, const std::string& name, std::uint64_t from = 0,
-                        std::uint64_t below = UINT64_MAX) {
+                        std::uint64_t below = UINT64_MAX, Looked looked = Looked::Waiting) {
   const auto channels = store.channels();
   REQUIRE(channels.ok());
   const auto found = std::find_if(channels.value().begin(), channels.value().end(),
@@ -30,7 +30,7 @@ inline LookedAt look_at(const StoreReader& store, const std::string& name, std::
   auto account = store.account(found->second);
   REQUIRE(account.ok());
   SlabPool pool(64 * 1024, keep_no_free_slabs);
-  ChannelReader reader(store, found->second, *std::move(account), pool);
+  ChannelReader reader(store, found->second, *std::move(account), pool, looked);
   LookedAt seen;
   const Status status = reader.for_each_event(
       from, below,
@@ -51,10 +51,15 @@ inline LookedAt look_at(const StoreReader& store, const std::string& name, std::
 }
 
 inline LookedAt look_at(const std::string& path, const std::string& name, std::uint64_t from = 0,
-                        std::uint64_t below = UINT64_MAX) {
+                        std::uint64_t below = UINT64_MAX, Looked looked = Looked::Waiting) {
   const auto store = StoreReader::open(path);
   if (!store.ok()) FAIL(store.status().message());
-  return look_at(*store.value(), name, from, below);
+  return look_at(*store.value(), name, from, below, looked);
+}
+
+/// What the channel keeps of what it delivered.
+inline LookedAt look_at_kept(const std::string& path, const std::string& name) {
+  return look_at(path, name, 0, UINT64_MAX, Looked::Kept);
 }
 
 /// begin, begin + 1, ... end - 1

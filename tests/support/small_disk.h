@@ -19,6 +19,11 @@ class SmallDisk final : public rocksdb::FileSystemWrapper {
       : FileSystemWrapper(rocksdb::FileSystem::Default()), bytes_max_(bytes) {}
   const char* Name() const override { return "SmallDisk"; }
 
+  /// From now on who asks is told how much is left, instead of what the machine's disk has.
+  void tell_free_space() {
+    const std::lock_guard lock(mutex_);
+    tells_ = true;
+  }
   void grow_to(std::uint64_t bytes) {
     const std::lock_guard lock(mutex_);
     bytes_max_ = bytes;
@@ -32,6 +37,15 @@ class SmallDisk final : public rocksdb::FileSystemWrapper {
     return used_;
   }
 
+  rocksdb::IOStatus GetFreeSpace(const std::string& path, const rocksdb::IOOptions& options,
+                                 std::uint64_t* bytes, rocksdb::IODebugContext* debug) override {
+    {
+      const std::lock_guard lock(mutex_);
+      *bytes = bytes_max_ - std::min(bytes_max_, used_);
+      if (tells_) return rocksdb::IOStatus::OK();
+    }
+    return FileSystemWrapper::GetFreeSpace(path, options, bytes, debug);
+  }
   rocksdb::IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
                                     std::unique_ptr<rocksdb::FSWritableFile>* file,
                                     rocksdb::IODebugContext* debug) override {
@@ -104,6 +118,7 @@ class SmallDisk final : public rocksdb::FileSystemWrapper {
   std::uint64_t bytes_max_;
   std::uint64_t used_ = 0;
   std::uint64_t refusals_ = 0;
+  bool tells_ = false;
   std::map<std::string, std::uint64_t> files_;
 };
 
