@@ -365,6 +365,8 @@ class Parser {
           "Error: channel replay needs --from SEQUENCE|TIME and --to CHANNEL, which may be the "
           "same channel");
     }
+    if (line_.json)
+      return Invalid("Error: channel replay has no --json; its exit status says how it went");
     auto from = parse_replay_from(*from_, Clock::system().wall_ms());
     if (!from.ok()) return Invalid("Error: --from: " + from.status().message());
     arguments.replay_from = *from;

@@ -259,7 +259,8 @@ TEST_CASE("what channel cannot do is refused with what it can") {
   CHECK(refused({"channel", "peek"}).find("needs the name of a channel") != std::string::npos);
   CHECK(refused({"channel", "peek", "c1", "c2"}).find("one channel") != std::string::npos);
   CHECK(refused({"channel", "export", "c1"}).find("--jsonl") != std::string::npos);
-  CHECK(refused({"channel", "verify", "--json"}).find("exit status") != std::string::npos);
+  CHECK(refused({"channel", "replay", "c1", "--from", "3", "--to", "c1", "--json"})
+            .find("exit status") != std::string::npos);
   CHECK(refused({"channel", "peek", "c1", "--from", "x"}).find("'x' is not a number") !=
         std::string::npos);
   CHECK(refused({"channel", "ls", "--once"}).find("Unrecognized option: --once") == 0);
