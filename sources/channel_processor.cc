@@ -254,14 +254,14 @@ void ChannelProcessor::written(Status status, const Committer* store, Commits la
     }
     status = {};
   }
-  if (!status.ok() || later.empty()) return landed(std::move(status), std::move(pending));
-  arrive(pending, store);
-  {
+  if (status.ok() && !later.empty()) {
+    arrive(pending, store);
     const std::lock_guard lock(mutex_);
     if (refused_.empty()) return send(std::move(later), std::move(pending));
+    status = Retry("what was put before is refused");  // it queues up behind that
   }
-  later.clear();  // it queues up behind those
-  landed(Retry("what was put before is refused"), std::move(pending));
+  later.clear();  // gives its room back, before anybody may think that this is over
+  landed(std::move(status), std::move(pending));
 }
 
 /// The parts in this store are where they should be; null: all parts are.
@@ -364,17 +364,18 @@ std::vector<std::string> ChannelProcessor::notes(std::string_view key) const {
   return values;
 }
 
-Status ChannelProcessor::process_and_wait(Batch batch, std::stop_token stop) {
+Status ChannelProcessor::process_and_wait(Batch batch, std::stop_token stop, Notes notes) {
   struct Outcome {
     std::mutex mutex;
     std::condition_variable ready;
     std::optional<Status> status;
   } outcome;
-  Status submitted = process(std::move(batch), stop, [&outcome](Status status) {
+  const auto done = [&outcome](Status status) {
     const std::lock_guard lock(outcome.mutex);
     outcome.status = std::move(status);
     outcome.ready.notify_one();
-  });
+  };
+  Status submitted = process(std::move(batch), stop, done, std::move(notes));
   if (!submitted.ok()) return submitted;
   std::unique_lock lock(outcome.mutex);
   while (!outcome.ready.wait_for(lock, refusal_pause, [&] { return outcome.status.has_value(); })) {

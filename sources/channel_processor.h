@@ -70,13 +70,13 @@ class ChannelProcessor {
   /// safe yet, so that a source goes by receipts instead.
   bool keeps_notes() const noexcept { return options_.keeps_notes && required_stores() > 0; }
   /// The values that the stores hold for a note. Where there are several, a crash may have left one
-  /// behind the others: the source goes on from the lowest. REQUIRES: keeps_notes().
+  /// behind the others: the source goes on from the lowest. A store without one is new to the
+  /// source, so a note is put into all of them, and waited for, before the first event that it is
+  /// about. REQUIRES: keeps_notes().
   std::vector<std::string> notes(std::string_view key) const;
-  /// True when a part of a batch may be on disk while another is not: a source that can read again
-  /// gives its events origins, so that each channel takes each of them once.
-  bool wants_origins() const noexcept {
-    return required_stores() > 1 || (required_stores() == 1 && !options_.keeps_notes);
-  }
+  /// True when a part of a batch may be in one store while another is not in its: a source that can
+  /// read again gives its events origins, so that each channel takes each of them once.
+  bool wants_origins() const noexcept { return options_.keeps_notes && required_stores() > 1; }
 
   /// Submits again what was refused for now. process() does it too; a source that has nothing to
   /// process calls this about once a second.
@@ -88,7 +88,7 @@ class ChannelProcessor {
   void finish(std::stop_token stop);
 
   /// process() and wait for the outcome.
-  Status process_and_wait(Batch batch, std::stop_token stop);
+  Status process_and_wait(Batch batch, std::stop_token stop, Notes notes = {});
 
   /// A source that cuts its own batches seals at most so many events: more would never fit.
   std::uint32_t batch_events_max() const noexcept { return batch_events_max_; }

@@ -57,10 +57,12 @@ Result<FileLines::Turn> FileLines::read(FileGeneration& generation, InputEnd the
     holds_group_ = false;
     builder_.written(*got);
     if (Status status = put_lines(generation, piece, stop); !status.ok()) return status;
+    // Asked before the rewind, which makes room for entries of the bytes that it gives up: were it
+    // forgotten that whole lines are among them, they would wait until the file grows.
+    const bool index_full = piece.bytes > 0 && builder_.entries_left() == 0;
     // The byte behind the last body stays as it is, be it one that was read or a line feed that was
     // put there: readers look at it.
     if (piece.bytes > 0) builder_.rewind(piece.begin + 1);
-    const bool index_full = builder_.entries_left() == 0;
     if (index_full) builder_.renew();
     if (last && !index_full) return Turn{true, from + *got, holds_group_};
     wanted_ = generation.next_line() == from && !index_full ? 2 * into.size() : 0;

@@ -115,6 +115,8 @@ Status FilePositions::write_list(const Generations& generations, const std::stop
     noted = noted_.erase(noted);
   }
   notes.push_back({options_.note_prefix + "files", std::move(list)});
+  if (context_.out.wants_origins())
+    return context_.out.process_and_wait({}, stop, std::move(notes));
   return context_.out.process({}, stop, nullptr, std::move(notes));
 }
 

@@ -253,6 +253,9 @@ Status TaildirSource::run(std::stop_token stop) {
     const SteadyTime now = context_.clock.steady();
     const bool due = now >= look_at_ || scan_wanted_ || follower_->wants_scan();
     if (due && now >= scan_at_) scan();
+    // The list first: a position that it does not name would not be found after a kill.
+    status = update_positions(stop);
+    if (!status.ok()) break;
     auto read_some = read_all(stop);
     status = read_some.ok() ? update_positions(stop) : read_some.status();
     if (!status.ok()) break;

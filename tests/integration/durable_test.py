@@ -239,6 +239,65 @@ class FilesOnce(unittest.TestCase):
         self.run_through_kills(source, write, 40 if SOAK else 6)
 
 
+class FilesIntoSeveralChannels(unittest.TestCase):
+    """No commit spans two channels that lie apart; each has every line once all the same."""
+
+    def run_through_kills(self, channels, kills):
+        source = ("type = TAILDIR\nfilegroups = f\nfilegroups.f = {dir}/in/app.log\n"
+                  "positionFile = {dir}/positions.json\n")
+        dead = "type = tcp\nhostname = 127.0.0.1\nport = %d\n" % free_port()
+
+        def config(sinks):
+            text = "a1.sources = r1\na1.channels = c1 c2\na1.sinks = k1 k2\n"
+            parts = {"sources.r1": source + "channels = c1 c2\n", "channels.c1": channels[0],
+                     "channels.c2": channels[1], "sinks.k1": sinks[0] + "channel = c1\n",
+                     "sinks.k2": sinks[1] + "channel = c2\n"}
+            for name, body in parts.items():
+                text += "".join("a1.%s.%s\n" % (name, line) for line in body.splitlines() if line)
+            return text
+
+        seed = random.randrange(1 << 30)
+        print("seed", seed)
+        moments = random.Random(seed)
+        with tempfile.TemporaryDirectory(prefix="sluice-test-") as directory:
+            for folder in ("in", "out1", "out2"):
+                os.mkdir(os.path.join(directory, folder))
+            state = ["-Dsluice.state.dir=" + os.path.join(directory, "state")]
+            wanted = []
+            for kill in range(kills):
+                with Agent(config([dead, dead]), directory=directory, arguments=state) as agent:
+                    for part in range(4):
+                        lines = [b"%04d-%04d" % (kill * 4 + part, i) for i in range(3000)]
+                        with open(os.path.join(directory, "in", "app.log"), "ab") as file:
+                            file.write(b"".join(line + b"\n" for line in lines))
+                        wanted += lines
+                        wait_until(lambda: agent.running(), "the agent runs", 1)
+                        threading.Event().wait(moments.uniform(0, 0.06))  # any moment will do
+                    agent.kill(9)
+                    agent.wait(20)
+            sinks = [file_roll("out%d" % i) for i in (1, 2)]
+            with Agent(config(sinks), directory=directory, arguments=state):
+                for out in ("out1", "out2"):
+                    path = os.path.join(directory, out)
+                    wait_until(lambda: roll_content(path).count(b"\n") >= len(wanted),
+                               lambda: "%s: %d of %d" % (out, roll_content(path).count(b"\n"),
+                                                         len(wanted)), 30)
+            return wanted, [roll_content(os.path.join(directory, out)).split(b"\n")[:-1]
+                            for out in ("out1", "out2")]
+
+    def test_two_channels_with_directories_of_their_own(self):
+        own = "type = file\ndataDirs = {dir}/data%d\ncheckpointDir = {dir}/cp%d\ncapacity = 10000000\n"
+        wanted, got = self.run_through_kills([own % (1, 1), own % (2, 2)], 30 if SOAK else 5)
+        self.assertEqual(got[0], wanted)
+        self.assertEqual(got[1], wanted)
+
+    def test_one_on_disk_and_one_in_memory(self):
+        wanted, got = self.run_through_kills(
+            ["type = rocksdb\ncapacity = 10000000\n", "type = memory\ncapacity = 10000000\n"], 3)
+        for lines in got:  # some come twice: the position waits for the other channel
+            self.assertEqual(set(lines), set(wanted))
+
+
 class Restart(unittest.TestCase):
     def test_what_a_dead_sink_left_is_delivered_by_the_next_agent(self):
         content = numbered(5000, 100)

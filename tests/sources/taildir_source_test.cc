@@ -61,6 +61,17 @@ Lines read_once(const Values& settings) {
   return pipeline.read_rest();
 }
 
+TEST_CASE("TAILDIR: short lines come to the last one, though the file does not grow") {
+  for (const std::size_t line_bytes : {1U, 3U, 9U, 14U, 30U}) {
+    const Logs logs;
+    constexpr std::size_t count = 60'000;
+    std::string text;
+    for (std::size_t i = 0; i < count; ++i) text.append(line_bytes, 'x').push_back('\n');
+    logs.append("app.log", text);
+    CHECK(read_once(logs.settings()).size() == count);
+  }
+}
+
 TEST_CASE("TAILDIR: lines are events as they come, and an unfinished one waits") {
   const Logs logs;
   logs.append("app.log", "one\ntwo\nunfini");
