@@ -164,6 +164,30 @@ TEST_CASE("a store that only an optional channel needs has no say") {
   CHECK(counters.made.events.get() + counters.copied.events.get() == 20);
 }
 
+TEST_CASE("what an optional channel gets starts anew, so that nothing it missed counts as taken") {
+  const CapturedLog log;
+  const TempDirectory directory;
+  SlabPool pool(64 * 1024, 16);
+  Place needed(directory, "needed", pool);
+  Place optional(directory, "optional", pool);
+  SourceCounters counters;
+  ChannelProcessor::Options options;
+  options.required = {&needed.channel};
+  options.optional = {&optional.channel};
+  options.stores = {&needed.store, &optional.store};
+  options.optional_stores = 1;
+  ChannelProcessor out(std::move(options), counters);
+  const Batch batch = numbered(pool, 0, 5).with_provenance(Provenance::dense(file, 0, 5));
+  REQUIRE(out.process_and_wait(batch, {}).ok());
+  REQUIRE(out.process_and_wait(batch, {}).ok());
+  CHECK(needed.channel.size_events() == 5);
+  CHECK(optional.channel.size_events() == 10);
+  CHECK(counters.doubles.events.get() == 5);
+  const Taken events = take_now(optional.channel);
+  CHECK(events.batch().provenance().origin(0).id ==
+        part_of(optional.store.store().opening(), "optional"));
+}
+
 TEST_CASE("what goes into a channel in memory appears when the stores have their parts") {
   const CapturedLog log;
   const TempDirectory directory;
