@@ -22,7 +22,7 @@ namespace sluice {
 struct OriginId {
   std::uint64_t high = 0;
   std::uint64_t low = 0;
-  auto operator<=>(const OriginId&) const = default;
+  auto operator<=>(const OriginId&) const = default;  // NOLINT(modernize-use-nullptr): not so
   /// That of events which have no origin yet, beside others that have one.
   bool none() const noexcept { return high == 0 && low == 0; }
 };

@@ -188,8 +188,7 @@ struct Store::Database {
     rocksdb::ColumnFamilyOptions frame = frame_options(store.memtable_bytes);
     frame.compaction_filter = &abandoned;
     const std::vector<rocksdb::ColumnFamilyDescriptor> families{
-        {rocksdb::kDefaultColumnFamilyName, row_options()},
-        {std::string(frames_family), std::move(frame)}};
+        {rocksdb::kDefaultColumnFamilyName, row_options()}, {std::string(frames_family), frame}};
     std::vector<rocksdb::ColumnFamilyHandle*> handles;
     rocksdb::DB* made = nullptr;
     rocksdb::Status status = call(families, &handles, &made);

@@ -190,8 +190,10 @@ class AvroSchema::Reader {
     std::vector<NodeNumber> parts;
     for (const Json& field : *fields) {
       const std::string* const name = field.is_object() ? text_of(field, "name") : nullptr;
-      const auto type = name != nullptr ? field.find("type") : field.end();
-      if (type == field.end()) return Reject("a field has no \"name\" or no \"type\"");
+      const auto type = field.is_object() ? field.find("type") : field.end();
+      if (name == nullptr || type == field.end()) {
+        return Reject("a field has no \"name\" or no \"type\"");
+      }
       write(&field != &fields->front() ? R"(,{"name":)" : R"({"name":)");
       write_quoted(*name);
       write(R"(,"type":)");

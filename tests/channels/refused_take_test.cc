@@ -1,4 +1,5 @@
 // A take whose commit the disk refuses: its events wait again, on the disk as well.
+// test: no-tsan
 
 #include <rocksdb/env.h>
 

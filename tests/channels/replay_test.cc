@@ -8,6 +8,7 @@
 #include "tests/support/durable_channels.h"
 #include "tests/support/looked_at.h"
 #include "tests/support/memory_channels.h"
+#include "tests/support/moved_clock.h"
 
 namespace sluice {
 namespace {
@@ -33,7 +34,7 @@ struct Delivered {
     commit(take_now(channel));
   }
 
-  ManualClock clock;
+  MovedClock clock;
   SlabPool pool{64 * 1024, keep_no_free_slabs};
   SharedStore store;
   DurableChannel channel;

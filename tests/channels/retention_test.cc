@@ -15,6 +15,7 @@
 #include "tests/support/eventually.h"
 #include "tests/support/looked_at.h"
 #include "tests/support/memory_channels.h"
+#include "tests/support/moved_clock.h"
 #include "tests/support/power_cut.h"
 #include "tests/support/small_disk.h"
 
@@ -80,7 +81,7 @@ std::size_t frames_in(Kit& kit) {
 
 TEST_CASE("without retention nothing stays behind, and nothing is noted about it") {
   const TempDirectory directory;
-  const ManualClock clock;
+  const MovedClock clock;
   Kit kit(directory.path("store"), {}, clock);
   kit.deliver(0, 10);
   CHECK(frames_in(kit) == 0);
@@ -93,7 +94,7 @@ TEST_CASE("without retention nothing stays behind, and nothing is noted about it
 TEST_CASE("delivered events are kept until they are old, also while nothing flows") {
   const TempDirectory directory;
   const std::string path = directory.path("store");
-  ManualClock clock;
+  MovedClock clock;
   Kit kit(path, {.age = hours(32)}, clock);
   for (std::uint64_t i = 0; i < 5; ++i) {
     kit.deliver(i * 10, 10);
@@ -123,7 +124,7 @@ TEST_CASE("delivered events are kept until they are old, also while nothing flow
 TEST_CASE("what came last before a pause is given its time though nobody noted it at once") {
   const TempDirectory directory;
   const std::string path = directory.path("store");
-  ManualClock clock;
+  MovedClock clock;
   Kit kit(path, {.age = hours(32)}, clock);
   kit.deliver(0, 10);
   clock.advance(minutes(30));  // less than a step: no mark
@@ -142,7 +143,7 @@ TEST_CASE("what came last before a pause is given its time though nobody noted i
 TEST_CASE("a clock that is set back keeps nothing for longer than from now on") {
   const TempDirectory directory;
   const std::string path = directory.path("store");
-  ManualClock clock;
+  MovedClock clock;
   Kit kit(path, {.age = hours(32)}, clock);
   kit.deliver(0, 10);
   clock.advance(hours(1));
@@ -159,7 +160,7 @@ TEST_CASE("a clock that is set back keeps nothing for longer than from now on") 
 TEST_CASE("of a size, the newest is kept, within a step") {
   const TempDirectory directory;
   const std::string path = directory.path("store");
-  const ManualClock clock;
+  const MovedClock clock;
   Kit kit(path, {.bytes = 64'000}, clock);
   for (std::uint64_t i = 0; i < 100; ++i) {
     kit.deliver(i * 10, 10, 100);
@@ -174,7 +175,7 @@ TEST_CASE("of a size, the newest is kept, within a step") {
 TEST_CASE("kept events are no part of the capacity, and are kept over a restart") {
   const TempDirectory directory;
   const std::string path = directory.path("store");
-  const ManualClock clock;
+  const MovedClock clock;
   SlabPool pool(64 * 1024, keep_no_free_slabs);
   for (std::uint64_t round = 0; round < 3; ++round) {
     SharedStore store({.path = path, .free_bytes_min = 1 << 20}, {});
@@ -198,7 +199,7 @@ TEST_CASE("kept events are no part of the capacity, and are kept over a restart"
 TEST_CASE("without the key, what an earlier start kept is dropped, and what waits is not") {
   const TempDirectory directory;
   const std::string path = directory.path("store");
-  const ManualClock clock;
+  const MovedClock clock;
   const bool out_of_turn = GENERATE(false, true);
   {
     Kit kit(path, {.age = hours(1)}, clock);
@@ -221,7 +222,7 @@ TEST_CASE("without the key, what an earlier start kept is dropped, and what wait
 TEST_CASE("a kept event that is damaged is told, and stands in nobody's way") {
   const TempDirectory directory;
   const std::string path = directory.path("store");
-  const ManualClock clock;
+  const MovedClock clock;
   {
     Kit kit(path, {.age = hours(1)}, clock);
     for (std::uint64_t i = 0; i < 3; ++i) kit.deliver(i * 10, 10);
@@ -246,7 +247,7 @@ TEST_CASE("a kept event that is damaged is told, and stands in nobody's way") {
 TEST_CASE("on a small disk what is kept goes before anything is refused") {
   const CapturedLog log;
   const TempDirectory directory;
-  ManualClock clock;
+  MovedClock clock;
   SlabPool pool(64 * 1024, keep_no_free_slabs);
   const auto disk = std::make_shared<SmallDisk>(24 << 20);
   disk->tell_free_space();
@@ -323,7 +324,7 @@ struct Model {
 };
 
 void check_against(const Model& model, Kit& kit, const std::string& path,
-                   const RetentionLimits& limits, ManualClock& clock) {
+                   const RetentionLimits& limits, MovedClock& clock) {
   clock.advance(milliseconds(1001));
   for (int i = 0; i < 2; ++i) {  // the first may note, the second drops
     kit.idle();
@@ -350,7 +351,7 @@ TEST_CASE("puts, takes, time and restarts at random: what is kept is what a plai
     std::mt19937_64 random(round);
     const TempDirectory directory;
     const std::string path = directory.path("store");
-    ManualClock clock;
+    MovedClock clock;
     RetentionLimits limits;
     if (round % 3 != 0) limits.age = minutes(32);
     if (round % 3 != 1) limits.bytes = 20'000 + random() % 40'000;
@@ -406,7 +407,7 @@ TEST_CASE("a power cut costs nothing that is kept and was delivered") {
     std::mt19937_64 random(seed);
     const TempDirectory directory;
     const std::string path = directory.path("store");
-    const ManualClock clock;
+    const MovedClock clock;
     SlabPool pool(64 * 1024, keep_no_free_slabs);
     const auto power = std::make_shared<PowerCut>();
     const std::unique_ptr<rocksdb::Env> env = rocksdb::NewCompositeEnv(power);

@@ -1,4 +1,5 @@
 // Damaged logs of RocksDB's own making, mended, and read by RocksDB.
+// test: no-tsan timeout=300
 #include "core/store/log_blocks.h"
 
 #include <rocksdb/db.h>
