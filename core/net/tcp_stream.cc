@@ -19,7 +19,6 @@ namespace {
 
 enum class Wait : unsigned char { Ready, TimedOut, Stopped };
 
-
 /// An equal part of the time that is left, so that one silent address does not use up all of it.
 Deadline share_of(Deadline deadline, std::size_t addresses) noexcept {
   if (deadline.is_never()) return deadline;
