@@ -17,12 +17,17 @@ FROM debian:bookworm-slim
 # runtime-packages: tests/tools/dockerfile_test.py holds this list against what the binary loads.
 RUN apt-get update \
  && apt-get install -y --no-install-recommends \
+      libbz2-1.0 \
+      libcctz2 \
+      libcurl4 \
       libfmt9 \
       liblz4-1 \
       libpcre2-8-0 \
+      librdkafka1 \
       librocksdb7.8 \
       libsnappy1v5 \
       libspdlog1.10 \
+      libssl3 \
       libxxhash0 \
       libyaml-cpp0.7 \
       libzstd1 \

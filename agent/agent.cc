@@ -1,6 +1,9 @@
 #include "agent/agent.h"
 
 #include <algorithm>
+#include <random>
+#include <set>
+#include <variant>
 
 #include "agent/flume_types.h"
 #include "agent/state_directory.h"
@@ -51,6 +54,24 @@ OnFull on_full(const Settings& settings) {
   return OnFull::Wait;
 }
 
+const SinkPlan& find_sink(const Plan& plan, std::string_view name) {
+  const auto found = std::find_if(plan.sinks.begin(), plan.sinks.end(), [&](const SinkPlan& sink) {
+    return sink.settings.name() == name;
+  });
+  SLUICE_ASSERT(found != plan.sinks.end(), "a group refers to a sink that the plan does not hold");
+  return *found;
+}
+
+std::unique_ptr<SinkProcessor> make_processor(const SinkGroupPlan& group) {
+  const auto members = static_cast<std::uint32_t>(group.sinks.size());
+  if (const auto* failover = std::get_if<FailoverPlan>(&group.processor)) {
+    return make_failover_processor(members, failover->penalty_max);
+  }
+  const auto& balance = std::get<LoadBalancePlan>(group.processor);
+  return make_load_balance_processor(members, {balance.random, balance.backoff, balance.out_max,
+                                               balance.random ? std::random_device()() : 0});
+}
+
 std::string dead_letter_path(const std::string& state_directory, std::string agent) {
   std::replace(agent.begin(), agent.end(), '/', '_');
   return state_directory + "/dead-letters/" + agent + ".jsonl";
@@ -88,33 +109,58 @@ void Agent::add_channels(const Plan& plan) {
   for (const ChannelPlan& planned : plan.channels) {
     const ChannelType& type = type_of(planned.settings, channel_types());
     channels_.push_back(std::make_unique<ChannelUnit>(
-        type.make(planned.settings, {pool_, share, stores_}), *options_.clock));
+        type.make(planned.settings, {pool_, share, stores_, *options_.clock, abandon_.get_token(),
+                                     &dead_letter_file_}),
+        *options_.clock));
     const Channel& channel = channels_.back()->channel();
     metrics_.add(ChannelMetrics{channel.name(), type_name(planned.settings), &channel.counters(),
                                 channel.capacity_events()});
-    metrics_.add(&channel.account());
+    for (const MemoryAccount* account : channel.accounts()) metrics_.add(account);
   }
 }
 
 void Agent::add_sinks(const Plan& plan) {
+  std::set<std::string_view> grouped;
+  for (const SinkGroupPlan& group : plan.groups) {
+    std::vector<const SinkPlan*> members;
+    for (const std::string& name : group.sinks) {
+      members.push_back(&find_sink(plan, name));
+      grouped.insert(name);
+    }
+    add_sink_unit(group.label, group.name, members, make_processor(group));
+  }
+  for (const SinkPlan& planned : plan.sinks) {
+    if (grouped.count(planned.settings.name()) > 0) continue;
+    add_sink_unit(planned.settings.component(), planned.settings.name(), {&planned},
+                  make_single_processor());
+  }
+}
+
+/// One unit of sinks that read the same channel.
+void Agent::add_sink_unit(std::string component, std::string name,
+                          const std::vector<const SinkPlan*>& planned,
+                          std::unique_ptr<SinkProcessor> processor) {
   std::vector<const SinkType*> types(sink_types().begin(), sink_types().end());
   types.insert(types.end(), options_.more_sinks.begin(), options_.more_sinks.end());
-  for (const SinkPlan& planned : plan.sinks) {
-    SinkRunner::Options runner;
-    runner.name = planned.settings.component();
-    runner.sink = planned.settings.name();
-    runner.dead_letters = &dead_letter_file_;
-    ChannelUnit* const channel = find_channel(planned.channel);
-    runner.committer = channel->channel().committer();
-    SinkUnit::Parts parts{planned.settings, &type_of<SinkType>(planned.settings, types), channel,
-                          std::move(runner)};
-    if (!planned.dead_letter_channel.empty()) {
-      parts.dead_letter_channel = find_channel(planned.dead_letter_channel);
-    }
-    sinks_.push_back(std::make_unique<SinkUnit>(std::move(parts), pool_, *options_.files,
-                                                *options_.clock, unit_events()));
-    metrics_.add(SinkMetrics{planned.settings.name(), type_name(planned.settings), planned.channel,
-                             &sinks_.back()->counters()});
+  SinkUnit::Parts parts{{}, std::move(processor), find_channel(planned.front()->channel), {}};
+  parts.runner.name = std::move(component);
+  parts.runner.sink = std::move(name);
+  parts.runner.dead_letters = &dead_letter_file_;
+  Channel& channel = parts.channel->channel();
+  if (channel.stored() != nullptr) parts.runner.committer = channel.committer();
+  parts.runner.clock = options_.clock;
+  parts.state_directory = options_.state_directory;
+  for (const SinkPlan* each : planned) {
+    parts.members.push_back(
+        {each->settings, &type_of<SinkType>(each->settings, types),
+         each->dead_letter_channel.empty() ? nullptr : find_channel(each->dead_letter_channel)});
+  }
+  sinks_.push_back(std::make_unique<SinkUnit>(std::move(parts), pool_, *options_.files,
+                                              *options_.clock, unit_events()));
+  const SinkUnit& unit = *sinks_.back();
+  for (std::size_t i = 0; i < unit.size(); ++i) {
+    metrics_.add(SinkMetrics{unit.settings(i).name(), type_name(unit.settings(i)),
+                             planned[i]->channel, &unit.counters(i)});
   }
 }
 
@@ -155,7 +201,7 @@ void Agent::add_sources(const Plan& plan) {
       ChannelUnit* const unit = find_channel(name);
       units.push_back(unit);
       join_store(processor, unit->channel());
-      processor.keeps_notes = processor.keeps_notes && unit->channel().keeps_beyond_process();
+      processor.keeps_notes = processor.keeps_notes && unit->channel().stored() != nullptr;
     }
     for (const std::string& name : planned.optional_channels) {
       ChannelUnit* const unit = find_channel(name);
@@ -360,7 +406,9 @@ std::vector<ChannelUnit*> Agent::drain_channels() {
 
 bool Agent::awaits_dead_letters(const ChannelUnit& unit) const noexcept {
   return std::any_of(sinks_.begin(), sinks_.end(), [&](const auto& sink) {
-    return !sink->ended() && sink->channels().size() > 1 && sink->channels()[1] == &unit;
+    const ChannelUnits& channels = sink->channels();
+    return !sink->ended() &&
+           std::find(channels.begin() + 1, channels.end(), &unit) != channels.end();
   });
 }
 
@@ -392,15 +440,23 @@ Status Agent::fatal() const {
 }
 
 std::vector<Agent::ComponentState> Agent::states() const {
+  const auto is_ready = [](UnitState state) {
+    return state == UnitState::Running || state == UnitState::Finished;
+  };
   std::vector<ComponentState> states;
-  for (const auto& source : sources_) {
-    states.push_back({source->settings().component(), source->state()});
-  }
+  const auto add = [&](std::string component, UnitState state) {
+    states.push_back({std::move(component), state, is_ready(state)});
+  };
+  for (const auto& source : sources_) add(source->settings().component(), source->state());
   for (const auto& channel : channels_) {
-    states.push_back({"channel " + channel->channel().name(), channel->state()});
+    add("channel " + channel->channel().name(), channel->state());
   }
   for (const auto& sink : sinks_) {
-    states.push_back({sink->settings().component(), sink->state()});
+    const UnitState whole = sink->state();
+    add(sink->component(), whole);
+    for (std::size_t i = 0; sink->size() > 1 && i < sink->size(); ++i) {
+      states.push_back({sink->settings(i).component(), sink->state(i), is_ready(whole)});
+    }
   }
   return states;
 }

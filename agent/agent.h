@@ -81,12 +81,18 @@ class Agent {
   struct ComponentState {
     std::string component;  ///< "source r1"
     UnitState state;
+    /// It does its work, or stands by: the sinks of a group are ready while one of them is.
+    bool ready;
   };
+  /// A group is followed by its sinks.
   std::vector<ComponentState> states() const;
 
  private:
   void add_channels(const Plan& plan);
   void add_sinks(const Plan& plan);
+  void add_sink_unit(std::string component, std::string name,
+                     const std::vector<const SinkPlan*>& planned,
+                     std::unique_ptr<SinkProcessor> processor);
   void wire_channels(const SourcePlan& planned, ChannelProcessor::Options& processor) const;
   void add_sources(const Plan& plan);
   ChannelUnit* find_channel(std::string_view name) const noexcept;
@@ -103,8 +109,8 @@ class Agent {
   Stores stores_;
   MetricsRegistry metrics_;
   std::stop_source abandon_;  ///< Set when what sources hold cannot be waited for any more.
-  std::vector<std::unique_ptr<ChannelUnit>> channels_;
   DeadLetterFile dead_letter_file_;
+  std::vector<std::unique_ptr<ChannelUnit>> channels_;
   std::vector<std::unique_ptr<SinkUnit>> sinks_;
   std::vector<std::unique_ptr<SourceUnit>> sources_;
 

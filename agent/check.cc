@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <string_view>
 #include <tuple>
 #include <utility>
@@ -155,6 +156,38 @@ void print_source(const SourcePlan& source, std::ostream& out) {
   print_route(ways.otherwise.channels, ways.otherwise.optional_channels, out);
 }
 
+std::string seconds(std::chrono::milliseconds time) {
+  std::ostringstream text;
+  text << static_cast<double>(time.count()) / 1000 << " s";
+  return text.str();
+}
+
+/// "2 s, doubling up to 30 s"
+std::string penalty(std::chrono::milliseconds most) {
+  constexpr std::chrono::milliseconds first{2000};
+  return most <= first ? seconds(most) : seconds(first) + ", doubling up to " + seconds(most);
+}
+
+void print_group(const SinkGroupPlan& group, std::ostream& out) {
+  out << "  " << printable(group.label, 400) << " (" << processor_name(group) << ")";
+  const auto* const failover = std::get_if<FailoverPlan>(&group.processor);
+  for (std::size_t i = 0; i < group.sinks.size(); ++i) {
+    out << (i == 0 ? ": " : ", ") << printable(group.sinks[i]);
+    if (failover != nullptr) out << " (priority " << failover->priorities[i] << ")";
+  }
+  out << " <- " << printable(group.channel) << "\n    ";
+  if (failover != nullptr) {
+    out << "the first that works gets every batch; one that fails is out for "
+        << penalty(failover->penalty_max) << ", and then tried first\n";
+    return;
+  }
+  const auto& balance = std::get<LoadBalancePlan>(group.processor);
+  out << (balance.random ? "each batch goes to any of them" : "each batch goes to the next of them")
+      << "; when it fails, to another one at once";
+  if (balance.backoff) out << ", and it is out for " << penalty(balance.out_max);
+  out << "\n";
+}
+
 void print_plan(const Plan& plan, std::ostream& out, const Colours& colours) {
   out << colours.bold << "agent " << printable(plan.agent) << ": " << to_string(plan.verdict)
       << colours.reset << "\n";
@@ -170,6 +203,7 @@ void print_plan(const Plan& plan, std::ostream& out, const Colours& colours) {
       }
       out << "\n";
     }
+    for (const SinkGroupPlan& group : plan.groups) print_group(group, out);
   }
   for (const LeftOut& each : plan.left_out) {
     const std::string place = to_string(each.where);
@@ -215,11 +249,31 @@ Json to_json(const MultiplexingPlan& ways) {
   return json;
 }
 
+Json to_json(const SinkGroupPlan& group) {
+  Json json;
+  json["name"] = group.name;
+  json["processor"] = processor_name(group);
+  json["channel"] = group.channel;
+  json["sinks"] = group.sinks;
+  if (const auto* failover = std::get_if<FailoverPlan>(&group.processor)) {
+    json["priorities"] = failover->priorities;
+    json["penalty_max_ms"] = failover->penalty_max.count();
+  } else {
+    const auto& balance = std::get<LoadBalancePlan>(group.processor);
+    json["selector"] = balance.random ? "random" : "round_robin";
+    json["backoff"] = balance.backoff;
+    json["out_max_ms"] = balance.out_max.count();
+  }
+  return json;
+}
+
 Json to_json(const Plan& plan) {
   Json json;
   json["name"] = plan.agent;
   json["verdict"] = to_string(plan.verdict);
-  for (const char* key : {"sources", "channels", "sinks", "left_out"}) json[key] = Json::array();
+  for (const char* key : {"sources", "channels", "sinks", "sink_groups", "left_out"}) {
+    json[key] = Json::array();
+  }
   for (const SourcePlan& source : plan.sources) {
     Json interceptors = Json::array();
     for (const InterceptorPlan& each : source.interceptors) {
@@ -246,6 +300,7 @@ Json to_json(const Plan& plan) {
       json["sinks"].back()["dead_letter_channel"] = sink.dead_letter_channel;
     }
   }
+  for (const SinkGroupPlan& group : plan.groups) json["sink_groups"].push_back(to_json(group));
   for (const LeftOut& each : plan.left_out) {
     Json one;
     one["component"] = each.component;

@@ -35,6 +35,12 @@ enum class Meaning : unsigned char {
   To,
   Output,
   JsonLines,
+  Host,
+  Port,
+  InputFile,
+  InputDirectory,
+  HeaderFile,
+  RpcProperties,
 };
 
 struct Flag {
@@ -45,7 +51,7 @@ struct Flag {
   std::string_view why = {};  ///< NoMeaning: what to tell.
 };
 
-constexpr std::array<Flag, 29> kFlags = {{
+constexpr std::array<Flag, 35> kFlags = {{
     {"name", "n", Meaning::Name, true},
     {"conf-file", "f", Meaning::ConfFile, true},
     {"conf-uri", "u", Meaning::ConfUri, true},
@@ -67,6 +73,12 @@ constexpr std::array<Flag, 29> kFlags = {{
     {"to", "", Meaning::To, true},
     {"output", "o", Meaning::Output, true},
     {"jsonl", "", Meaning::JsonLines, false},
+    {"host", "H", Meaning::Host, true},
+    {"port", "p", Meaning::Port, true},
+    {"filename", "F", Meaning::InputFile, true},
+    {"dirname", "", Meaning::InputDirectory, true},
+    {"headerFile", "R", Meaning::HeaderFile, true},
+    {"rpcProps", "P", Meaning::RpcProperties, true},
     {"classpath", "C", Meaning::NoMeaning, true, "there is no Java class path here"},
     {"plugins-path", "", Meaning::NoMeaning, true, "Java plug-ins cannot be loaded"},
     {"auth-provider", "a", Meaning::NoMeaning, true, "configuration over HTTP is not built yet"},
@@ -77,8 +89,13 @@ constexpr std::array<Flag, 29> kFlags = {{
     {"ignore-flume-log", "", Meaning::NoMeaning, false, "the file channel is not built yet"},
 }};
 
-/// `channel` has flags of its own and takes few of the others.
+/// `channel` and `avro-client` have flags of their own and take few of the others.
 bool belongs_to(Verb verb, Meaning meaning) {
+  if (meaning >= Meaning::Host) return verb == Verb::AvroClient;
+  if (verb == Verb::AvroClient) {
+    return meaning == Meaning::ConfDir || meaning == Meaning::Help || meaning == Meaning::Version ||
+           meaning == Meaning::NoMeaning;
+  }
   if (meaning >= Meaning::Store) return verb == Verb::Channel;
   if (verb != Verb::Channel) return true;
   return meaning == Meaning::Name || meaning == Meaning::ConfFile || meaning == Meaning::ConfDir ||
@@ -144,19 +161,18 @@ class Parser {
 
  private:
   Status read_verb() {
-    static constexpr std::array<std::pair<std::string_view, Verb>, 8> kVerbs = {
+    static constexpr std::array<std::pair<std::string_view, Verb>, 9> kVerbs = {
         {{"agent", Verb::Agent},
          {"node", Verb::Agent},
          {"check", Verb::Check},
          {"channel", Verb::Channel},
+         {"avro-client", Verb::AvroClient},
          {"version", Verb::Version},
          {"--version", Verb::Version},
          {"help", Verb::Help},
          {"--help", Verb::Help}}};
     const std::string word = arguments_.empty() ? "" : arguments_.front();
-    if (word == "avro-client" || word == "tool") {
-      return Invalid("Error: '" + word + "' is known from Flume, but not built yet");
-    }
+    if (word == "tool") return Invalid("Error: 'tool' is known from Flume, but not built yet");
     for (const auto& [name, verb] : kVerbs) {
       if (word != name) continue;
       line_.verb = verb;
@@ -168,8 +184,9 @@ class Parser {
       return {};
     }
     if (word == "-h") return {};  // Verb::Help; the rest is read as flags
-    return Invalid("Error: Unknown or unspecified command '" + printable(word) +
-                   "'\nknown: agent, check, channel, version, help (sluice help explains them)");
+    return Invalid(
+        "Error: Unknown or unspecified command '" + printable(word) +
+        "'\nknown: agent, check, channel, avro-client, version, help (sluice help explains them)");
   }
 
   Status read_argument(const std::string& argument) {
@@ -277,6 +294,12 @@ class Parser {
       case Meaning::From: from_ = std::move(value); break;
       case Meaning::To: to_ = std::move(value); break;
       case Meaning::JsonLines: json_lines_ = true; break;
+      case Meaning::Host: line_.on_avro_client.host = std::move(value); break;
+      case Meaning::Port: return client_port(typed, value);
+      case Meaning::InputFile: line_.on_avro_client.file = std::move(value); break;
+      case Meaning::InputDirectory: line_.on_avro_client.directory = std::move(value); break;
+      case Meaning::HeaderFile: line_.on_avro_client.header_file = std::move(value); break;
+      case Meaning::RpcProperties: line_.on_avro_client.rpc_properties = std::move(value); break;
     }
     return {};
   }
@@ -311,6 +334,15 @@ class Parser {
     return {};
   }
 
+  Status client_port(const std::string& typed, const std::string& text) {
+    auto port = parse_port(text);
+    if (!port.ok() || *port == 0) {
+      return Invalid("Error: " + printable(typed) + ": " + in_quotes(text) + " is not a port");
+    }
+    line_.on_avro_client.port = *port;
+    return {};
+  }
+
   void warn(const std::string& what, const std::string& why) {
     line_.warnings.push_back(printable(what) + " has no meaning here: " + why);
   }
@@ -318,6 +350,7 @@ class Parser {
   Status finish() {
     if (line_.verb == Verb::Help || line_.verb == Verb::Version) return {};
     if (line_.verb == Verb::Channel) return finish_channel();
+    if (line_.verb == Verb::AvroClient) return finish_avro_client();
     // Flume's words, sic, and in its order.
     if (line_.verb == Verb::Agent && line_.agent.empty()) {
       return Invalid("Missing required option: n (--name <agent>)");
@@ -349,6 +382,21 @@ class Parser {
       return Invalid("Missing required option: n (--name <agent>), for --conf-file");
     }
     return check_files();
+  }
+
+  Status finish_avro_client() {
+    const AvroClientArguments& arguments = line_.on_avro_client;
+    if (!arguments.file.empty() && !arguments.directory.empty()) {
+      return Invalid("Error: --filename and --dirname: give one of them");
+    }
+    if (arguments.host.empty() != (arguments.port == 0)) {
+      return Invalid(arguments.host.empty() ? "Error: You must specify a hostname with --host"
+                                            : "Error: You must specify a port with --port");
+    }
+    if (arguments.host.empty() && arguments.rpc_properties.empty()) {
+      return Invalid("Error: avro-client needs --host and --port, or --rpcProps <file>");
+    }
+    return {};
   }
 
   Status sequence_arguments() {
@@ -481,6 +529,7 @@ commands:
   agent      run an agent
   check      explain a configuration: every problem, what runs, what is left out
   channel    look at what waits in durable channels, also while the agent runs
+  avro-client  send lines to an avro source
   version    show the version
   help       show this text
 
@@ -513,6 +562,14 @@ channel replay <channel> --from <sequence|time> --to <channel>    put delivered 
   --store <dir>             the store, or that of the agent:
   --name, -n <agent>        (and -Dsluice.state.dir=<dir>, --conf-file <file>) as it was started
 
+avro-client:
+  --host, -H <host>  --port, -p <port>    of the avro source
+  --filename, -F <file>     its lines; otherwise those of standard input
+  --dirname <dir>           every file in it, the oldest first; each is renamed to .COMPLETED
+  --headerFile, -R <file>   properties that become headers of every event
+  --rpcProps, -P <file>     hosts, client.type, batch-size, connect-timeout, request-timeout,
+                            retry-time, max-attempts
+
 properties:
   -Dflume.root.logger=LEVEL,console|LOGFILE    -Dflume.log.dir=<dir>    -Dflume.log.file=<name>
   -Dflume.monitoring.type=http                 -Dflume.monitoring.port=<port>
@@ -525,7 +582,8 @@ properties:
 
 Flume's -X..., --classpath, --plugins-path, --conf-provider and the like are taken and have no
 effect. Exit status: 0 all well; check: 1 something is left out or an error; channel: 1 something is
-damaged or cannot be read; 2 unreadable file or wrong usage.
+damaged or cannot be read; avro-client: 1 not all was acknowledged; 2 unreadable file or wrong
+usage.
 )";
 }
 

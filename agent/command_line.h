@@ -16,7 +16,7 @@
 
 namespace sluice {
 
-enum class Verb : unsigned char { Agent, Check, Channel, Version, Help };
+enum class Verb : unsigned char { Agent, Check, Channel, AvroClient, Version, Help };
 
 /// `sluice channel ACTION [CHANNEL]`, as typed.
 struct ChannelArguments {
@@ -29,6 +29,16 @@ struct ChannelArguments {
   std::uint64_t to = UINT64_MAX;  ///< The last sequence.
   ReplayFrom replay_from;         ///< replay: --from; what was said in time is a moment.
   std::string replay_to;          ///< replay: --to, a channel.
+};
+
+/// `sluice avro-client`, as typed.
+struct AvroClientArguments {
+  std::string host;  ///< Empty: the file of RPC properties names receivers.
+  std::uint16_t port = 0;
+  std::string rpc_properties;  ///< A file; empty: none.
+  std::string header_file;     ///< Empty: none.
+  std::string file;
+  std::string directory;  ///< Without both: standard input.
 };
 
 /// -Dflume.monitoring.*
@@ -50,7 +60,8 @@ struct CommandLine {
   bool json = false;
   bool dry_run = false;
   bool no_reload = false;
-  ChannelArguments on_channel;  ///< Verb::Channel
+  ChannelArguments on_channel;         ///< Verb::Channel
+  AvroClientArguments on_avro_client;  ///< Verb::AvroClient
   /// What was given and has no meaning here, a sentence each.
   std::vector<std::string> warnings;
 

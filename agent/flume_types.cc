@@ -11,7 +11,6 @@ constexpr ComponentInfo later(std::string_view alias, std::string_view class_nam
 }
 
 constexpr std::array kSources = {
-    later("avro", "org.apache.flume.source.AvroSource", "Receives events from Flume's avro sinks."),
     later("thrift", "org.apache.flume.source.ThriftSource", "Receives events over Thrift."),
     later("syslogtcp", "org.apache.flume.source.SyslogTcpSource", "Receives syslog over TCP."),
     later("syslogudp", "org.apache.flume.source.SyslogUDPSource", "Receives syslog over UDP."),
@@ -19,7 +18,6 @@ constexpr std::array kSources = {
           "Receives syslog over TCP on several ports."),
     later("http", "org.apache.flume.source.http.HTTPSource", "Receives events by HTTP POST."),
     later("jms", "org.apache.flume.source.jms.JMSSource", "Reads a JMS queue or topic."),
-    later("kafka", "org.apache.flume.source.kafka.KafkaSource", "Reads Kafka topics."),
     later("", "org.apache.flume.source.twitter.TwitterSource",
           "Read Twitter's sample stream, which exists no more."),
     later("", "org.apache.flume.source.scribe.ScribeSource", "Receives events over Scribe."),
@@ -31,18 +29,14 @@ constexpr std::array kSources = {
 
 constexpr std::array kChannels = {
     later("jdbc", "org.apache.flume.channel.jdbc.JdbcChannel", "Keeps events in a database."),
-    later("kafka", "org.apache.flume.channel.kafka.KafkaChannel", "Keeps events in a Kafka topic."),
     later("", "org.apache.flume.channel.PseudoTxnMemoryChannel",
           "A memory channel for tests, without real transactions."),
 };
 
 constexpr std::array kSinks = {
-    later("hdfs", "org.apache.flume.sink.hdfs.HDFSEventSink", "Writes files in HDFS."),
-    later("avro", "org.apache.flume.sink.AvroSink", "Sends events to Flume's avro sources."),
     later("thrift", "org.apache.flume.sink.ThriftSink", "Sends events over Thrift."),
     later("http", "org.apache.flume.sink.http.HttpSink", "Sends events by HTTP POST."),
     later("irc", "org.apache.flume.sink.irc.IRCSink", "Writes to an IRC channel."),
-    later("kafka", "org.apache.flume.sink.kafka.KafkaSink", "Writes to a Kafka topic."),
     later("kudu", "org.apache.flume.sink.kudu.KuduSink", "Writes to a Kudu table."),
     later("hbase", "org.apache.flume.sink.hbase.HBaseSink", "Writes to an HBase 1 table."),
     later("asynchbase", "org.apache.flume.sink.hbase.AsyncHBaseSink",

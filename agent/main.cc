@@ -6,13 +6,16 @@
 #include <cstdlib>
 #include <iostream>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "agent/avro_client_command.h"
 #include "agent/channel_command.h"
 #include "agent/check.h"
 #include "agent/command_line.h"
 #include "agent/run_agent.h"
 #include "agent/version.h"
+#include "core/base/system_properties.h"
 
 namespace {
 
@@ -35,6 +38,10 @@ int main(int argc, char** argv) {
     std::cerr << line.status().message() << "\n";
     return 2;
   }
+  auto properties = line->properties;
+  // Components may look for files of other systems there: hdfs-site.xml.
+  if (!line->conf_dir.empty()) properties.emplace("sluice.conf.dir", line->conf_dir);
+  set_system_properties(std::move(properties));
   switch (line->verb) {
     case Verb::Agent:
       if (!line->dry_run) return run_agent(*line);
@@ -43,6 +50,9 @@ int main(int argc, char** argv) {
       return run_check(*line, built_catalog(), std::cout, std::cerr, isatty(STDOUT_FILENO) == 1);
     }
     case Verb::Channel: return run_channel(*line, std::cout, std::cerr);
+    case Verb::AvroClient: {
+      return run_avro_client(*line, std::cout, std::cerr, isatty(STDERR_FILENO) == 1);
+    }
     case Verb::Version: std::cout << version_text(); return 0;
     case Verb::Help: std::cout << usage_text(); return 0;
   }

@@ -198,11 +198,13 @@ class Running {
   }
 
  private:
-  /// A batch job whose source or sink could not run has not done its work.
+  /// A batch job whose source or sink could not run has not done its work, unless the rest of its
+  /// group did.
   bool some_failed() const {
     const auto states = agent_.states();
-    return std::any_of(states.begin(), states.end(),
-                       [](const auto& each) { return each.state == UnitState::Failed; });
+    return std::any_of(states.begin(), states.end(), [](const auto& each) {
+      return each.state == UnitState::Failed && !each.ready;
+    });
   }
 
   /// Starts the monitoring server, or tries again: a port may be taken for a while.
@@ -235,8 +237,7 @@ class Running {
 
   std::vector<ComponentHealth> health() const {
     std::vector<ComponentHealth> all;
-    for (const auto& [component, state] : agent_.states()) {
-      const bool ready = state == UnitState::Running || state == UnitState::Finished;
+    for (const auto& [component, state, ready] : agent_.states()) {
       all.push_back({component, ready, std::string(to_string(state))});
     }
     return all;

@@ -162,43 +162,61 @@ namespace {
 
 ChannelUnits channels_of(const SinkUnit::Parts& parts) {
   ChannelUnits channels{parts.channel};
-  if (parts.dead_letter_channel != nullptr) channels.push_back(parts.dead_letter_channel);
+  for (const SinkUnit::Member& member : parts.members) {
+    if (member.dead_letter_channel != nullptr) channels.push_back(member.dead_letter_channel);
+  }
   return channels;
-}
-
-/// The options with the sink's own place for dead letters, when it has one.
-SinkRunner::Options with_dead_letters(SinkRunner::Options options, DeadLetters* own) {
-  if (own != nullptr) options.dead_letters = own;
-  return options;
 }
 
 }  // namespace
 
 SinkUnit::SinkUnit(Parts parts, SlabPool& pool, FileSystem& files, const Clock& clock,
                    UnitEvents events)
-    : settings_(std::move(parts.settings)),
+    : name_(parts.runner.name),
+      thread_name_(parts.runner.sink),
       channels_(channels_of(parts)),
       events_(std::move(events)),
-      dead_letters_(parts.dead_letter_channel == nullptr
-                        ? nullptr
-                        : std::make_unique<DeadLetterChannel>(parts.dead_letter_channel->channel(),
-                                                              pool, counters_, clock)),
-      sink_(parts.type->make(settings_, {counters_, files, clock})),
-      runner_(with_dead_letters(std::move(parts.runner), dead_letters_.get()),
-              parts.channel->channel(), *sink_, counters_) {}
+      members_(make(parts, pool, files, clock)),
+      runner_(parts.runner, parts.channel->channel(),
+              runner_members(members_, parts.runner.dead_letters), std::move(parts.processor)) {}
+
+SinkUnit::AllMade SinkUnit::make(Parts& parts, SlabPool& pool, FileSystem& files,
+                                 const Clock& clock) {
+  AllMade all;
+  for (Member& member : parts.members) {
+    auto& made = *all.emplace_back(std::make_unique<Made>(std::move(member.settings)));
+    if (member.dead_letter_channel != nullptr) {
+      made.dead_letters = std::make_unique<DeadLetterChannel>(member.dead_letter_channel->channel(),
+                                                              pool, made.counters, clock);
+    }
+    made.sink = member.type->make(made.settings, {made.counters, files, clock,
+                                                  parts.runner.committer, parts.state_directory});
+  }
+  return all;
+}
+
+std::vector<SinkRunner::Member> SinkUnit::runner_members(const AllMade& members,
+                                                         DeadLetters* otherwise) {
+  std::vector<SinkRunner::Member> all;
+  for (const auto& made : members) {
+    DeadLetters* const own = made->dead_letters.get();
+    all.push_back({made->settings.component(), made->settings.name(), made->sink.get(),
+                   &made->counters, own == nullptr ? otherwise : own});
+  }
+  return all;
+}
 
 SinkUnit::~SinkUnit() { join(); }
 
 void SinkUnit::start() {
   thread_ = std::jthread([this](std::stop_token stop) {
-    name_this_thread(settings_.name());
+    name_this_thread(thread_name_);
     enter(UnitState::Running);
     const Status status = runner_.run(std::move(stop));
     if (status.code() == Code::Fatal) {
       events_.fatal(status);
     } else if (!status.ok()) {
-      log::error("{}: cannot run: {}; {}", settings_.component(), status.message(),
-                 goes_on_without_it);
+      log::error("{}: cannot run: {}; {}", name_, status.message(), goes_on_without_it);
     }
     enter(status.ok() ? UnitState::Finished : UnitState::Failed);
   });
@@ -222,6 +240,12 @@ bool SinkUnit::ended() const noexcept {
 UnitState SinkUnit::state() const noexcept {
   const UnitState state = state_.load(std::memory_order_acquire);
   return state == UnitState::Running && !runner_.healthy() ? UnitState::Retrying : state;
+}
+
+UnitState SinkUnit::state(std::size_t member) const noexcept {
+  const UnitState state = state_.load(std::memory_order_acquire);
+  if (runner_.left_out(member)) return UnitState::Failed;
+  return state == UnitState::Running && !runner_.healthy(member) ? UnitState::Retrying : state;
 }
 
 }  // namespace sluice

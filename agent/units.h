@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "channels/channel.h"
@@ -111,16 +112,21 @@ class SourceUnit {
   std::jthread thread_;
 };
 
-/// A sink and its runner on a thread of their own.
+/// A sink, or the sinks of a group, and their runner on a thread of their own.
 class SinkUnit {
  public:
-  struct Parts {
+  struct Member {
     Settings settings;
     const SinkType* type;
-    ChannelUnit* channel;
-    SinkRunner::Options runner;
     /// Null: dead letters go where the runner's options say.
     ChannelUnit* dead_letter_channel = nullptr;
+  };
+  struct Parts {
+    std::vector<Member> members;
+    std::unique_ptr<SinkProcessor> processor;
+    ChannelUnit* channel;
+    SinkRunner::Options runner;
+    std::string state_directory = {};
   };
   SinkUnit(Parts parts, SlabPool& pool, FileSystem& files, const Clock& clock, UnitEvents events);
   ~SinkUnit();
@@ -131,22 +137,41 @@ class SinkUnit {
   void request_stop() noexcept { thread_.request_stop(); }
   void join();
 
+  /// "sink k1", "sink group g1"
+  const std::string& component() const noexcept { return name_; }
   const ChannelUnits& channels() const noexcept { return channels_; }
-  const Settings& settings() const noexcept { return settings_; }
-  const SinkCounters& counters() const noexcept { return counters_; }
+  /// Running while one of its sinks is well.
   UnitState state() const noexcept;
   /// It has run to its end, or will not run at all.
   bool ended() const noexcept;
 
+  std::size_t size() const noexcept { return members_.size(); }
+  const Settings& settings(std::size_t member) const noexcept { return members_[member]->settings; }
+  const SinkCounters& counters(std::size_t member) const noexcept {
+    return members_[member]->counters;
+  }
+  UnitState state(std::size_t member) const noexcept;
+
  private:
+  struct Made {
+    explicit Made(Settings its) : settings(std::move(its)) {}
+    const Settings settings;
+    SinkCounters counters;
+    std::unique_ptr<DeadLetters> dead_letters;  ///< None: those of the runner's options.
+    std::unique_ptr<Sink> sink;
+  };
+  using AllMade = std::vector<std::unique_ptr<Made>>;
+  static AllMade make(Parts& parts, SlabPool& pool, FileSystem& files, const Clock& clock);
+  static std::vector<SinkRunner::Member> runner_members(const AllMade& members,
+                                                        DeadLetters* otherwise);
+
   void enter(UnitState state);
 
-  const Settings settings_;
-  const ChannelUnits channels_;  ///< The one it reads, then that of its dead letters.
+  const std::string name_;
+  const std::string thread_name_;
+  const ChannelUnits channels_;  ///< The one it reads, then those of its dead letters.
   const UnitEvents events_;
-  SinkCounters counters_;
-  const std::unique_ptr<DeadLetters> dead_letters_;
-  std::unique_ptr<Sink> sink_;
+  const AllMade members_;
   SinkRunner runner_;
   std::atomic<UnitState> state_{UnitState::New};
   std::jthread thread_;

@@ -6,14 +6,18 @@
   agent_bench.py --bin BIN --kit DIR neighbours [--mb 800] [--runs 5]
   agent_bench.py --bin BIN --kit DIR slow-receiver [--minutes 3]
   agent_bench.py --bin BIN --kit DIR tail [--mb 1000] [--runs 5]         a file by TAILDIR -> null
+  agent_bench.py --bin BIN --kit DIR durable-tail [--mb 400] [--runs 5]  a file by TAILDIR -> rocksdb -> null, by sync mode; bytes a sync
   agent_bench.py --bin BIN --kit DIR idle-files [--files 5000] [--seconds 30]
   agent_bench.py --bin BIN --kit DIR restart [--mb 2000] [--runs 3]      kill -9 with so much in the store, first event out
   agent_bench.py --bin BIN --kit DIR acks [--seconds 5] [--runs 3]       answered lines, netcat -> durable, 1 and 50 connections
+  agent_bench.py --bin BIN --kit DIR avro [--mb 400] [--runs 5]           loadgen's Avro calls of 1000 -> avro source -> null, and -> sinkd
   agent_bench.py --bin BIN --kit DIR disk [--kb 200] [--seconds 5]       append + fdatasync, nothing else
+  agent_bench.py --bin BIN --kit DIR hops [--rate 10000] [--seconds 5] [--runs 5]   netcat -> avro -> avro -> tcp: time a line is under way
+  agent_bench.py --bin BIN --kit DIR idle-connections [--connections 1000]          to an avro source, each after a call
 
 DIR is a built copy of the kit (its build/ holds loadgen and sinkd). Prints JSON, a line a figure. Traffic stays on 127.0.0.1.
 """
-import argparse, json, os, shutil, signal, socket, statistics, subprocess, sys, tempfile, threading, time
+import argparse, json, multiprocessing, os, shutil, signal, socket, statistics, struct, subprocess, sys, tempfile, threading, time
 
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -243,6 +247,40 @@ def tail(o):
     print(json.dumps({"MBps": median([r[0] for r in rows]), "MB_per_cpu_s": median([r[1] for r in rows])}))
 
 
+def durable_tail(o):
+    """A file by TAILDIR -> rocksdb -> null: each sync mode, with and without 5 ms more for every sync, and with retention; bytes a sync where strace is there."""
+    with tempfile.TemporaryDirectory(prefix="agent-bench-") as directory:
+        os.mkdir(os.path.join(directory, "in"))
+        size = write_file(o, os.path.join(directory, "in", "big.log"), o.mb)
+
+        def run(batch, sync, more_ms, extra, trace=()):
+            shutil.rmtree(os.path.join(directory, "state"), ignore_errors=True)
+            if os.path.exists(os.path.join(directory, "positions.json")):
+                os.remove(os.path.join(directory, "positions.json"))
+            text = names("r1", "c1", "k1") + tail_source(directory, f"a1.sources.r1.batchSize = {batch}\n") + durable_channel(f"a1.channels.c1.sync = {sync}\n{extra}")
+            text += f"a1.sinks.k1.type = null\na1.sinks.k1.batchSize = 1000\na1.sinks.k1.channel = c1\n"
+            with open(os.path.join(directory, "x.conf"), "w") as file:
+                file.write(text)
+            began = time.monotonic()
+            subprocess.run([*trace, o.bin, "agent", "--name", "a1", "--conf", directory, "--conf-file", os.path.join(directory, "x.conf"), "-Dsluice.state.dir=" + os.path.join(directory, "state"), "--once"],
+                           env={**os.environ, "SLUICE_SYNC_TAKES_MS": str(more_ms)}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+            wall = time.monotonic() - began
+            with open(os.path.join(directory, "positions.json")) as file:
+                if sum(each["pos"] for each in json.load(file)) != size:
+                    raise SystemExit("the agent did not read to the end")
+            return size / wall / 1e6
+
+        kept = "a1.channels.c1.retention = 1h\n"
+        for batch, sync, more_ms, extra in ((100, "always", 0, ""), (100, "always", 5, ""), (1000, "always", 0, ""), (1000, "always", 0, kept), (1000, "interval", 0, ""), (1000, "never", 0, "")):
+            row = {"batchSize": batch, "sync": sync, "more_ms_a_sync": more_ms, "retention": bool(extra), "MBps": median([run(batch, sync, more_ms, extra) for _ in range(o.runs)])}
+            if shutil.which("strace"):
+                log = os.path.join(directory, "trace")
+                run(batch, sync, more_ms, extra, ["strace", "-f", "-qq", "-e", "trace=fdatasync,fsync", "-o", log])
+                with open(log) as file:
+                    row["bytes_a_sync"] = round(size / max(1, sum("sync(" in line for line in file)))
+            print(json.dumps({**row, "load": os.getloadavg()[0]}), flush=True)
+
+
 def idle_files(o):
     with tempfile.TemporaryDirectory(prefix="agent-bench-") as directory:
         os.mkdir(os.path.join(directory, "in"))
@@ -317,6 +355,35 @@ def acks(o):
                           "p50_us": median([r[1] for r in rows]), "p99_us": median([r[2] for r in rows])}))
 
 
+def avro(o):
+    """Calls that wait for their answers, into our source and into the kit's receiver, in turn."""
+    def send(port, connections):
+        lines = int(o.mb * 1e6 / 204.1)
+        r = subprocess.run([os.path.join(o.kit, "build", "loadgen"), "--port", str(port), "--lines", str(lines), "--proto", "avro",
+                            "--batch", "1000", "--conns", str(connections)], stdout=subprocess.PIPE, text=True, check=True)
+        report = json.loads(r.stdout)
+        if not report["ok"] or report["lines"] != lines:
+            raise SystemExit("not all was acknowledged: %s" % report)
+        return report["bytes"] / (report["sent_ns"] - report["start_ns"]) * 1e3
+    for connections in (1, 4):
+        rows = {"agent": [], "sinkd": []}
+        for _ in range(o.runs):
+            port = free_port()
+            text = (f"a1.sources.r1.type = avro\na1.sources.r1.bind = 127.0.0.1\na1.sources.r1.port = {port}\na1.sources.r1.channels = c1\n"
+                    "a1.sinks.k1.type = null\na1.sinks.k1.batchSize = 1000\na1.sinks.k1.channel = c1\n")
+            with Agent(o.bin, names("r1", "c1", "k1") + text + channel("c1")) as a:
+                wait_port(port, a.p)
+                rows["agent"].append(send(port, connections))
+            port = free_port()
+            p = subprocess.Popen([os.path.join(o.kit, "build", "sinkd"), "--port", str(port), "--proto", "avro", "--expect", str(1 << 40)],
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            wait_port(port, p)
+            rows["sinkd"].append(send(port, connections))
+            stop(p)
+        print(json.dumps({"connections": connections, "agent_MBps": median(rows["agent"]), "sinkd_MBps": median(rows["sinkd"]),
+                          "ratio": median([a / s for a, s in zip(rows["agent"], rows["sinkd"])])}))
+
+
 def disk(o):
     block = os.urandom(o.kb * 1000)
     with tempfile.NamedTemporaryFile(prefix="agent-bench-") as file:
@@ -329,6 +396,95 @@ def disk(o):
     print(json.dumps({"kb_each": o.kb, "MBps": round(written / wall / 1e6, 1), "syncs_per_s": round(written / len(block) / wall)}))
 
 
+def avro_sink(port):
+    return f"a1.sinks.k1.type = avro\na1.sinks.k1.hostname = 127.0.0.1\na1.sinks.k1.port = {port}\na1.sinks.k1.batch-size = 1000\na1.sinks.k1.channel = c1\n"
+
+
+def avro_source(port):
+    return f"a1.sources.r1.type = avro\na1.sources.r1.bind = 127.0.0.1\na1.sources.r1.port = {port}\na1.sources.r1.channels = c1\n"
+
+
+def receive_times(listener, count, out):
+    """Lines that begin with the nanosecond of their sending; writes how long each took, in us."""
+    peer, _ = listener.accept()
+    times, rest = [], b""
+    while len(times) < count:
+        part = peer.recv(1 << 16)
+        now = time.monotonic_ns()
+        if not part:
+            break
+        lines = (rest + part).split(b"\n")
+        rest = lines.pop()
+        times += [(now - int(line.split(b" ", 1)[0])) / 1e3 for line in lines]
+    out.send(times)
+
+
+def send_lines(port, rate, seconds):
+    """A few lines every millisecond, as real senders have them."""
+    filling = b" " + b"x" * 184 + b"\n"
+    with socket.create_connection(("127.0.0.1", port)) as s:
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        began, sent = time.monotonic(), 0
+        while sent < rate * seconds:
+            due = int((time.monotonic() - began) * rate) - sent
+            if due <= 0:
+                time.sleep(0.001)
+                continue
+            due = min(due, rate * seconds - sent)
+            s.sendall((b"%d" % time.monotonic_ns() + filling) * due)
+            sent += due
+
+
+def timed_lines(o, listener, port):
+    """(p50, p99) in us, through whatever leads from the port to the listener."""
+    mine, theirs = multiprocessing.Pipe()
+    receiver = multiprocessing.Process(target=receive_times, args=(listener, o.rate * o.seconds, theirs))
+    receiver.start()
+    send_lines(port, o.rate, o.seconds)
+    if not mine.poll(30):
+        raise SystemExit("not all lines arrived")
+    times = sorted(mine.recv()[o.rate:])  # without the first second, in which connections are made
+    receiver.join()
+    return times[len(times) // 2], times[len(times) * 99 // 100]
+
+
+def hops(o):
+    rows = {"direct": [], "hops": []}
+    for _ in range(o.runs):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            rows["direct"].append(timed_lines(o, listener, listener.getsockname()[1]))
+        ports = [free_port() for _ in range(3)]
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            out = f"a1.sinks.k1.type = tcp\na1.sinks.k1.hostname = 127.0.0.1\na1.sinks.k1.port = {listener.getsockname()[1]}\na1.sinks.k1.channel = c1\n"
+            rest = names("r1", "c1", "k1") + channel("c1")
+            with Agent(o.bin, rest + avro_source(ports[2]) + out) as last, Agent(o.bin, rest + avro_source(ports[1]) + avro_sink(ports[2])) as middle, \
+                    Agent(o.bin, rest + source("r1", ports[0], "c1") + avro_sink(ports[1])) as first:
+                for port, agent in zip(ports, (first, middle, last)):
+                    wait_port(port, agent.p)
+                rows["hops"].append(timed_lines(o, listener, ports[0]))
+    print(json.dumps({"lines_per_s": o.rate, "load": os.getloadavg()[0],
+                      **{f"{who}_{what}_us": median([r[i] for r in got]) for who, got in rows.items() for i, what in enumerate(("p50", "p99"))}}))
+
+
+def idle_connections(o):
+    md5 = bytes.fromhex("86aadae2c45474c0fe93ffd0f2350a65")
+    call = md5 + b"\0" + md5 + b"\0" + b"\0" + b"\0"  # hashes without a protocol, no metadata, no message: a ping
+    port = free_port()
+    with Agent(o.bin, names("r1", "c1", "k1") + avro_source(port) + channel("c1") + "a1.sinks.k1.type = null\na1.sinks.k1.channel = c1\n") as a:
+        wait_port(port, a.p)
+        before = rss_kb(a.p.pid)
+        clients = []
+        for serial in range(o.connections):
+            clients.append(socket.create_connection(("127.0.0.1", port)))
+            clients[-1].sendall(struct.pack(">III", serial, 1, len(call)) + call)
+        for each in clients:
+            if not each.recv(4096):
+                raise SystemExit("a connection was closed")
+        print(json.dumps({"connections": o.connections, "rss_before_kb": before, "rss_kb": rss_kb(a.p.pid), "load": os.getloadavg()[0]}))
+        for each in clients:
+            each.close()
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--bin", required=True)
@@ -339,13 +495,17 @@ def main():
         s = sub.add_parser(name); s.add_argument("--mb", type=float, default=800); s.add_argument("--runs", type=int, default=5)
     s = sub.add_parser("slow-receiver"); s.add_argument("--minutes", type=float, default=3)
     s = sub.add_parser("tail"); s.add_argument("--mb", type=float, default=1000); s.add_argument("--runs", type=int, default=5)
+    s = sub.add_parser("durable-tail"); s.add_argument("--mb", type=float, default=400); s.add_argument("--runs", type=int, default=5)
     s = sub.add_parser("idle-files"); s.add_argument("--files", type=int, default=5000); s.add_argument("--seconds", type=float, default=30)
     s = sub.add_parser("restart"); s.add_argument("--mb", type=float, default=2000); s.add_argument("--runs", type=int, default=3)
     s = sub.add_parser("acks"); s.add_argument("--seconds", type=float, default=5); s.add_argument("--runs", type=int, default=3)
+    s = sub.add_parser("avro"); s.add_argument("--mb", type=float, default=400); s.add_argument("--runs", type=int, default=5)
     s = sub.add_parser("disk"); s.add_argument("--kb", type=int, default=200); s.add_argument("--seconds", type=float, default=5)
+    s = sub.add_parser("hops"); s.add_argument("--rate", type=int, default=10000); s.add_argument("--seconds", type=int, default=5); s.add_argument("--runs", type=int, default=5)
+    s = sub.add_parser("idle-connections"); s.add_argument("--connections", type=int, default=1000)
     o = ap.parse_args()
-    {"start": start, "headers": headers, "neighbours": neighbours, "slow-receiver": slow_receiver, "tail": tail, "idle-files": idle_files,
-     "restart": restart, "acks": acks, "disk": disk}[o.what](o)
+    {"start": start, "headers": headers, "neighbours": neighbours, "slow-receiver": slow_receiver, "tail": tail, "durable-tail": durable_tail, "idle-files": idle_files,
+     "restart": restart, "acks": acks, "avro": avro, "disk": disk, "hops": hops, "idle-connections": idle_connections}[o.what](o)
 
 
 if __name__ == "__main__":

@@ -179,14 +179,17 @@ class Channel {
   virtual bool keeps_beyond_process() const noexcept { return false; }
   /// Ok, or why nothing can be put or taken just now; it is seen to without help.
   virtual Status health() const { return {}; }
-  /// Completes the commits in which this channel takes part; null for a channel in memory.
+  /// Completes the commits in which events are put here; null for a channel in memory.
   virtual Committer* committer() noexcept { return nullptr; }
-  /// How commits write what a channel keeps in a store; null for a channel in memory.
+  /// How commits write what a channel keeps in a store; null for one that lies in none. Only where
+  /// there is a store do commits take events out with it, and hold notes.
   virtual StoredQueue* stored() noexcept { return nullptr; }
 
   const ChannelCounters& counters() const noexcept { return counters_; }
   /// What this channel pays for.
   virtual const MemoryAccount& account() const noexcept = 0;
+  /// That, and what else it has to pay for.
+  virtual std::vector<const MemoryAccount*> accounts() const { return {&account()}; }
 
  protected:
   /// The books of events on their way out.

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <memory>
+#include <stop_token>
 #include <string>
 
 #include "channels/channel.h"
+#include "channels/dead_letters.h"
 #include "channels/shared_store.h"
 #include "core/config/settings.h"
 #include "core/event/slab.h"
@@ -16,6 +18,9 @@ struct ChannelContext {
   SlabPool& pool;
   std::uint64_t memory_share_bytes;  ///< Of the agent's memory limit, when the file names none.
   Stores& stores;
+  const Clock& clock = Clock::system();
+  std::stop_token abandon = {};         ///< The agent gives up what is still under way.
+  DeadLetters* dead_letters = nullptr;  ///< For what a channel outside the agent never takes.
 };
 
 struct ChannelType {

@@ -10,19 +10,12 @@
 
 #include "channels/channel.h"
 #include "core/event/frame.h"
+#include "core/event/note.h"
 
 namespace sluice {
 
-/// A small value of a component (a position, a file and its length) that becomes true with a
-/// commit.
-struct Note {
-  std::string key;
-  std::string value;
-};
-
-using Notes = boost::container::small_vector<Note, 1>;
-
-/// Makes commits durable. Implemented by the store; memory channels need none.
+/// Makes commits durable. Implemented by the store, and by channels that lie outside the agent;
+/// memory channels need none.
 class Committer {
  public:
   virtual ~Committer() = default;

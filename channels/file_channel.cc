@@ -9,7 +9,8 @@ constexpr auto keys = joined(durable_keys, file_channel_keys);
 constexpr ComponentInfo info{.alias = "file",
                              .class_name = "org.apache.flume.channel.file.FileChannel",
                              .meaning = "Flume's file channel, served by the durable channel.",
-                             .keys = keys};
+                             .keys = keys,
+                             .on_disk = true};
 
 std::string store_directory(const Settings& settings) {
   return file_channel_settings(settings).directory;

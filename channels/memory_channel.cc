@@ -63,17 +63,7 @@ MemoryChannel::~MemoryChannel() { abandon(); }
 
 std::uint64_t MemoryChannel::abandon() {
   const std::lock_guard lock(mutex_);
-  std::uint64_t lost = 0;
-  while (!queue_.empty()) {
-    const Taken::Piece piece = queue_.pop_front(UINT32_MAX);
-    const std::uint64_t events = piece.batch.size();
-    const std::uint64_t bytes = piece.batch.body_bytes();
-    counters_.stored.events.sub(events);
-    counters_.stored.bytes.sub(bytes);
-    counters_.lost.add(events, bytes);
-    give_room(piece.batch);
-    lost += events;
-  }
+  const std::uint64_t lost = drop(queue_.extract_all(), counters_.lost);
   keeper_.rest();
   return lost;
 }

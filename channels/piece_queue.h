@@ -3,6 +3,8 @@
 
 #include <boost/circular_buffer.hpp>
 #include <deque>
+#include <utility>
+#include <vector>
 
 #include "channels/batch_keeper.h"
 #include "channels/channel.h"
@@ -27,6 +29,12 @@ class PieceQueue {
   /// holds a part back, so it is empty only when the queue is.
   Taken::Pieces collect(const TakeLimit& limit);
   Taken::Piece pop_front(std::uint32_t events_max);
+  /// Takes those out, in order, of which `goes(batch)` is true.
+  template <typename Goes>
+  std::vector<Taken::Piece> extract(const Goes& goes);
+  std::vector<Taken::Piece> extract_all() {
+    return extract([](const Batch&) { return true; });
+  }
 
  private:
   const Batch& front() const noexcept;
@@ -36,6 +44,26 @@ class PieceQueue {
   std::deque<Taken::Piece> returned_;           ///< Older than anything in queue_.
   std::uint64_t bytes_ = 0;
 };
+
+template <typename Goes>
+std::vector<Taken::Piece> PieceQueue::extract(const Goes& goes) {
+  std::vector<Taken::Piece> gone;
+  const auto sift = [&](auto& pieces) {
+    for (std::size_t left = pieces.size(); left > 0; --left) {
+      Taken::Piece piece = std::move(pieces.front());
+      pieces.pop_front();
+      if (goes(piece.batch)) {
+        bytes_ -= piece.batch.body_bytes();
+        gone.push_back(std::move(piece));
+      } else {
+        pieces.push_back(std::move(piece));
+      }
+    }
+  };
+  sift(returned_);
+  sift(queue_);
+  return gone;
+}
 
 /// The pieces as one batch. Several are copied together, which is charged to `account`.
 Taken join_pieces(Channel& channel, Taken::Pieces pieces, SlabPool& pool, MemoryAccount& account);

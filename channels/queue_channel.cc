@@ -60,6 +60,13 @@ bool QueueChannel::fits(const Batch& batch) const noexcept {
 Result<Reservation> QueueChannel::reserve(const Batch& batch, Deadline deadline,
                                           std::stop_token stop) {
   counters_.put_attempts.add(batch.size());
+  auto kept = claim(batch, deadline, stop);
+  if (!kept.ok()) return kept.status();
+  return Reservation(this, *std::move(kept));
+}
+
+Result<Batch> QueueChannel::claim(const Batch& batch, Deadline deadline,
+                                  const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
   pace(lock, batch, stop);
   if (!closed_ && !fits(batch)) {
@@ -76,19 +83,21 @@ Result<Reservation> QueueChannel::reserve(const Batch& batch, Deadline deadline,
   }
   used_events_ += batch.size();
   used_bytes_ += batch.body_bytes();
-  return Reservation(this, keeper_.keep(batch));
+  return keeper_.keep(batch);
 }
 
 void QueueChannel::publish(Reservation& room) noexcept {
-  const std::uint64_t events = room.batch().size();
-  const std::uint64_t bytes = room.batch().body_bytes();
-  counters_.put.add(events, bytes);
+  counters_.put.add(room.batch().size(), room.batch().body_bytes());
+  append(room.batch());
+}
+
+void QueueChannel::append(const Batch& batch) noexcept {
   bool wake;
   {
     const std::lock_guard lock(mutex_);
-    counters_.stored.add(events, bytes);
-    enqueue(next_sequence_, room.batch());
-    next_sequence_ += events;
+    counters_.stored.add(batch.size(), batch.body_bytes());
+    enqueue(next_sequence_, batch);
+    next_sequence_ += batch.size();
     wake = takers_asleep_ > 0;
   }
   if (wake) not_empty_.notify_one();
@@ -98,6 +107,20 @@ void QueueChannel::give_room(const Batch& batch) noexcept {
   used_events_ -= batch.size();
   used_bytes_ -= batch.body_bytes();
   keeper_.let_go(batch);
+}
+
+std::uint64_t QueueChannel::drop(const std::vector<Taken::Piece>& pieces, Flow& as) noexcept {
+  std::uint64_t sum = 0;
+  for (const Taken::Piece& piece : pieces) {
+    const std::uint64_t events = piece.batch.size();
+    const std::uint64_t bytes = piece.batch.body_bytes();
+    counters_.stored.events.sub(events);
+    counters_.stored.bytes.sub(bytes);
+    as.add(events, bytes);
+    give_room(piece.batch);
+    sum += events;
+  }
+  return sum;
 }
 
 void QueueChannel::cancel(Reservation& room) noexcept {

@@ -42,6 +42,11 @@ class QueueChannel : public Channel {
   /// `beside_bytes`: what the memory account's limit has above the budget. The pool outlives this.
   QueueChannel(const Options& limits, std::uint64_t beside_bytes, SlabPool& pool);
 
+  /// Room for the batch, and the batch as it is kept. Errors: as reserve().
+  Result<Batch> claim(const Batch& batch, Deadline deadline, const std::stop_token& stop);
+  /// What has room becomes visible to takers.
+  void append(const Batch& batch) noexcept;
+
   // Channel
   void publish(Reservation& room) noexcept override;
   void cancel(Reservation& room) noexcept override;
@@ -69,6 +74,8 @@ class QueueChannel : public Channel {
   virtual void forget(const Taken::Pieces& pieces) noexcept;
 
   void give_room(const Batch& batch) noexcept;
+  /// These have waited and are never taken: `as` counts them. Returns how many events they hold.
+  std::uint64_t drop(const std::vector<Taken::Piece>& pieces, Flow& as) noexcept;
   /// Closed, and nothing is inside, in a taker's hands or on its way in.
   bool spent() const noexcept { return closed_ && used_events_ == 0; }
 

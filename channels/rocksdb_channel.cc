@@ -23,7 +23,8 @@ constexpr ComponentInfo info{
     .alias = "rocksdb",
     .class_name = {},
     .meaning = "Keeps events on disk: what it has acknowledged survives a crash.",
-    .keys = keys};
+    .keys = keys,
+    .on_disk = true};
 
 std::string store_directory(const Settings& settings) {
   return settings.has("directory") ? settings.text("directory") : "";

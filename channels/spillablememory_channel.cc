@@ -30,7 +30,8 @@ constexpr ComponentInfo info{
     .alias = "spillablememory",
     .class_name = "org.apache.flume.channel.SpillableMemoryChannel",
     .meaning = "Flume's spillable memory channel, served by the durable channel.",
-    .keys = keys};
+    .keys = keys,
+    .on_disk = true};
 
 std::string store_directory(const Settings& settings) {
   return file_channel_settings(settings).directory;

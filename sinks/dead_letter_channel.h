@@ -3,9 +3,9 @@
 
 #include <string>
 
+#include "channels/dead_letters.h"
 #include "core/base/clock.h"
 #include "core/metrics/counters.h"
-#include "sinks/dead_letters.h"
 
 namespace sluice {
 

@@ -5,9 +5,9 @@
 #include <mutex>
 #include <string>
 
+#include "channels/dead_letters.h"
 #include "core/base/clock.h"
 #include "core/base/file.h"
-#include "sinks/dead_letters.h"
 
 namespace sluice {
 

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <stop_token>
+#include <string>
 #include <vector>
 
 #include "channels/commit.h"
@@ -21,11 +22,16 @@ struct Delivery {
   Status status;
   /// With an error: so many events at the front arrived all the same.
   std::uint32_t arrived = 0;
+  /// With an error: no answer came, so those behind them may have arrived too.
+  bool may_have_arrived = false;
   /// Events (ascending, with Ok) that can never be delivered, and why.
   std::vector<std::uint32_t> rejected = {};
   std::string rejected_because = {};
   /// Become true in the same commit as the take.
   Notes notes = {};
+  /// Called, if it is set, when the commit of the take has ended; with an error the events come
+  /// again. On the committer's thread, or the runner's: it may only post.
+  std::function<void(const Status&)> committed = nullptr;
 };
 
 /// Who hears of deliveries. Implemented by SinkRunner.
@@ -52,6 +58,11 @@ struct SinkContext {
   SinkCounters& counters;
   FileSystem& files;
   const Clock& clock;
+  /// Of the sink's channel; null where that keeps nothing on disk.
+  Committer* committer = nullptr;
+  /// Where a sink may keep what it needs after a restart, in a folder of its kind. It need not be
+  /// there yet. Empty: nowhere.
+  std::string state_directory = {};
 };
 
 /// Delivers batches. One thread (its runner's) calls everything; the runner owns the transaction.
@@ -69,12 +80,23 @@ class Sink {
   /// Called between deliveries and at least about once a second: time to roll a file.
   virtual void tend() {}
 
+  /// Nothing is offered before an outstanding delivery has ended: a sink that gathers deliveries
+  /// ends them now.
+  virtual void hurry() {}
+
+  /// After a failure, when every outstanding delivery has ended: what is offered next begins with
+  /// what failed.
+  virtual void start_over() {}
+
   /// Flushes and lets go. Nothing is outstanding when it is called.
   virtual void close() = 0;
 
   virtual TakeLimit take_limit() const = 0;
   /// How many deliveries may be outstanding at once.
   virtual std::uint32_t in_flight_max() const { return 1; }
+  /// How long a sink group offers what may have arrived here to no other sink. Its receiver knows
+  /// the double, another one does not.
+  virtual milliseconds retry_same_for() const { return milliseconds(0); }
 };
 
 /// A type of sink: its tables and how to make one.

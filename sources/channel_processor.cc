@@ -92,16 +92,21 @@ void ChannelProcessor::name_origins(Routed& routed) const {
 ///
 /// Waits in one channel at a time and holds nothing meanwhile: two sources that want the same
 /// channels in another order would wait for each other, and a dead sink would stop its neighbours.
-Status ChannelProcessor::reserve_all(Pending& pending, std::stop_token stop, Commits& commits) {
+Status ChannelProcessor::reserve_all(Pending& pending, Deadline room_by, std::stop_token stop,
+                                     Commits& commits) {
   Routed& routed = pending.routed;
   if (options_.abandon.stop_possible()) stop = options_.abandon;
   for (Committer* const store : options_.stores) commits.emplace_back(store);
   if (commits.empty()) commits.emplace_back();
   if (!routed.required.empty()) {
     std::size_t wait_in = 0;
-    const bool wait = options_.on_full == OnFull::Wait || pending.arrived_in_part;
-    const Deadline deadline =
-        wait ? Deadline::never() : Deadline::in(routed.required.front().channel->keep_alive());
+    const Channel& first = *routed.required.front().channel;
+    Deadline deadline = room_by;
+    if (pending.arrived_in_part) {
+      deadline = Deadline::never();
+    } else if (options_.on_full == OnFull::Reject) {
+      deadline = Deadline::at(std::min(Deadline::in(first.keep_alive()).time(), room_by.time()));
+    }
     for (;;) {
       const std::size_t waited_in = wait_in;
       Status status = try_reserve(routed, wait_in, deadline, stop, commits);
@@ -160,8 +165,8 @@ Status ChannelProcessor::try_reserve(const Routed& routed, std::size_t& wait_in,
   return {};
 }
 
-Status ChannelProcessor::process(Batch batch, std::stop_token stop, Commit::Done done,
-                                 Notes notes) {
+Status ChannelProcessor::process(Batch batch, std::stop_token stop, Commit::Done done, Notes notes,
+                                 Deadline room_by) {
   if (!options_.stores.empty()) {
     if (Status status = settle_refused(stop); !status.ok()) return status;
   }
@@ -181,20 +186,20 @@ Status ChannelProcessor::process(Batch batch, std::stop_token stop, Commit::Done
   }
   batch = {};
   Commits commits;
-  if (Status status = reserve_all(pending, stop, commits); !status.ok()) {
-    counters_.channel_failures.add();
+  if (Status status = reserve_all(pending, room_by, stop, commits); !status.ok()) {
+    const bool patient = options_.on_full == OnFull::Wait && status.code() == Code::Retry;
+    if (!patient) counters_.channel_failures.add();
     return status;
   }
   // From here on the batch is ours: what says "nothing was done" is behind us.
   const Routed& routed = pending.routed;
   expect(receipt, made, routed, made - left);
-  counters_.made.add(made);
-  counters_.filtered.add(made - left);
-  counters_.unrouted.add(routed.unrouted);
-  counters_.copied.add(routed.amount() - (left - routed.unrouted));
+  pending.made = made;
+  pending.filtered = made - left;
+  pending.copied = routed.amount() - (left - routed.unrouted);
   if (commits.empty()) {
     arrive(pending, nullptr);
-    count_put(pending);
+    count_arrival(pending);
     if (pending.done) pending.done({});
     return {};
   }
@@ -205,7 +210,7 @@ Status ChannelProcessor::process(Batch batch, std::stop_token stop, Commit::Done
 void ChannelProcessor::submit(Commits commits, Pending pending) {
   if (options_.stores.empty()) {
     arrive(pending, nullptr);
-    count_put(pending);
+    count_arrival(pending);
     std::move(commits.front()).submit(std::move(pending.done));
     return;
   }
@@ -280,7 +285,12 @@ void ChannelProcessor::arrive(Pending& pending, const Committer* store) {
   pending.arrived_in_part = true;
 }
 
-void ChannelProcessor::count_put(const Pending& pending) noexcept {
+/// All of it at once, so that a batch which is refused for good has no place in the books.
+void ChannelProcessor::count_arrival(const Pending& pending) noexcept {
+  counters_.made.add(pending.made);
+  counters_.filtered.add(pending.filtered);
+  counters_.unrouted.add(pending.routed.unrouted);
+  counters_.copied.add(pending.copied);
   if (pending.put.events + pending.refused.events == 0) return;  // notes alone
   const Amount doubles = pending.doubles ? *pending.doubles : Amount();
   counters_.put.add(pending.put - doubles);
@@ -295,7 +305,7 @@ void ChannelProcessor::landed(Status status, Pending pending) {
   const bool again = status.code() == Code::Retry && wait;
   if (status.ok()) {
     arrive(pending, nullptr);
-    count_put(pending);
+    count_arrival(pending);
   } else {
     counters_.channel_failures.add();
   }
@@ -347,7 +357,7 @@ void ChannelProcessor::retry_refused(const std::stop_token& stop) {
   Status failed;  // what lies behind a batch that is given up is given up with it
   for (Pending& refused : again) {
     Commits commits;
-    if (failed.ok()) failed = reserve_all(refused, stop, commits);
+    if (failed.ok()) failed = reserve_all(refused, Deadline::never(), stop, commits);
     if (!failed.ok()) {
       if (refused.done) refused.done(failed);
       continue;

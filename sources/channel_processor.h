@@ -59,12 +59,15 @@ class ChannelProcessor {
   /// Puts a batch on its way; `done` hears the outcome, on any thread, maybe before this returns.
   ///
   /// Ok: submitted, `done` will be called (Ok: in every required channel, durably where they are).
-  /// Errors, without a call of `done`: Retry (no room; only with OnFull::Reject), Closed (stop).
+  /// Errors, without a call of `done`: Retry (no room), Closed (stop).
   /// With OnFull::Wait a commit that is refused for now (a full disk) is kept and submitted again,
   /// in order, so `done` never hears Retry. `notes` become true with the events, or alone when
-  /// interceptors or the selector have left none of them. REQUIRES: store() is not null where there
-  /// are notes.
-  Status process(Batch batch, std::stop_token stop, Commit::Done done, Notes notes = {});
+  /// interceptors or the selector have left none of them. `room_by` ends the wait for room: with
+  /// OnFull::Reject when the keep-alive has not done so before, with OnFull::Wait for a source that
+  /// has something to see to and comes again with the batch; then nothing has failed.
+  /// REQUIRES: store() is not null where there are notes.
+  Status process(Batch batch, std::stop_token stop, Commit::Done done, Notes notes = {},
+                 Deadline room_by = Deadline::never());
 
   /// False when a required channel is in memory: a note would then be true while its events are not
   /// safe yet, so that a source goes by receipts instead.
@@ -100,25 +103,28 @@ class ChannelProcessor {
     Routed routed;             ///< Without the parts that have arrived.
     std::uint64_t bytes = 0;   ///< Of the bodies, each once.
     bool arrived_in_part = false;
-    Amount put = {};
-    Amount refused = {};  ///< By optional channels, when room was last asked for.
-    std::shared_ptr<Amount> doubles =
-        {};  ///< Told by the commit; null when no event has an origin.
+    Amount made;      ///< Before interceptors.
+    Amount filtered;  ///< By them.
+    Amount copied;    ///< For second and further channels.
+    // Of the parts that have arrived:
+    Amount put;
+    Amount refused;                   ///< Optional channels had no room for them.
+    std::shared_ptr<Amount> doubles;  ///< Told by the commits; null when no event has an origin.
     Notes notes;
     Commit::Done done;
   };
 
-  Status settle_refused(std::stop_token stop);
   /// One a store, in their order, of those that have something to write.
   using Commits = boost::container::small_vector<Commit, 1>;
 
+  Status settle_refused(std::stop_token stop);
   std::size_t required_stores() const noexcept {
     return options_.stores.size() - options_.optional_stores;
   }
   bool is_optional(const Committer* store) const noexcept;
   Batch intercept(Batch batch);
   void name_origins(Routed& routed) const;
-  Status reserve_all(Pending& pending, std::stop_token stop, Commits& commits);
+  Status reserve_all(Pending& pending, Deadline room_by, std::stop_token stop, Commits& commits);
   Status try_reserve(const Routed& routed, std::size_t& wait_in, Deadline deadline,
                      const std::stop_token& stop, Commits& commits) const;
   void add_to(Commits& commits, Reservation room) const;
@@ -128,7 +134,7 @@ class ChannelProcessor {
   void landed(Status status, Pending pending);
   void refuse(Pending pending);
   static void arrive(Pending& pending, const Committer* store);
-  void count_put(const Pending& pending) noexcept;
+  void count_arrival(const Pending& pending) noexcept;
 
   Options options_;
   Selector selector_;

@@ -41,7 +41,8 @@ Result<FileLines::Turn> FileLines::read(FileGeneration& generation, InputEnd the
     if (!*begun) return Turn{true, generation.looked_to, false};
   }
   if (Status status = begin_text(generation); !status.ok()) return status;
-  for (std::uint64_t reads = 0; reads < options_.reads_max; ++reads) {
+  wanted_ = 0;
+  for (std::uint64_t reads = 0; reads < options_.reads_max;) {
     auto ended = line_has_ended(generation);
     if (!ended.ok()) return ended.status();
     if (!*ended && then == InputEnd::Open) {
@@ -65,7 +66,11 @@ Result<FileLines::Turn> FileLines::read(FileGeneration& generation, InputEnd the
     if (piece.bytes > 0) builder_.rewind(piece.begin + 1);
     if (index_full) builder_.renew();
     if (last && !index_full) return Turn{true, from + *got, holds_group_};
-    wanted_ = generation.next_line() == from && !index_full ? 2 * into.size() : 0;
+    // Reading the same once more, with more room, is no read of its own: a turn that ended here
+    // would begin the next one with the little room again.
+    const bool nothing_whole = generation.next_line() == from && !index_full;
+    wanted_ = nothing_whole ? 2 * into.size() : 0;
+    if (!nothing_whole || into.size() > piece_bytes_max()) ++reads;
   }
   return Turn{};
 }
@@ -132,16 +137,23 @@ Result<bool> FileLines::line_has_ended(FileGeneration& generation) {
   const std::uint64_t length = std::max(generation.looked_to, generation.next_line());
   const std::uint64_t unfinished = length - generation.next_line();
   if (unfinished <= reread_bytes_max || unfinished > piece_bytes_max()) return true;
+  std::uint64_t end = 0;
   for (;;) {
     const std::span<char> into = space();
     auto got = generation.file->read_at(generation.looked_to, into);
     if (!got.ok()) return got.status();
-    if (std::memchr(into.data(), '\n', *got) != nullptr) break;
-    generation.looked_to += *got;
-    if (generation.looked_to - generation.next_line() > piece_bytes_max()) break;
+    const void* const feed = std::memchr(into.data(), '\n', *got);
+    if (feed != nullptr) {
+      const auto before = static_cast<const char*>(feed) - into.data();
+      end = generation.looked_to + static_cast<std::uint64_t>(before) + 1;
+      break;
+    }
+    end = generation.looked_to += *got;
+    if (end - generation.next_line() > piece_bytes_max()) break;
     if (*got < into.size()) return false;
   }
-  wanted_ = generation.looked_to - generation.next_line() + reread_bytes_max;
+  // Not less than before: the byte 0x0A need not be a line feed in every charset.
+  wanted_ = std::max<std::size_t>(wanted_, end - generation.next_line() + read_bytes_min);
   return true;
 }
 

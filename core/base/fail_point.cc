@@ -43,6 +43,15 @@ std::string_view name_of(FailPoint point) noexcept {
     case FailPoint::RecoveryBeforeOpen: return "recovery-before-open";
     case FailPoint::RecoveryAfterOpen: return "recovery-after-open";
     case FailPoint::RecoveryAfterAccounts: return "recovery-after-accounts";
+    case FailPoint::TransactionBeforeCommit: return "transaction-before-commit";
+    case FailPoint::TransactionAfterCommit: return "transaction-after-commit";
+    case FailPoint::BucketAfterCreate: return "bucket-after-create";
+    case FailPoint::BucketAfterBegin: return "bucket-after-begin";
+    case FailPoint::BucketBeforeSync: return "bucket-before-sync";
+    case FailPoint::BucketAfterSync: return "bucket-after-sync";
+    case FailPoint::BucketAfterMake: return "bucket-after-make";
+    case FailPoint::BucketBeforeRename: return "bucket-before-rename";
+    case FailPoint::BucketAfterRename: return "bucket-after-rename";
   }
   return {};
 }

@@ -18,6 +18,15 @@ enum class FailPoint : unsigned char {
   RecoveryBeforeOpen,
   RecoveryAfterOpen,
   RecoveryAfterAccounts,
+  TransactionBeforeCommit,
+  TransactionAfterCommit,
+  BucketAfterCreate,
+  BucketAfterBegin,
+  BucketBeforeSync,
+  BucketAfterSync,
+  BucketAfterMake,
+  BucketBeforeRename,
+  BucketAfterRename,
 };
 
 /// The name of each, as SLUICE_KILL_AT takes it; empty behind the last.

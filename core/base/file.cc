@@ -1,12 +1,15 @@
 #include "core/base/file.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
+#include <map>
 #include <utility>
 
 #include "core/base/descriptor.h"
@@ -27,10 +30,30 @@ Status failed(const char* what, const std::string& path) {
   return Retry(std::string("cannot ") + what + " " + path + ": " + errno_text(error) + advice);
 }
 
+// Where syncfs(2) does what fsync(2) of every file would do, and reports the same errors. In
+// others, such as FUSE, it does nothing at all and says that all is well.
+bool syncs_as_a_whole(int fd) {
+  struct statfs info {};
+  if (::fstatfs(fd, &info) != 0) return false;
+  constexpr decltype(info.f_type) xfs_magic = 0x58465342;
+  return info.f_type == EXT4_SUPER_MAGIC || info.f_type == xfs_magic ||
+         info.f_type == BTRFS_SUPER_MAGIC;
+}
+
 class RealFile final : public OutputFile {
  public:
-  RealFile(Descriptor fd, std::string path, std::uint64_t bytes)
-      : fd_(std::move(fd)), path_(std::move(path)), bytes_(bytes) {}
+  RealFile(Descriptor fd, std::string path, const struct stat& info)
+      : fd_(std::move(fd)),
+        path_(std::move(path)),
+        device_(info.st_dev),
+        bytes_(static_cast<std::uint64_t>(info.st_size)) {}
+
+  dev_t device() const noexcept { return device_; }
+  bool syncs_as_a_whole() const { return sluice::syncs_as_a_whole(fd_.get()); }
+  /// REQUIRES: syncs_as_a_whole().
+  Status sync_file_system() {
+    return ::syncfs(fd_.get()) == 0 ? Status() : failed("sync the file system of", path_);
+  }
 
   Status append(std::span<const iovec> pieces) override {
     PieceWindow window(pieces);
@@ -55,8 +78,16 @@ class RealFile final : public OutputFile {
  private:
   const Descriptor fd_;
   const std::string path_;
+  const dev_t device_;
   std::uint64_t bytes_;
 };
+
+bool is_same_file(const std::string& one, const std::string& other) {
+  struct stat first {};
+  struct stat second {};
+  return ::lstat(one.c_str(), &first) == 0 && ::lstat(other.c_str(), &second) == 0 &&
+         first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+}
 
 class RealFileSystem final : public FileSystem {
  public:
@@ -110,6 +141,83 @@ class RealFileSystem final : public FileSystem {
     return ::unlink(path.c_str()) == 0 ? Status() : failed("remove", path);
   }
 
+  Status rename_new(const std::string& from, const std::string& to) override {
+    if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return {};
+    if (errno == EEXIST) return Reject("cannot rename " + from + ": " + to + " exists");
+    if (errno != EINVAL && errno != ENOSYS) return failed("rename", from);
+    // A file system that cannot do it in one step: a link is never made over another name.
+    if (::link(from.c_str(), to.c_str()) == 0) return remove(from);
+    if (errno == EEXIST) {
+      // Our own link of another time, behind which the old name could not be removed?
+      if (from != to && is_same_file(from, to)) return remove(from);
+      return Reject("cannot rename " + from + ": " + to + " exists");
+    }
+    // Nor links: what is left is to look first.
+    struct stat info {};
+    if (::lstat(to.c_str(), &info) == 0) {
+      return Reject("cannot rename " + from + ": " + to + " exists");
+    }
+    return rename(from, to);
+  }
+
+  Result<std::optional<std::uint64_t>> size_of(const std::string& path) override {
+    struct stat info {};
+    if (::stat(path.c_str(), &info) == 0) {
+      return std::optional<std::uint64_t>(static_cast<std::uint64_t>(info.st_size));
+    }
+    if (errno == ENOENT || errno == ENOTDIR) return std::optional<std::uint64_t>();
+    return failed("look at", path);
+  }
+
+  Result<std::vector<std::string>> make_path(const std::string& path) override {
+    constexpr mode_t directory_mode = 0755;
+    std::vector<std::string> changed;
+    if (path.empty()) return changed;
+    // Mostly it is there.
+    struct stat info {};
+    if (::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) return changed;
+    for (std::size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
+      const std::string part = path.substr(0, end);
+      if (::mkdir(part.c_str(), directory_mode) == 0) {
+        const std::size_t slash = part.find_last_of('/', part.find_last_not_of('/'));
+        changed.push_back(slash == std::string::npos ? "." : part.substr(0, slash + 1));
+      } else if (errno != EEXIST && (end == std::string::npos || errno != EACCES)) {
+        return failed("make directory", part);
+      }
+      if (end == std::string::npos) break;
+    }
+    if (Status status = check_directory(path); !status.ok()) return status;
+    return changed;
+  }
+
+  Status sync_together(std::span<OutputFile* const> files,
+                       std::span<const std::string> directories) override {
+    // Below, one call each is cheaper than writing what others have on the same disk.
+    constexpr std::size_t one_by_one_max = 16;
+    const bool many = files.size() + directories.size() > one_by_one_max;
+    std::map<dev_t, bool> whole;  // of each device: all of it is synced
+    for (OutputFile* const each : files) {
+      // They are this file system's own. Of each device the first was opened first, so it hears of
+      // every error since any of them was written.
+      auto& file = static_cast<RealFile&>(*each);
+      const auto [known, is_first] = whole.try_emplace(file.device(), false);
+      if (is_first && many && file.syncs_as_a_whole()) {
+        if (Status status = file.sync_file_system(); !status.ok()) return status;
+        known->second = true;
+      }
+      if (known->second) continue;
+      if (Status status = file.sync(); !status.ok()) return status;
+    }
+    for (const std::string& directory : directories) {
+      struct stat info {};
+      const auto known =
+          ::stat(directory.c_str(), &info) == 0 ? whole.find(info.st_dev) : whole.end();
+      if (known != whole.end() && known->second) continue;
+      if (Status status = sync_directory(directory); !status.ok()) return status;
+    }
+    return {};
+  }
+
  private:
   static Result<std::unique_ptr<OutputFile>> open_to_append(const std::string& path, int more_flags,
                                                             mode_t mode) {
@@ -122,8 +230,7 @@ class RealFileSystem final : public FileSystem {
     if (fd.get() < 0) return failed("create", path);
     struct stat info {};
     if (::fstat(fd.get(), &info) != 0) return failed("look at", path);
-    const auto bytes = static_cast<std::uint64_t>(info.st_size);
-    return std::unique_ptr<OutputFile>(std::make_unique<RealFile>(std::move(fd), path, bytes));
+    return std::unique_ptr<OutputFile>(std::make_unique<RealFile>(std::move(fd), path, info));
   }
 };
 

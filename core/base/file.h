@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -49,6 +50,18 @@ class FileSystem {
   virtual Status sync_directory(const std::string& path) = 0;
   virtual Status rename(const std::string& from, const std::string& to) = 0;
   virtual Status remove(const std::string& path) = 0;
+  /// As rename(), but a name that is taken keeps its file: Reject. Errors besides: Retry.
+  virtual Status rename_new(const std::string& from, const std::string& to) = 0;
+  /// Bytes of a file; nothing when there is none of this name. Errors: Retry.
+  virtual Result<std::optional<std::uint64_t>> size_of(const std::string& path) = 0;
+  /// Makes a directory and those above it, readable for others. The directories in which one was
+  /// made. Errors: Retry.
+  virtual Result<std::vector<std::string>> make_path(const std::string& path) = 0;
+  /// Ok: what was appended to these files, and the names in these directories, survives a power
+  /// cut. One call for each of them; where they are many on one file system that keeps a journal,
+  /// one for all of it. REQUIRES: the files stand in the order in which they were opened.
+  virtual Status sync_together(std::span<OutputFile* const> files,
+                               std::span<const std::string> directories) = 0;
 
   /// The machine's.
   static FileSystem& real() noexcept;

@@ -15,13 +15,6 @@ namespace {
 
 using AddressList = std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)>;
 
-std::string own_name() {
-  char name[256] = {};
-  // The last byte stays zero, whatever the system does with a name that is too long.
-  if (::gethostname(name, sizeof name - 1) != 0) return {};
-  return name;
-}
-
 AddressList resolve(const std::string& name, int flags) {
   addrinfo hints{};
   hints.ai_family = AF_UNSPEC;
@@ -56,8 +49,15 @@ std::string interface_address(const ifaddrs* interfaces, int family) {
 
 }  // namespace
 
+std::string own_host_name() {
+  char name[256] = {};
+  // The last byte stays zero, whatever the system does with a name that is too long.
+  if (::gethostname(name, sizeof name - 1) != 0) return {};
+  return name;
+}
+
 std::string local_address() {
-  const std::string name = own_name();
+  const std::string name = own_host_name();
   if (const AddressList found = resolve(name, 0); !name.empty() && found) {
     // As Java does unless it is told otherwise: version 4 where there is one.
     for (const addrinfo* each = found.get(); each != nullptr; each = each->ai_next) {
@@ -73,7 +73,7 @@ std::string local_address() {
 }
 
 std::string local_host_name() {
-  const std::string name = own_name();
+  const std::string name = own_host_name();
   const AddressList found = resolve(name, AI_CANONNAME);
   return found && found->ai_canonname != nullptr ? found->ai_canonname : name;
 }

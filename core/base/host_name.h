@@ -10,6 +10,9 @@ namespace sluice {
 /// none. May wait for a name server.
 std::string local_address();
 
+/// The host's own name for itself, without asking anybody. Empty: it has none.
+std::string own_host_name();
+
 /// Canonical name of the host: what its name server calls it, otherwise its own name.
 /// May wait for a name server.
 std::string local_host_name();

@@ -8,7 +8,11 @@
 #include <cstdint>
 #include <limits>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
+
+#include "core/config/diagnostics.h"
 
 namespace sluice {
 
@@ -46,6 +50,16 @@ struct Key {
   bool bad_means_default = false;
 };
 
+class Settings;
+
+/// What a component says of its own settings, beside what the table says of each.
+struct Finding {
+  Severity severity = Severity::Error;  ///< Error: the component is left out.
+  std::string key;                      ///< Of the table, or in one of its families.
+  std::string message;
+  std::string hint = {};
+};
+
 /// A type of source, channel, sink or interceptor.
 struct ComponentInfo {
   std::string_view alias;       ///< "netcat"; compared in any case. Empty: only the class name.
@@ -56,6 +70,13 @@ struct ComponentInfo {
   /// Names of the key that holds its batch size, for Flume's rule that it must not exceed the
   /// channel's transactionCapacity; empty: Flume does not judge this component.
   std::string_view batch_size_key = {};
+  /// Looks at values that only the component understands, or that must fit together. Connects to
+  /// nothing. Null: the table says all.
+  std::vector<Finding> (*judge)(const Settings& settings) = nullptr;
+  bool on_disk = false;     ///< Of a channel: what is inside is there after a restart.
+  bool has_others = false;  ///< Of a channel: other agents may write to it, or read it.
+  /// Of a sink: true when no other one may read its channel, which has to be on disk. Null: never.
+  bool (*wants_channel_to_itself)(const Settings& settings) = nullptr;
 };
 
 /// Every type the agent knows. The spans outlive everything that is made from them.

@@ -156,9 +156,26 @@ std::optional<Settings> ComponentReader::settings_of(const RawComponent& raw,
     values.try_emplace("type",
                        Settings::Value{type->entry->value, type->entry->value_at, type->order});
   }
+  std::optional<Settings> settings;
+  if (own.empty()) {
+    settings.emplace(raw.label, raw.name, info, std::move(values));
+    if (info.judge != nullptr) judge(*settings, own);
+  }
   reasons.insert(reasons.end(), own.begin(), own.end());
-  if (!own.empty()) return std::nullopt;
-  return Settings(raw.label, raw.name, info, std::move(values));
+  if (!own.empty()) settings.reset();
+  return settings;
+}
+
+/// Lets the component look at its settings.
+void ComponentReader::judge(const Settings& settings, std::vector<Reason>& reasons) {
+  for (Finding& each : settings.info().judge(settings)) {
+    const Position where = settings.where(each.key);
+    if (each.severity == Severity::Error) {
+      reasons.push_back({"its " + each.key + ": " + each.message, where});
+    }
+    say(each.severity, where, each.key + " of " + settings.component() + ": " + each.message,
+        std::move(each.hint));
+  }
 }
 
 void ComponentReader::read_key(const RawComponent& raw, const RawKey& key,

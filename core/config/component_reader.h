@@ -79,6 +79,7 @@ class ComponentReader {
                 std::vector<Reason>& reasons);
   void bad_value(const std::string& label, const std::string& name, const Key& known,
                  const Entry& entry, const Status& why, std::vector<Reason>& reasons);
+  void judge(const Settings& settings, std::vector<Reason>& reasons);
   void unknown_key(const RawComponent& raw, const RawKey& key, const ComponentInfo& info,
                    std::span<const std::string_view> common);
 

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/nearest_name.h"
 #include "core/config/position.h"
 
 namespace sluice {
@@ -28,17 +29,6 @@ struct Diagnostic {
 
 /// True when one of them is an error.
 bool has_errors(const std::vector<Diagnostic>& diagnostics) noexcept;
-
-/// The name among `names` that `word` most likely was meant to be, or an empty view.
-///
-/// Compared without case by edit distance (neighbours swapped count one); at most a third of the
-/// letters may differ. A name that ends in "." + word, or the other way round, is near too: people
-/// forget "hdfs." and "sink.". Cost: bounded; only the first 200 names are looked at,
-/// and words above 128 characters have no neighbour.
-std::string_view nearest_name(std::string_view word, const std::vector<std::string_view>& names);
-
-/// True when both are the same but for the case of ASCII letters.
-bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept;
 
 /// `text` with control characters written as \xNN and cut at `length_max` bytes, so that a file can
 /// neither steer a terminal nor flood a log.

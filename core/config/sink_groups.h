@@ -10,9 +10,9 @@ namespace sluice {
 
 /// Applies the groups to the planned sinks.
 ///
-/// default, or no processor.type (where Flume loses the group): its sinks run as they are.
-/// load_balance: its sinks run side by side, each taking what the others leave. failover: only the
-/// sink of the highest priority runs, the others are left out as not built yet, loudly.
+/// failover and load_balance: its sinks become a group of the plan, one for each channel that they
+/// read; a sink that is left alone runs by itself. default, or no processor.type (where Flume loses
+/// the group): its sinks run as they are. A processor that cannot run takes its sinks with it.
 void apply_sink_groups(const std::vector<RawComponent>& groups, Plan& plan,
                        ComponentReader& reader);
 

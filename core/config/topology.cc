@@ -53,6 +53,7 @@ class Planner {
     for (const RawComponent& raw : keys_.channels.listed) plan_channel(raw);
     for (const RawComponent& raw : keys_.sources.listed) plan_source(raw);
     for (const RawComponent& raw : keys_.sinks.listed) plan_sink(raw);
+    for (const RawComponent& raw : keys_.sinks.listed) check_sole_reader(raw);
     apply_sink_groups(keys_.groups.listed, plan_, reader_);
     drop_unused_channels();
     judge();
@@ -321,6 +322,33 @@ class Planner {
 
   // --- what concerns several
 
+  /// A sink that needs its channel for itself, and on disk, is left out where it is not so.
+  void check_sole_reader(const RawComponent& raw) {
+    const auto sink =
+        std::find_if(plan_.sinks.begin(), plan_.sinks.end(),
+                     [&](const SinkPlan& each) { return each.settings.name() == raw.name; });
+    if (sink == plan_.sinks.end()) return;
+    const auto wants = sink->settings.info().wants_channel_to_itself;
+    if (wants == nullptr || !wants(sink->settings)) return;
+    const std::string& channel = sink->channel;
+    const Position where = raw.find("channel")->entry->value_at;
+    const bool shared =
+        std::any_of(plan_.sinks.begin(), plan_.sinks.end(), [&](const SinkPlan& each) {
+          return each.channel == channel && each.settings.name() != raw.name;
+        });
+    std::string because;
+    if (!find_channel(channel)->info().on_disk) {
+      because = "exactly-once needs a channel on disk, and " + printable(channel) +
+                " is not: " + "use type = rocksdb or file, or delivery = at-least-once";
+    } else if (shared) {
+      because = "exactly-once needs channel " + printable(channel) +
+                " for itself, and another sink reads it too";
+    }
+    if (because.empty()) return;
+    leave_out(raw, {because, where}, Severity::Error);
+    plan_.sinks.erase(sink);
+  }
+
   void check_batch_size(const Settings& settings, const std::string& channel_name) {
     const std::string_view key = settings.info().batch_size_key;
     const Settings* channel = find_channel(channel_name);
@@ -365,7 +393,9 @@ class Planner {
         plan_.left_out.push_back({label, because, where, false});
         continue;
       }
-      if (!has_reader) {
+      if (channel.settings.info().has_others) {
+        // Who writes or reads the other end is not this agent's to know.
+      } else if (!has_reader) {
         reader_.warning(where, "no sink that runs reads " + label,
                         has_source ? "it fills up to its capacity, and then its sources wait"
                                    : "it fills up to its capacity, and then the sinks keep their "

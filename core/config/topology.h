@@ -1,10 +1,12 @@
 // What an agent will run: its components, wired, and everything that is left out and why.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "core/config/component.h"
@@ -55,6 +57,31 @@ struct SinkPlan {
   std::string dead_letter_channel;  ///< Empty: the agent's dead-letter file.
 };
 
+/// The processor failover.
+struct FailoverPlan {
+  std::vector<std::int64_t> priorities;  ///< Of the group's sinks, falling.
+  std::chrono::milliseconds penalty_max{};
+};
+
+/// The processor load_balance.
+struct LoadBalancePlan {
+  bool random = false;   ///< Else in turn.
+  bool backoff = false;  ///< One that fails is left out for a while.
+  std::chrono::milliseconds out_max{};
+};
+
+/// At least two sinks that share a channel and a thread. No sink is in two of them.
+struct SinkGroupPlan {
+  std::string label;               ///< "sink group g1"
+  std::string name;                ///< "g1"; a group on several channels is a plan for each.
+  std::string channel;             ///< Of all its sinks.
+  std::vector<std::string> sinks;  ///< For failover those of higher priority first.
+  std::variant<FailoverPlan, LoadBalancePlan> processor;
+};
+
+/// "failover", "load_balance".
+std::string_view processor_name(const SinkGroupPlan& group) noexcept;
+
 /// A component that the file wants and the agent runs without.
 struct LeftOut {
   std::string component;   ///< "sink k1"
@@ -80,6 +107,7 @@ struct Plan {
   std::vector<ChannelPlan> channels;
   std::vector<SourcePlan> sources;
   std::vector<SinkPlan> sinks;
+  std::vector<SinkGroupPlan> groups;  ///< Of some of the sinks.
   std::vector<LeftOut> left_out;
   std::optional<std::uint64_t> memory_limit_bytes;  ///< The key memoryLimit, when it is set.
   std::vector<Diagnostic> diagnostics;

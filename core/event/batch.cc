@@ -157,8 +157,9 @@ Batch Batch::select(const std::vector<std::uint32_t>& kept) const {
 }
 
 Batch Batch::with_own_headers(std::string blocks, std::span<const IndexEntry> places) const {
-  SLUICE_ASSERT(own_headers() && places.size() == count_, "one block of own headers an event");
+  SLUICE_ASSERT(places.size() == count_, "one block of own headers an event");
   auto* rep = sibling();
+  rep->stride = sizeof(IndexEntryWithHeaders);
   Batch other;
   other.rep_ = RepRef(rep);
   other.count_ = count_;

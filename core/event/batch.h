@@ -96,7 +96,7 @@ class Batch {
   /// The encoded block of event i's own headers. REQUIRES: i < size().
   std::string_view own_headers(std::uint32_t i) const noexcept;
   /// The same events with other headers of their own: event i has the block at `places[i]` of
-  /// `blocks`. REQUIRES: a place an event, own_headers().
+  /// `blocks`. REQUIRES: a place an event.
   Batch with_own_headers(std::string blocks, std::span<const IndexEntry> places) const;
 
   const Receipt& receipt() const noexcept { return receipt_; }

@@ -1,9 +1,9 @@
 // Where events come from: the numbers that let a durable channel take each of them once.
 //
 // An origin is an id and a sequence. The first durable channel on an event's way gives every event
-// the next sequence under an id of 128 random bits; events read from Kafka carry their topic,
-// partition and offset instead, hashed into the id. A batch covers ranges of sequences: those of
-// its events and those of events that interceptors dropped out of it, so that a receiver can
+// the next sequence under an id of 128 random bits; events read from Kafka carry their offset,
+// under an id that the group has drawn for the partition. A batch covers ranges of sequences: those
+// of its events and those of events that interceptors dropped out of it, so that a receiver can
 // account for all of them.
 #pragma once
 

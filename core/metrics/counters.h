@@ -47,7 +47,7 @@ struct Flow {
 /// Books of a source: made + copied = filtered + unrouted + doubles + refused + put (DESIGN.md
 /// section 10).
 struct SourceCounters {
-  Flow made;                   ///< Events the source read, before interceptors.
+  Flow made;                   ///< Events read whose batch has arrived, before interceptors.
   Flow copied;                 ///< Additional copies, for the second and further channels.
   Flow filtered;               ///< Dropped by interceptors.
   Flow unrouted;               ///< The selector sent them nowhere.
@@ -64,16 +64,24 @@ struct SourceCounters {
   Counter stop_ms;
 };
 
-/// Books of a channel: put = committed + in flight + stored + quarantined + lost.
+/// Books of a channel: put + fetched = committed + in flight + stored + quarantined + lost + sent +
+/// dead-lettered + given back.
 /// Those of a durable channel go on over restarts.
 struct ChannelCounters {
   Flow put;
-  Flow committed;         ///< Taken, and the taker's commit is complete.
-  Flow in_flight;         ///< Taken, not committed. A gauge.
-  Flow stored;            ///< Waiting. A gauge.
-  Flow quarantined;       ///< Damaged on disk, set aside.
-  Flow kept;              ///< Of the committed: still on disk, to be replayed. A gauge.
-  Flow lost;              ///< Still in a memory channel when the agent stopped.
+  Flow committed;    ///< Taken, and the taker's commit is complete.
+  Flow in_flight;    ///< Taken, not committed. A gauge.
+  Flow stored;       ///< Waiting. A gauge.
+  Flow quarantined;  ///< Damaged on disk, set aside.
+  Flow kept;         ///< Of the committed: still on disk, to be replayed. A gauge.
+  Flow lost;         ///< Still in a memory channel when the agent stopped.
+  // Of a channel that lies outside the agent, a topic:
+  Flow sent;              ///< Of what was put: it is out there.
+  Flow dead_lettered;     ///< Of what was put: nobody out there will ever take it.
+  Flow fetched;           ///< Came back in, from this agent or another.
+  Flow given_back;        ///< Of what was fetched: not taken here, it is fetched again.
+  Counter undecodable;    ///< Records that were no events.
+  Counter failures;       ///< Errors in sending and fetching that were met, and tried again.
   Counter put_attempts;   ///< Events.
   Counter take_attempts;  ///< Calls.
   Counter put_waits;      ///< Times a source had to wait for room.

@@ -68,6 +68,19 @@ SocketAddress::SocketAddress(const sockaddr* address, socklen_t size) noexcept :
   std::memcpy(&storage_, address, size);
 }
 
+std::string SocketAddress::host_text() const {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  if (family() == AF_INET) {
+    const auto& v4 = reinterpret_cast<const sockaddr_in&>(storage_);
+    return ::inet_ntop(AF_INET, &v4.sin_addr, text.data(), text.size());
+  }
+  const in6_addr& v6 = reinterpret_cast<const sockaddr_in6&>(storage_).sin6_addr;
+  constexpr std::size_t v4_at = 12;
+  return IN6_IS_ADDR_V4MAPPED(&v6)
+             ? ::inet_ntop(AF_INET, v6.s6_addr + v4_at, text.data(), text.size())
+             : ::inet_ntop(AF_INET6, &v6, text.data(), text.size());
+}
+
 std::string SocketAddress::text() const {
   std::array<char, INET6_ADDRSTRLEN> text{};
   if (family() == AF_INET) {

@@ -24,6 +24,8 @@ class SocketAddress {
   socklen_t size() const noexcept { return size_; }
   /// "1.2.3.4:5" or "[::1]:5".
   std::string text() const;
+  /// "1.2.3.4" or "::1"; an address of version 4 in one of version 6 as what it is.
+  std::string host_text() const;
 
  private:
   sockaddr_storage storage_{};

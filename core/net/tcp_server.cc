@@ -1,12 +1,17 @@
 #include "core/net/tcp_server.h"
 
+#include <sys/socket.h>
+
+#include <algorithm>
 #include <cstddef>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <unordered_map>
 #include <vector>
 
 #include "core/base/log.h"
+#include "core/base/rarely.h"
 #include "core/event/paid_text.h"
 #include "core/net/asio.h"
 
@@ -21,6 +26,15 @@ constexpr milliseconds accept_pause{100};
 // A peer that was told goodbye and does not hang up.
 constexpr std::chrono::seconds linger_max{5};
 constexpr int accepts_a_round_max = 256;
+// Connections about which the filter has to look up a name: they wait unread, and it is asked
+// again.
+constexpr std::size_t unjudged_max = 1024;
+constexpr milliseconds unjudged_pause{10};
+constexpr milliseconds unjudged_wait_max{15'000};
+// A handshake that has begun takes some 60 KiB. Beyond so many, those that are not done after a
+// while make room for others.
+constexpr std::size_t handshakes_at_once_max = 256;
+constexpr milliseconds handshake_undisturbed{1'000};
 
 std::string describe(const error_code& error) {
   return error.message() + " (" + std::to_string(error.value()) + ")";
@@ -84,6 +98,8 @@ class Connection final : public TcpConnection {
         peer_(std::move(peer)),
         unsent_(window) {}
 
+  void set_layers(std::unique_ptr<ByteStream> layers) noexcept { layers_ = std::move(layers); }
+
   std::uint64_t id() const noexcept override { return id_; }
   const std::string& peer() const noexcept override { return peer_; }
   Result<std::size_t> read_some(std::span<char> into) override;
@@ -91,12 +107,17 @@ class Connection final : public TcpConnection {
   void stop_reading() override { reading_ = false; }
   void finish() override;
 
+  Result<std::size_t> read_socket(std::span<char> into);
+  Status send_to_socket(std::string_view bytes);
   std::size_t write(std::string_view bytes);
   void flush();
   void discard_input();
+  void end_layers();
 
  private:
   friend class Server;
+  Result<std::size_t> read_layers(std::span<char> into);
+  void send_through_layers(std::string_view bytes);
   Server& server_;
   tcp::socket socket_;
   const std::uint64_t id_;
@@ -110,6 +131,27 @@ class Connection final : public TcpConnection {
   bool finishing_ = false;
   std::optional<asio::steady_timer> linger_;  ///< Runs while finishing.
   bool broken_ = false;                       ///< Removed at the end of the round.
+  bool opened_ = false;                       ///< Reported to on_open().
+  std::unique_ptr<ByteStream> layers_;        ///< Null: none, or its first byte has not come.
+  bool holds_input_ = false;  ///< The layers have something to read, whatever the socket says.
+  bool queued_ = false;       ///< Will be reported for that.
+};
+
+/// The socket of a connection, for the layers on top of it.
+class SocketBytes final : public ByteStream {
+ public:
+  explicit SocketBytes(Connection& connection) noexcept : connection_(connection) {}
+  Result<bool> open() override { return true; }
+  Result<std::size_t> read_some(std::span<char> into) override {
+    return connection_.read_socket(into);
+  }
+  bool holds_input() const noexcept override { return false; }
+  Status write(std::string_view bytes) override { return connection_.send_to_socket(bytes); }
+  Status flush() override { return {}; }
+  Status finish() override { return {}; }
+
+ private:
+  Connection& connection_;
 };
 
 class Server final : public TcpServer {
@@ -146,7 +188,17 @@ class Server final : public TcpServer {
   Status listen_at(const tcp::endpoint& endpoint);
   void wait_accept();
   void accept_all();
+  void judge(tcp::socket socket, const tcp::endpoint& peer);
+  void judge_again();
+  void refuse(const tcp::endpoint& peer, std::string_view why);
   void add(tcp::socket socket, const tcp::endpoint& peer);
+  bool open_layers(Connection& connection);
+  Status make_layers(Connection& connection);
+  void begin_handshake(Connection& connection);
+  bool is_pending(std::uint64_t id) noexcept;
+  void handshake_failed(Connection& connection, const Status& why);
+  void end_slow_handshakes();
+  milliseconds bounded(milliseconds wait_max) const;
   void remove_broken();
 
   const Options options_;
@@ -161,11 +213,40 @@ class Server final : public TcpServer {
   std::vector<std::uint64_t> round_;  ///< Being served.
   std::vector<std::uint64_t> broken_;
   bool accept_failing_ = false;
+
+  struct Unjudged {
+    tcp::socket socket;
+    tcp::endpoint peer;
+    Deadline deadline;
+  };
+  std::vector<Unjudged> unjudged_;
+  std::uint64_t refused_ = 0;
+  struct Handshake {
+    Deadline deadline;
+    std::uint64_t id;
+  };
+  // In the order of their deadlines; some may be done.
+  std::deque<Handshake> handshakes_;  ///< All; until they must be done.
+  std::deque<Handshake> begun_;       ///< Those that have memory; until it may be taken from them.
+  std::size_t begun_pending_ = 0;
+  std::uint64_t handshakes_failed_ = 0;
 };
 
 // ---- Connection
 
 Result<std::size_t> Connection::read_some(std::span<char> into) {
+  return layers_ ? read_layers(into) : read_socket(into);
+}
+
+Result<std::size_t> Connection::read_layers(std::span<char> into) {
+  auto got = layers_->read_some(into);
+  // Nothing came out: whatever the layers hold, they wait for more of it.
+  holds_input_ = got.ok() && *got > 0 && layers_->holds_input();
+  if (got.code() == Code::Retry) return got.status().with_context("connection from " + peer_);
+  return got;
+}
+
+Result<std::size_t> Connection::read_socket(std::span<char> into) {
   error_code error;
   const std::size_t bytes = socket_.read_some(asio::buffer(into.data(), into.size()), error);
   if (!error) return bytes;
@@ -176,9 +257,22 @@ Result<std::size_t> Connection::read_some(std::span<char> into) {
 
 void Connection::send(std::string_view bytes) {
   if (broken_ || finishing_) return;
+  if (layers_) return send_through_layers(bytes);
+  static_cast<void>(send_to_socket(bytes));
+}
+
+void Connection::send_through_layers(std::string_view bytes) {
+  Status status = layers_->write(bytes);
+  if (status.ok()) status = layers_->flush();
+  if (!status.ok()) server_.remove_later(*this);
+}
+
+/// Errors: Retry (the connection broke; it is removed).
+Status Connection::send_to_socket(std::string_view bytes) {
   if (unsent_.empty()) bytes.remove_prefix(write(bytes));
   unsent_.append(bytes);
   if (!unsent_.empty()) server_.wait_writable(*this);
+  return broken_ ? Retry("the connection broke") : Status();
 }
 
 /// How much the system takes; a connection that breaks takes all.
@@ -212,7 +306,10 @@ void Connection::flush() {
 
 void Connection::finish() {
   if (finishing_ || broken_) return;
+  end_layers();
+  if (broken_) return;
   finishing_ = true;
+  holds_input_ = false;
   reading_ = true;  // to notice that the peer hangs up
   linger_.emplace(socket_.get_executor());
   linger_->expires_after(linger_max);
@@ -223,10 +320,16 @@ void Connection::finish() {
   flush();
 }
 
+/// Lets the peer tell the end from a cut.
+void Connection::end_layers() {
+  if (!layers_ || !opened_ || finishing_ || broken_) return;
+  if (!layers_->finish().ok()) server_.remove_later(*this);
+}
+
 void Connection::discard_input() {
   char waste[16 * 1024];
   for (int i = 0; i < 16; ++i) {  // then the other connections have their turn
-    auto got = read_some(waste);
+    auto got = read_socket(waste);
     if (!got.ok()) return server_.remove_later(*this);
     if (*got == 0) return;
   }
@@ -306,9 +409,48 @@ void Server::accept_all() {
       return;
     }
     accept_failing_ = false;
-    add(std::move(socket), peer);
+    judge(std::move(socket), peer);
   }
   wait_accept();
+}
+
+void Server::judge(tcp::socket socket, const tcp::endpoint& peer) {
+  if (options_.filter == nullptr) return add(std::move(socket), peer);
+  const SocketAddress address(peer.data(), static_cast<socklen_t>(peer.size()));
+  switch (options_.filter->ask(address)) {
+    case IpFilter::Answer::Accept: return add(std::move(socket), peer);
+    case IpFilter::Answer::Refuse: return refuse(peer, "ipFilterRules");
+    case IpFilter::Answer::AskAgain: break;
+  }
+  if (unjudged_.size() >= unjudged_max) {
+    return refuse(peer, "too many connections wait for the names of their hosts");
+  }
+  unjudged_.push_back({std::move(socket), peer, Deadline::in(unjudged_wait_max)});
+}
+
+void Server::judge_again() {
+  if (unjudged_.empty()) return;
+  std::vector<Unjudged> waiting;
+  waiting.swap(unjudged_);
+  for (Unjudged& each : waiting) {
+    const SocketAddress address(each.peer.data(), static_cast<socklen_t>(each.peer.size()));
+    switch (options_.filter->ask(address)) {
+      case IpFilter::Answer::Accept: add(std::move(each.socket), each.peer); break;
+      case IpFilter::Answer::Refuse: refuse(each.peer, "ipFilterRules"); break;
+      case IpFilter::Answer::AskAgain:
+        if (each.deadline.passed()) {
+          refuse(each.peer, "the name of its host is not known in time");
+        } else {
+          unjudged_.push_back(std::move(each));
+        }
+    }
+  }
+}
+
+void Server::refuse(const tcp::endpoint& peer, std::string_view why) {
+  if (!worth_saying(++refused_)) return;
+  log::info("{}: refused a connection from {}: {}; {} refused so far", options_.name,
+            peer.address().to_string(), why, refused_);
 }
 
 void Server::add(tcp::socket socket, const tcp::endpoint& peer) {
@@ -322,13 +464,109 @@ void Server::add(tcp::socket socket, const tcp::endpoint& peer) {
       options_.window);
   Connection& added = *connection;
   connections_.emplace(id, std::move(connection));
-  if (handler_.on_open) handler_.on_open(added);
+  if (options_.layers.tls != nullptr) {
+    // It costs nothing more before it has said something.
+    handshakes_.push_back({Deadline::in(options_.handshake_max), id});
+  } else {
+    if (options_.layers.deflate) {
+      const Status made = make_layers(added);
+      SLUICE_ASSERT(made.ok(), "compression alone needs nothing from the peer");
+    }
+    added.opened_ = true;
+    if (handler_.on_open) handler_.on_open(added);
+  }
   wait_readable(added);
+}
+
+Status Server::make_layers(Connection& connection) {
+  StreamLayers layers = options_.layers;
+  if (layers.by_first_byte()) {
+    char first = 0;
+    const ssize_t got =
+        ::recv(connection.socket_.native_handle(), &first, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (got == 0) return Closed("the peer has finished");
+    if (got < 0) return errno == EAGAIN || errno == EINTR ? Status() : Retry(errno_text(errno));
+    layers.order = order_of_first_byte(first);
+  }
+  auto made = accept_layers(layers, std::make_unique<SocketBytes>(connection));
+  if (!made.ok()) return made.status();
+  connection.set_layers(*std::move(made));
+  return {};
+}
+
+/// Goes on with the handshake; true once it is done.
+bool Server::open_layers(Connection& connection) {
+  if (!connection.layers_) {
+    if (Status status = make_layers(connection); !status.ok()) {
+      handshake_failed(connection, status);
+      return false;
+    }
+    if (!connection.layers_) return false;
+    begin_handshake(connection);
+  }
+  auto opened = connection.layers_->open();
+  if (!opened.ok()) handshake_failed(connection, opened.status());
+  if (!opened.ok() || !*opened || connection.broken_) return false;
+  connection.opened_ = true;
+  --begun_pending_;
+  connection.holds_input_ = connection.layers_->holds_input();
+  if (handler_.on_open) handler_.on_open(connection);
+  return true;
+}
+
+bool Server::is_pending(std::uint64_t id) noexcept {
+  const Connection* const found = find(id);
+  return found != nullptr && !found->opened_;
+}
+
+void Server::begin_handshake(Connection& connection) {
+  ++begun_pending_;
+  begun_.push_back({Deadline::in(handshake_undisturbed), connection.id_});
+  for (; !begun_.empty(); begun_.pop_front()) {
+    const Handshake& oldest = begun_.front();
+    if (!is_pending(oldest.id)) continue;
+    if (begun_pending_ <= handshakes_at_once_max || !oldest.deadline.passed()) return;
+    handshake_failed(*find(oldest.id),
+                     Retry("its TLS handshake is not done, and too many others are under way"));
+  }
+}
+
+void Server::handshake_failed(Connection& connection, const Status& why) {
+  remove_later(connection);
+  // Somebody who only looks whether the port is open is no failure.
+  if (why.code() == Code::Closed || !worth_saying(++handshakes_failed_)) return;
+  log::warn("{}: connection from {}: {}; {} failed handshakes so far", options_.name,
+            connection.peer_, why.message(), handshakes_failed_);
+}
+
+void Server::end_slow_handshakes() {
+  while (!handshakes_.empty()) {
+    const Handshake& oldest = handshakes_.front();
+    const bool pending = is_pending(oldest.id);
+    if (pending && !oldest.deadline.passed()) return;
+    if (pending) {
+      handshake_failed(*find(oldest.id),
+                       Retry("no TLS handshake within " +
+                             std::to_string(options_.handshake_max.count()) + " ms"));
+    }
+    handshakes_.pop_front();
+  }
+}
+
+/// The wait of a round, shorter when something is due earlier.
+milliseconds Server::bounded(milliseconds wait_max) const {
+  if (!ready_.empty()) return milliseconds(0);
+  if (!handshakes_.empty()) wait_max = handshakes_.front().deadline.left(wait_max);
+  return unjudged_.empty() ? wait_max : std::min(wait_max, unjudged_pause);
 }
 
 void Server::wait_readable(Connection& connection) {
   if (connection.read_waits_ || connection.broken_ || !connection.reading_) return;
   if (connection.unsent_.size() > options_.unsent_bytes_max) return;  // until wait_writable's end
+  if (connection.holds_input_) {
+    if (!std::exchange(connection.queued_, true)) ready_.push_back(connection.id_);
+    return;
+  }
   connection.read_waits_ = true;
   const auto readable = [this, id = connection.id_](const error_code& error) {
     Connection* const found = error ? nullptr : find(id);
@@ -358,14 +596,17 @@ void Server::run_round(milliseconds wait_max) {
   // One wait for the first event, then everything else that is ready; connections are served behind
   // that, so that a round ends however fast they send.
   io_.restart();
-  if (io_.run_one_for(wait_max) > 0) io_.poll();
+  if (io_.run_one_for(bounded(wait_max)) > 0) io_.poll();
+  judge_again();
+  end_slow_handshakes();
   round_.swap(ready_);
   for (const std::uint64_t id : round_) {
     Connection* const connection = find(id);
     if (connection == nullptr) continue;
+    connection->queued_ = false;
     if (connection->finishing_) {
       connection->discard_input();
-    } else if (handler_.on_readable) {
+    } else if ((connection->opened_ || open_layers(*connection)) && handler_.on_readable) {
       handler_.on_readable(*connection);
     }
     wait_readable(*connection);
@@ -377,6 +618,7 @@ void Server::run_round(milliseconds wait_max) {
 void Server::remove_later(Connection& connection) {
   if (connection.broken_) return;
   connection.broken_ = true;
+  if (connection.layers_ && !connection.opened_) --begun_pending_;
   broken_.push_back(connection.id_);
 }
 
@@ -386,7 +628,7 @@ void Server::remove_broken() {
     if (found == connections_.end()) continue;
     const std::unique_ptr<Connection> connection = std::move(found->second);
     connections_.erase(found);
-    if (handler_.on_close) handler_.on_close(*connection);
+    if (connection->opened_ && handler_.on_close) handler_.on_close(*connection);
   }
   broken_.clear();
 }
@@ -397,7 +639,9 @@ void Server::close() {
   error_code ignored;
   acceptor_.close(ignored);
   accept_timer_.cancel();
+  unjudged_.clear();
   for (auto& [id, connection] : connections_) {
+    connection->end_layers();
     if (!connection->unsent_.empty()) connection->flush();
     remove_later(*connection);
   }

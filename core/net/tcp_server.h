@@ -13,10 +13,16 @@
 #include "core/base/clock.h"
 #include "core/base/status.h"
 #include "core/event/memory_account.h"
+#include "core/net/ip_filter.h"
+#include "core/net/stream_layers.h"
 
 namespace sluice {
 
 /// One accepted connection. Lives in its TcpServer; used on the server's thread only.
+///
+/// With layers everything here is about what is inside of them: read_some() gives plain text,
+/// send() ends what it sends so that the peer can read all of it, finish() ends TLS and compression
+/// too.
 class TcpConnection {
  public:
   virtual ~TcpConnection() = default;
@@ -25,7 +31,8 @@ class TcpConnection {
   virtual const std::string& peer() const noexcept = 0;  ///< "127.0.0.1:4711".
 
   /// Reads what is there, at most into.size() bytes; 0 when there is nothing just now.
-  /// Errors: Closed (the peer has finished), Retry (the connection broke).
+  /// Errors: Closed (the peer has finished), Retry (the connection broke; with layers also: it was
+  /// cut off before their end, or what came is not what they speak).
   virtual Result<std::size_t> read_some(std::span<char> into) = 0;
 
   /// Sends behind what is still unsent; never blocks. While more than a bound is unsent the server
@@ -46,13 +53,20 @@ class TcpConnection {
 class TcpServer {
  public:
   struct Options {
-    std::string host;                          ///< Empty or "0.0.0.0": every address.
+    std::string host = {};                     ///< Empty or "0.0.0.0": every address.
     std::uint16_t port = 0;                    ///< 0: the system chooses; see port().
-    std::string name;                          ///< For messages: "source r1".
+    std::string name = {};                     ///< For messages: "source r1".
     std::size_t unsent_bytes_max = 64 * 1024;  ///< A connection.
     MemoryAccount* window = nullptr;           ///< Pays for what is unsent, when given.
+    StreamLayers layers = {};                  ///< TLS and compression.
+    /// A connection whose TLS handshake takes longer is closed.
+    milliseconds handshake_max{10'000};
+    std::shared_ptr<IpFilter> filter =
+        nullptr;  ///< Asked before anything is read; null: everybody may.
   };
   struct Handler {
+    /// A connection is there; with TLS, once its handshake is done. One whose handshake fails is
+    /// told in the log and never reported.
     std::function<void(TcpConnection&)> on_open;
     /// There is something to read (data or the end). What is left unread is reported again.
     std::function<void(TcpConnection&)> on_readable;
@@ -75,6 +89,7 @@ class TcpServer {
   virtual void post(std::function<void()> task) = 0;
   /// The connection with this id, or nullptr when it is gone.
   virtual TcpConnection* find(std::uint64_t id) noexcept = 0;
+  /// Also those whose handshake is not done.
   virtual std::size_t connections() const noexcept = 0;
 
   /// Stops listening and closes all connections (on_close() for each). Unsent replies get one more

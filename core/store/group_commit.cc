@@ -339,10 +339,12 @@ void GroupCommit::sync_loop() {
     const bool wrote =
         std::any_of(groups.begin(), groups.end(), [](const Group& group) { return group.written; });
     unsynced = unsynced || wrote;
-    const bool due = options_.sync == SyncMode::Always
-                         ? wrote
-                         : options_.sync == SyncMode::Interval && unsynced &&
+    // Tables are deleted for good: whatever the mode, what says so must be on disk before.
+    const bool abandons = std::any_of(groups.begin(), groups.end(),
+                                      [](const Group& group) { return !group.abandoned.empty(); });
+    const bool interval_over = options_.sync == SyncMode::Interval && unsynced &&
                                Clock::system().steady() - last_sync >= options_.sync_interval;
+    const bool due = options_.sync == SyncMode::Always ? wrote : abandons || interval_over;
     // Behind a failed sync nothing counts, also where this one is not waited for.
     Status status = due ? sync_now() : health();
     if (due) {

@@ -98,6 +98,12 @@ rocksdb::IOStatus StoreFiles::NewWritableFile(const std::string& name,
                                               const rocksdb::FileOptions& options,
                                               std::unique_ptr<rocksdb::FSWritableFile>* file,
                                               rocksdb::IODebugContext* debug) {
+  if (is_log(name)) {
+    if (const auto synced = sync_all(); !synced.ok()) {
+      static_cast<void>(failure(synced));
+      return synced;
+    }
+  }
   const auto status = FileSystemWrapper::NewWritableFile(name, options, file, debug);
   if (!status.ok() || !is_log(name)) return status;
   auto state = std::make_shared<LogState>();
@@ -115,18 +121,26 @@ Status StoreFiles::failure(const rocksdb::IOStatus& status) {
   return failed_;
 }
 
-Status StoreFiles::sync_logs() {
+rocksdb::IOStatus StoreFiles::sync_all() {
   std::vector<std::shared_ptr<LogState>> logs;
   {
     const std::lock_guard lock(mutex_);
-    if (!failed_.ok()) return failed_;
     logs = logs_;
   }
-  if (sync_takes_ > milliseconds(0)) pause(sync_takes_);
   for (const auto& log : logs) {
-    if (const auto status = log->sync(); !status.ok()) return failure(status);
-    if (const auto status = log->sync_entry(*target()); !status.ok()) return failure(status);
+    if (auto status = log->sync(); !status.ok()) return status;
+    if (auto status = log->sync_entry(*target()); !status.ok()) return status;
   }
+  return rocksdb::IOStatus::OK();
+}
+
+Status StoreFiles::sync_logs() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!failed_.ok()) return failed_;
+  }
+  if (sync_takes_ > milliseconds(0)) pause(sync_takes_);
+  if (const auto status = sync_all(); !status.ok()) return failure(status);
   const std::lock_guard lock(mutex_);
   std::erase_if(logs_, [](const auto& log) {
     const std::lock_guard its_lock(log->mutex);

@@ -30,6 +30,8 @@ class StoreFiles final : public rocksdb::FileSystemWrapper {
   /// every later call fails too, because the system may have dropped what it could not write.
   Status sync_logs();
 
+  /// Before a log begins, those before it are synced: a power cut must not leave a later one whole
+  /// and take the end of an earlier one. RocksDB would not see that a piece is missing.
   rocksdb::IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
                                     std::unique_ptr<rocksdb::FSWritableFile>* file,
                                     rocksdb::IODebugContext* debug) override;
@@ -37,6 +39,7 @@ class StoreFiles final : public rocksdb::FileSystemWrapper {
  private:
   struct LogState;
   class Log;
+  rocksdb::IOStatus sync_all();
   Status failure(const rocksdb::IOStatus& status);
 
   const milliseconds sync_takes_;

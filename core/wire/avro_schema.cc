@@ -82,7 +82,7 @@ class AvroSchema::Reader {
     };
     static const std::map<std::string, Primitive, std::less<>> primitives = {
         {"null", {Kind::Fixed, 0}},   {"boolean", {Kind::Fixed, 1}}, {"float", {Kind::Fixed, 4}},
-        {"double", {Kind::Fixed, 8}}, {"int", {Kind::Varint, 0}},    {"long", {Kind::Varint, 0}},
+        {"double", {Kind::Fixed, 8}}, {"int", {Kind::Int, 0}},       {"long", {Kind::Varint, 0}},
         {"bytes", {Kind::Bytes, 0}},  {"string", {Kind::Bytes, 0}},
     };
     const auto found = primitives.find(name);
@@ -234,6 +234,7 @@ class AvroSchema::Ruler {
     switch (node.kind) {
       case Kind::Fixed: return pass_bytes(node.size);
       case Kind::Varint: return take_avro_long(rest_, value);
+      case Kind::Int: return pass_int(value);
       case Kind::Enum: return pass_choice(node.size, value);
       case Kind::Bytes: return pass_text();
       case Kind::Array:
@@ -260,8 +261,20 @@ class AvroSchema::Ruler {
     return Extent::Whole;
   }
 
+  /// A long of such a value may be written with more bytes; readers of an int then lose their way.
+  Extent pass_int(std::int64_t& value) noexcept {
+    constexpr std::size_t bytes_max = 5;
+    const std::size_t before = rest_.size();
+    const Extent extent = take_avro_long(rest_, value);
+    if (extent != Extent::Whole) return extent;
+    const bool fits = before - rest_.size() <= bytes_max &&
+                      value >= std::numeric_limits<std::int32_t>::min() &&
+                      value <= std::numeric_limits<std::int32_t>::max();
+    return fits ? Extent::Whole : Extent::Damaged;
+  }
+
   Extent pass_choice(std::uint64_t choices, std::int64_t& chosen) noexcept {
-    const Extent extent = take_avro_long(rest_, chosen);
+    const Extent extent = pass_int(chosen);
     if (extent != Extent::Whole) return extent;
     const bool one = chosen >= 0 && static_cast<std::uint64_t>(chosen) < choices;
     return one ? Extent::Whole : Extent::Damaged;
@@ -279,18 +292,36 @@ class AvroSchema::Ruler {
       std::int64_t items = 0;
       Extent extent = take_avro_long(rest_, items);
       if (extent != Extent::Whole || items == 0) return extent;
-      // A negative count is followed by the bytes that its items take.
-      if (items < 0) {
-        extent = pass_text();
-      } else if (node.kind == Kind::Map || !nodes_[node.parts[0]].empty) {
-        // Every item takes at least a byte, so a count that lies ends with the bytes.
-        for (; items > 0 && extent == Extent::Whole; --items) {
-          if (node.kind == Kind::Map) extent = pass_text();
-          if (extent == Extent::Whole) extent = pass(node.parts[0], depth);
-        }
-      }
+      extent = items < 0 ? pass_sized_items(node, items, depth) : pass_items(node, items, depth);
       if (extent != Extent::Whole) return extent;
     }
+  }
+
+  Extent pass_items(const Node& node, std::int64_t items, int depth) noexcept {
+    const bool map = node.kind == Kind::Map;
+    if (!map && nodes_[node.parts[0]].empty) return Extent::Whole;
+    // Every item takes at least a byte, so a count that lies ends with the bytes.
+    Extent extent = Extent::Whole;
+    for (; items > 0 && extent == Extent::Whole; --items) {
+      if (map) extent = pass_text();
+      if (extent == Extent::Whole) extent = pass(node.parts[0], depth);
+    }
+    return extent;
+  }
+
+  /// A negative count is followed by the bytes that its items take; readers go by one or the other.
+  Extent pass_sized_items(const Node& node, std::int64_t items, int depth) noexcept {
+    const std::string_view before = rest_;
+    if (const Extent extent = pass_text(); extent != Extent::Whole) return extent;
+    const std::string_view behind = rest_;
+    if (items == std::numeric_limits<std::int64_t>::min()) return Extent::Damaged;
+    rest_ = before.substr(0, before.size() - behind.size());
+    std::int64_t bytes = 0;
+    if (take_avro_long(rest_, bytes) != Extent::Whole) return Extent::Damaged;
+    const Extent extent = pass_items(node, -items, depth);
+    const bool exact = extent == Extent::Whole && rest_.empty();
+    rest_ = behind;
+    return exact ? Extent::Whole : Extent::Damaged;
   }
 
   const std::vector<Node>& nodes_;
@@ -349,6 +380,15 @@ AvroSchema::Extent take_avro_long(std::string_view& bytes, std::int64_t& value) 
     return AvroSchema::Extent::Whole;
   }
   return AvroSchema::Extent::Damaged;
+}
+
+void append_avro_long(std::int64_t value, std::string& out) {
+  constexpr std::uint64_t low_bits = 0x7f;
+  constexpr unsigned sign_bit = 63;
+  auto zigzag = static_cast<std::uint64_t>(value) << 1U;
+  if ((static_cast<std::uint64_t>(value) >> sign_bit) != 0) zigzag = ~zigzag;
+  for (; zigzag > low_bits; zigzag >>= 7U) out += static_cast<char>(zigzag | (low_bits + 1));
+  out += static_cast<char>(zigzag);
 }
 
 }  // namespace sluice

@@ -48,7 +48,7 @@ class AvroSchema {
  private:
   class Reader;
   class Ruler;
-  enum class Kind : unsigned char { Fixed, Varint, Enum, Bytes, Array, Map, Union, Record };
+  enum class Kind : unsigned char { Fixed, Varint, Int, Enum, Bytes, Array, Map, Union, Record };
   using NodeNumber = std::uint32_t;
   struct Node {
     Kind kind = Kind::Fixed;
@@ -69,5 +69,6 @@ class AvroSchema {
 /// A number as Avro writes it, zigzag and seven bits a byte, taken off the front of `bytes`.
 /// Damaged: more than ten bytes.
 AvroSchema::Extent take_avro_long(std::string_view& bytes, std::int64_t& value) noexcept;
+void append_avro_long(std::int64_t value, std::string& out);
 
 }  // namespace sluice

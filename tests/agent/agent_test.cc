@@ -286,6 +286,46 @@ TEST_CASE("a stop lets dead letters through to the sink behind their channel") {
   }
 }
 
+TEST_CASE("a stop lets the dead letters of every sink of a group through") {
+  for (int round = 0; round < 3; ++round) {
+    TestReceiver receiver;
+    const std::uint16_t in = free_port();
+    std::string text = "a1.sources = r1\na1.channels = dead c1 other\na1.sinks = kd k1 k2 ko\n" +
+                       picky(in) + with_dead_letters("memory", receiver.port()) +
+                       "a1.sinks.k2.type = picky\na1.sinks.k2.channel = c1\n"
+                       "a1.sinks.k2.deadLetterChannel = other\na1.channels.other.type = memory\n"
+                       "a1.channels.other.capacity = 10000\na1.sinks.ko.type = tcp\n"
+                       "a1.sinks.ko.hostname = 127.0.0.1\na1.sinks.ko.channel = other\n"
+                       "a1.sinks.ko.port = " +
+                       std::to_string(receiver.port()) +
+                       "\na1.sinkgroups = g1\na1.sinkgroups.g1.sinks = k1 k2\n"
+                       "a1.sinkgroups.g1.processor.type = load_balance\n";
+    Agent agent(plan_of(text, catalog_with_picky_sink()), {.more_sinks = more_sinks});
+    REQUIRE(agent.start().ok());
+    const auto ready = [&] {
+      std::vector<std::string> sinks;
+      for (const auto& state : agent.states()) {
+        if (state.ready && state.component.starts_with("sink")) sinks.push_back(state.component);
+      }
+      return sinks;
+    };
+    const std::vector<std::string> all{"sink group g1", "sink k1", "sink k2", "sink kd", "sink ko"};
+    CHECK(eventually([&] { return ready() == all; }));
+    send_all(in, mixed_lines(4000));
+    CHECK(agent.stop() == 0);
+    std::uint64_t letters = 0;
+    for (const SinkMetrics& sink : agent.metrics().sinks()) {
+      letters += sink.counters->dead_lettered.events.get();
+    }
+    CHECK(letters == 2000);
+    CHECK(eventually([&] {
+      const std::string received = receiver.received();
+      return std::count(received.begin(), received.end(), '\n') == 2000;
+    }));
+    CHECK(used_bytes(agent) == 0);
+  }
+}
+
 TEST_CASE("a durable dead-letter channel keeps what a stop leaves in it") {
   const testing::TempDirectory state;
   const std::string lists = "a1.sources = r1\na1.channels = c1 dead\na1.sinks = k1 kd\n";

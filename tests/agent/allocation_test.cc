@@ -109,8 +109,13 @@ Figures watch(Agent& agent, TestClient& client, std::size_t chunk_lines, std::ui
   return {source.batches.get() - before, allocations};
 }
 
-/// A queue that gets longer than ever before doubles once, which has nothing to do with batches.
-constexpr std::uint64_t queues_grow = 8;
+/// One a batch. A sink that falls behind takes several at once, two at least, and has a list of
+/// them then. A queue that gets longer than ever before doubles once, which has nothing to do with
+/// batches.
+constexpr std::uint64_t allowed(std::uint64_t batches) {
+  constexpr std::uint64_t queues_grow = 8;
+  return batches + batches / 2 + queues_grow;
+}
 
 TEST_CASE("the counting works") {
   watching = true;
@@ -132,7 +137,7 @@ TEST_CASE("netcat to null allocates once a batch at most") {
     const Figures figures = watch(agent, client, chunk_lines, batches_watched(chunk_lines));
     INFO(figures.allocations << " allocations, " << figures.batches << " batches");
     CHECK(figures.batches >= batches_watched(chunk_lines));
-    CHECK(figures.allocations <= figures.batches + queues_grow);
+    CHECK(figures.allocations <= allowed(figures.batches));
   }
 }
 
@@ -147,7 +152,7 @@ TEST_CASE("netcat with answers allocates once a batch at most") {
     const Figures figures = watch(agent, client, chunk_lines, batches, Answers::Ok);
     INFO(figures.allocations << " allocations, " << figures.batches << " batches");
     CHECK(figures.batches >= batches);
-    CHECK(figures.allocations <= figures.batches + queues_grow);
+    CHECK(figures.allocations <= allowed(figures.batches));
   }
 }
 
@@ -169,7 +174,7 @@ TEST_CASE("a filter and a selector allocate nothing") {
   TestClient client(in);
   const Figures figures = watch(agent, client, 100, 10'000);
   INFO(figures.allocations << " allocations, " << figures.batches << " batches");
-  CHECK(figures.allocations <= figures.batches + queues_grow);
+  CHECK(figures.allocations <= allowed(figures.batches));
 }
 
 TEST_CASE("receiving datagrams allocates nothing, the senders' addresses included") {
@@ -210,7 +215,7 @@ TEST_CASE("netcat to tcp allocates once a batch at most") {
     TestClient client(in);
     const Figures figures = watch(agent, client, chunk_lines, batches_watched(chunk_lines));
     INFO(figures.allocations << " allocations, " << figures.batches << " batches");
-    CHECK(figures.allocations <= figures.batches + queues_grow);
+    CHECK(figures.allocations <= allowed(figures.batches));
   }
 }
 

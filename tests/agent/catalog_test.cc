@@ -49,5 +49,54 @@ TEST_CASE("Flume's avro serializers of file_roll are not built yet, rather than 
   }
 }
 
+TEST_CASE("a channel that is a topic may have one end here and the other elsewhere") {
+  const auto words_about = [](const std::string& listed) {
+    SubstitutionSources sources;
+    sources.environment = [](const std::string&) { return std::optional<std::string>(); };
+    std::vector<SourceText> texts;
+    texts.emplace_back("a1.conf", listed +
+                                      "a1.channels = c1\na1.channels.c1.type = "
+                                      "org.apache.flume.channel.kafka.KafkaChannel\n"
+                                      "a1.channels.c1.kafka.bootstrap.servers = localhost:9092\n");
+    const Plan plan = make_plan(load_texts(std::move(texts), sources).tree, "a1", built_catalog());
+    CHECK(plan.verdict == Verdict::Runs);
+    std::string words;
+    for (const Diagnostic& each : plan.diagnostics) {
+      if (each.severity > Severity::Note) words += each.message + "\n";
+    }
+    return words;
+  };
+  CHECK(words_about("a1.sources = r1\na1.sources.r1.type = seq\na1.sources.r1.channels = c1\n") ==
+        "");
+  CHECK(words_about("a1.sinks = k1\na1.sinks.k1.type = null\na1.sinks.k1.channel = c1\n") == "");
+}
+
+TEST_CASE("a sink that delivers exactly once needs a channel on disk for itself") {
+  const std::string kafka =
+      "a1.sinks.k1.type = kafka\na1.sinks.k1.kafka.bootstrap.servers = localhost:9092\n"
+      "a1.sinks.k1.delivery = exactly-once\n";
+  const auto because = [](const Plan& plan) {
+    return plan.left_out.empty() ? std::string() : plan.left_out.at(0).because;
+  };
+  CHECK(because(plan_of(kafka)).find("needs a channel on disk, and c1 is not") !=
+        std::string::npos);
+  const std::string on_disk = "a1.channels.c1.type = rocksdb\n";
+  const Plan good = plan_of(kafka, on_disk);
+  CHECK(good.left_out.empty());
+  CHECK(good.sinks.size() == 1);
+  const Plan shared = plan_of(
+      kafka, on_disk + "a1.sinks = k1 k2\na1.sinks.k2.type = null\na1.sinks.k2.channel = c1\n");
+  CHECK(because(shared).find("needs channel c1 for itself") != std::string::npos);
+  REQUIRE(shared.sinks.size() == 1);
+  CHECK(shared.sinks[0].settings.name() == "k2");
+  for (const char* wrong : {"a1.sinks.k1.kafka.topic = %{host}\n", "a1.sinks.k1.requiredAcks = 1\n",
+                            "a1.sinks.k1.positionTopic = a b\n"}) {
+    CHECK(plan_of(kafka + wrong, on_disk).sinks.empty());
+  }
+  CHECK(
+      plan_of(kafka + "a1.sinks.k1.kafka.topic = %{host}\na1.sinks.k1.positionTopic = p\n", on_disk)
+          .left_out.empty());
+}
+
 }  // namespace
 }  // namespace sluice

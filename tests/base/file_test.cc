@@ -156,5 +156,61 @@ TEST_CASE("a full disk is Retry with advice") {
 }
 #endif
 
+TEST_CASE("a rename that may not replace leaves the other file alone") {
+  const Directory directory;
+  FileSystem& files = FileSystem::real();
+  REQUIRE(append(**files.create(directory / "a", false), "a").ok());
+  REQUIRE(append(**files.create(directory / "b", false), "b").ok());
+  CHECK(files.rename_new(directory / "a", directory / "b").code() == Code::Reject);
+  CHECK(content(directory / "a") == "a");
+  CHECK(content(directory / "b") == "b");
+  CHECK(files.rename_new(directory / "a", directory / "c").ok());
+  CHECK(content(directory / "c") == "a");
+  CHECK(files.rename_new(directory / "none", directory / "d").code() == Code::Retry);
+}
+
+TEST_CASE("the size of a file, or that there is none") {
+  const Directory directory;
+  FileSystem& files = FileSystem::real();
+  REQUIRE(append(**files.create(directory / "a", false), "four").ok());
+  CHECK(files.size_of(directory / "a").value() == 4U);
+  CHECK_FALSE(files.size_of(directory / "b").value().has_value());
+  CHECK_FALSE(files.size_of(directory / "a/under").value().has_value());
+}
+
+TEST_CASE("a path is made as far as it is missing") {
+  const Directory directory;
+  FileSystem& files = FileSystem::real();
+  const auto made = files.make_path(directory / "x/y/z");
+  REQUIRE(made.ok());
+  CHECK(made.value().size() == 3);
+  CHECK(made.value()[0] == directory.path() + "/");
+  CHECK(made.value()[2] == directory / "x/y/");
+  CHECK(std::filesystem::is_directory(directory / "x/y/z"));
+  CHECK(files.make_path(directory / "x/y/z").value().empty());
+  CHECK(files.make_path(directory / "x/y/w").value().size() == 1);
+  REQUIRE(append(**files.create(directory / "file", false), "").ok());
+  CHECK(files.make_path(directory / "file/under").code() == Code::Retry);
+}
+
+TEST_CASE("few files are synced one by one and many together") {
+  const Directory directory;
+  FileSystem& files = FileSystem::real();
+  for (const int count : {0, 1, 40}) {
+    std::vector<std::unique_ptr<OutputFile>> open;
+    std::vector<OutputFile*> pointers;
+    for (int i = 0; i < count; ++i) {
+      const std::string name = std::to_string(count) + "-" + std::to_string(i);
+      open.push_back(*files.create(directory / name.c_str(), false));
+      REQUIRE(append(*open.back(), "x").ok());
+      pointers.push_back(open.back().get());
+    }
+    const std::vector<std::string> names{directory.path()};
+    CHECK(files.sync_together(pointers, names).ok());
+    const std::vector<std::string> none{directory / "none"};
+    CHECK(files.sync_together(pointers, none).code() == Code::Retry);
+  }
+}
+
 }  // namespace
 }  // namespace sluice

@@ -38,8 +38,10 @@ DurableChannel::Options keeping(RetentionLimits limits, const Clock& clock) {
 
 /// A channel on a store of its own.
 struct Kit {
-  Kit(const std::string& path, RetentionLimits limits, const Clock& clock)
-      : store({.path = path, .memtable_bytes = 256 << 10, .free_bytes_min = 1 << 20}, {}),
+  Kit(const std::string& path, RetentionLimits limits, const Clock& clock,
+      SyncMode sync = SyncMode::Always)
+      : store({.path = path, .memtable_bytes = 256 << 10, .free_bytes_min = 1 << 20},
+              {.sync = sync}),
         channel(keeping(limits, clock), store, pool) {
     const Status opened = channel.open();
     if (!opened.ok()) FAIL(opened.message());
@@ -170,6 +172,21 @@ TEST_CASE("of a size, the newest is kept, within a step") {
   CHECK(kept.size() >= 640 - 40);
   CHECK(kept == counted(1000 - kept.size(), 1000));
   CHECK(kit.kept() == kept.size());
+}
+
+TEST_CASE("nothing is deleted before it is synced that it may be, whatever the mode") {
+  const TempDirectory directory;
+  MovedClock clock;
+  Kit kit(directory.path("store"), {.age = hours(32)}, clock, SyncMode::Never);
+  const Counter& syncs = kit.store.commits().counters().syncs;
+  kit.deliver(0, 10);
+  clock.advance(hours(31));
+  kit.idle();
+  CHECK(syncs.get() == 0);
+  clock.advance(hours(2));
+  kit.idle();
+  CHECK(kit.kept() == 0);
+  CHECK(syncs.get() == 1);
 }
 
 TEST_CASE("kept events are no part of the capacity, and are kept over a restart") {

@@ -89,7 +89,7 @@ TEST_CASE("The exit status tells whole, partly and not at all") {
 
 TEST_CASE("JSON says the same") {
   std::ostringstream out;
-  print_report_json(report_of(kSmall + std::string("a1.sinks.k1.type = hdfs\n")), out);
+  print_report_json(report_of(kSmall + std::string("a1.sinks.k1.type = hive\n")), out);
   const auto json = nlohmann::json::parse(out.str());
   CHECK(json["readable"] == true);
   CHECK(json["status"] == 1);

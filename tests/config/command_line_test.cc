@@ -159,7 +159,6 @@ TEST_CASE("Wrong usage is told in Flume's words") {
 }
 
 TEST_CASE("What is not built yet is refused clearly") {
-  CHECK(refused({"avro-client", "-H", "h"}).find("not built yet") != std::string::npos);
   CHECK(refused({"tool"}).find("not built yet") != std::string::npos);
   CHECK(refused({"agent", "-n", "a", "-z", "h:2181"}).find("ZooKeeper") != std::string::npos);
   CHECK(refused({"agent", "-n", "a", "-p", "/flume"}).find("ZooKeeper") != std::string::npos);
@@ -247,6 +246,39 @@ TEST_CASE("a replay has a channel behind --to, and a sequence or a time behind -
   const CommandLine ago =
       parsed({"channel", "replay", "c1", "--from", "-1h", "--to", "c1", "--store", "/s"});
   CHECK(std::holds_alternative<FromTime>(ago.on_channel.replay_from));
+}
+
+TEST_CASE("avro-client takes Flume's options as tutorials write them") {
+  const CommandLine line = parsed({"avro-client", "--conf", "conf", "-H", "localhost", "-p",
+                                   "41414", "-F", "/usr/logs/log.10", "-Dflume.root.logger=DEBUG"});
+  CHECK(line.verb == Verb::AvroClient);
+  CHECK(line.on_avro_client.host == "localhost");
+  CHECK(line.on_avro_client.port == 41414);
+  CHECK(line.on_avro_client.file == "/usr/logs/log.10");
+  CHECK(line.warnings.empty());
+  const AvroClientArguments all =
+      parsed({"avro-client", "--host=h", "--port", "1", "--dirname", "/d", "-R", "h.properties",
+              "--rpcProps", "rpc.properties"})
+          .on_avro_client;
+  CHECK(all.directory == "/d");
+  CHECK(all.header_file == "h.properties");
+  CHECK(all.rpc_properties == "rpc.properties");
+  CHECK(parsed({"avro-client", "-h"}).verb == Verb::Help);
+}
+
+TEST_CASE("what avro-client cannot do is refused") {
+  CHECK(refused({"avro-client"}).find("needs --host and --port, or --rpcProps") !=
+        std::string::npos);
+  CHECK(refused({"avro-client", "-H", "h"}).find("a port with --port") != std::string::npos);
+  CHECK(refused({"avro-client", "-p", "1"}).find("a hostname with --host") != std::string::npos);
+  for (const char* port : {"0", "65536", "x", ""}) {
+    CHECK(refused({"avro-client", "-H", "h", "-p", port}).find("is not a port") !=
+          std::string::npos);
+  }
+  CHECK(refused({"avro-client", "-P", "x", "-F", "f", "--dirname", "d"}).find("one of them") !=
+        std::string::npos);
+  CHECK(refused({"avro-client", "-H", "h", "-p", "1", "--once"}).find("Unrecognized option") == 0);
+  CHECK(refused({"agent", "-n", "a", "-f", "x", "-H", "h"}).find("Unrecognized option") == 0);
 }
 
 TEST_CASE("what channel cannot do is refused with what it can") {

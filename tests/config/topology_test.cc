@@ -100,8 +100,8 @@ TEST_CASE("An unknown type leaves only its component out") {
 }
 
 TEST_CASE("A type that is not built yet is said to be so, and its keys are not judged") {
-  const Plan plan = plan_text(replaced(tutorial("a1.sinks.k1.hdfs.path = /x\n"), "logger", "hdfs"));
-  CHECK(left_out(plan) == "sink k1: its type 'hdfs' is not built yet");
+  const Plan plan = plan_text(replaced(tutorial("a1.sinks.k1.hdfs.path = /x\n"), "logger", "hive"));
+  CHECK(left_out(plan) == "sink k1: its type 'hive' is not built yet");
   CHECK(plan.left_out.at(0).not_built);
   CHECK(at(plan.left_out.at(0).where) == "x.conf:7:20+4");
   CHECK(told(plan.diagnostics, "hdfs.path") == "");
@@ -296,36 +296,6 @@ TEST_CASE("An interceptor that cannot run takes its source with it") {
                          "a1.sources.r1.interceptors.z.kee = static\n"));
   CHECK(ordered.sources.at(0).interceptors.at(0).settings.name() == "z");
   CHECK(told(ordered.diagnostics, "'kee'").find("warning x.conf:15:30+3") == 0);
-}
-
-TEST_CASE(
-    "Sink groups: default passes, load_balance is told, failover keeps the highest priority") {
-  const std::string two =
-      replaced(tutorial("a1.sinks.k2.type = null\na1.sinks.k2.channel = c1\n"
-                        "a1.sinkgroups = g1\na1.sinkgroups.g1.sinks = k1 k2 k9\n"),
-               "sinks = k1", "sinks = k1 k2");
-  const Plan plain = plan_text(two);
-  CHECK(plain.verdict == Verdict::Runs);
-  CHECK(told(plain.diagnostics, "Flume removes such a group").find("note ") == 0);
-  CHECK(told(plain.diagnostics, "no sink 'k9'").find("warning x.conf:15:32+2") == 0);
-  const Plan balance = plan_text(two + "a1.sinkgroups.g1.processor.type = load_balance\n");
-  CHECK(balance.sinks.size() == 2);
-  CHECK(told(balance.diagnostics, "side by side").find("note x.conf:16:35+12") == 0);
-  const Plan failover = plan_text(two +
-                                  "a1.sinkgroups.g1.processor.type = failover\n"
-                                  "a1.sinkgroups.g1.processor.priority.k1 = 5\n"
-                                  "a1.sinkgroups.g1.processor.priority.k2 = 10\n");
-  REQUIRE(failover.sinks.size() == 1);
-  CHECK(failover.sinks.at(0).settings.name() == "k2");
-  CHECK(failover.left_out.at(0).component == "sink k1");
-  CHECK(failover.verdict == Verdict::RunsWithout);
-  CHECK(told(failover.diagnostics, "only sink k2").find("warning x.conf:16:35+8") == 0);
-  const Plan twice = plan_text(two +
-                               "a1.sinkgroups.g2.sinks = k1\n"
-                               "a1.sinkgroups.g2.processor.type = nosuch\n" +
-                               "a1.sinkgroups = g1 g2\n");
-  CHECK(told(twice.diagnostics, "is in sink group g1 already") != "");
-  CHECK(twice.sinks.size() == 2);
 }
 
 TEST_CASE("Keys that belong to nothing are told with what was meant") {

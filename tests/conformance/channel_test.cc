@@ -59,6 +59,8 @@ class Fixture {
 TEST_CASE("every channel type of the catalogue is under test") {
   for (const ChannelType* type : channel_types()) {
     const auto& tested = channels_under_test();
+    // A topic has no capacity and lies outside: tests/channels/kafka_channel_test.cc.
+    if (type->info->alias == "kafka") continue;
     CHECK(std::any_of(tested.begin(), tested.end(),
                       [&](const auto& each) { return each.type == type->info->alias; }));
   }

@@ -6,7 +6,9 @@
 #include <optional>
 
 #include "sources/catalog.h"
+#include "tests/support/avro_peer.h"
 #include "tests/support/captured_log.h"
+#include "tests/support/kafka_mock.h"
 #include "tests/support/settings.h"
 #include "tests/support/sockets.h"
 
@@ -33,6 +35,33 @@ SourceUnderTest::Instance netcat() {
               if (!(*client)->send(lines(first + i, part), milliseconds(3000))) return;
               (*client)->read(part * 3, milliseconds(3000));
               if ((*client)->ended()) return;
+            }
+          },
+          client};
+}
+
+/// Calls of 100 events, one after the other, each until it is taken.
+SourceUnderTest::Instance avro() {
+  const std::uint16_t port = free_port();
+  auto client = std::make_shared<std::unique_ptr<AvroTestClient>>();
+  const SourceType& type = *find_type(source_types(), "avro");
+  return {test_settings(*type.info, "source r1",
+                        {{"bind", "127.0.0.1"}, {"port", std::to_string(port)}}),
+          [client, port](std::uint64_t first, std::uint64_t count) {
+            if (!*client) {
+              *client = std::make_unique<AvroTestClient>(port);
+              if (!(*client)->shake_hands()) return;
+            }
+            for (std::uint64_t i = 0; i < count; i += 100) {
+              std::vector<TestEvent> events;
+              for (std::uint64_t n = i; n < std::min(i + 100, count); ++n) {
+                events.push_back({std::to_string(first + n)});
+              }
+              std::string answer = avro_failed;
+              while (answer == avro_failed) {
+                answer = (*client)->ask(avro_batch_call(events), milliseconds(3000));
+              }
+              if (answer != avro_ok) return;
             }
           },
           client};
@@ -139,18 +168,35 @@ SourceUnderTest::Instance spooldir() {
           directory};
 }
 
+/// Records of one partition.
+[[maybe_unused]] SourceUnderTest::Instance kafka() {
+  const auto mock = std::make_shared<KafkaMock>();
+  mock->create_topic("numbers", 1);
+  const SourceType& type = *find_type(source_types(), "kafka");
+  return {test_settings(*type.info, "source r1",
+                        {{"kafka.bootstrap.servers", mock->bootstrap()},
+                         {"kafka.topics", "numbers"},
+                         {"batchSize", "50"},
+                         {"kafka.consumer.auto.offset.reset", "earliest"}}),
+          [mock](std::uint64_t first, std::uint64_t count) {
+            mock->produce_numbers("numbers", 0, first, count);
+          },
+          mock};
+}
+
 }  // namespace
 
 const std::vector<SourceUnderTest>& sources_under_test() {
-  static const std::vector<SourceUnderTest> all{
-      {"netcat", netcat},
-      {"seq", seq},
-      {"exec", exec},
-      {"TAILDIR", taildir},
-      {"spooldir", spooldir},
-      {"netcatudp", nullptr, true, "datagrams may be lost; tests/sources counts the drops"},
-      {"netcatclient", netcatclient},
-      {"stress", stress, false},
+  static const std::vector<SourceUnderTest> all {
+    {"netcat", netcat}, {"seq", seq}, {"exec", exec}, {"TAILDIR", taildir}, {"spooldir", spooldir},
+        {"netcatudp", nullptr, true, "datagrams may be lost; tests/sources counts the drops"},
+        {"netcatclient", netcatclient}, {"avro", avro},
+#if defined(__SANITIZE_THREAD__)
+        {"kafka", nullptr, true, "librdkafka's threads are those of C11: TSan crashes on them"},
+#else
+        {"kafka", kafka, true, {}, true},
+#endif
+        {"stress", stress, false},
   };
   return all;
 }

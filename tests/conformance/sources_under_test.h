@@ -26,6 +26,8 @@ struct SourceUnderTest {
   bool numbered = true;
   /// Empty: under test. Otherwise why the harness cannot run it.
   std::string skipped_because = {};
+  /// Its batches wait for room as a whole, so a channel may stay less than full.
+  bool whole_batches = false;
 };
 
 const std::vector<SourceUnderTest>& sources_under_test();

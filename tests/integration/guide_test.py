@@ -4,6 +4,7 @@ import os
 import re
 import unittest
 
+import tutorial_chain_test
 import tutorial_test
 from support.agent import ROOT
 
@@ -48,10 +49,11 @@ class Guide(unittest.TestCase):
     def test_the_tutorials_are_those_that_are_tested(self):
         blocks = re.findall(r"^```(?:properties|yaml)\n(.*?)^```", read("docs/guide/tutorials.md"),
                             re.MULTILINE | re.DOTALL)
-        self.assertEqual(len(blocks), 3)
+        self.assertEqual(len(blocks), 5)
         self.assertEqual(blocks[0], tutorial_test.EXAMPLE)
         self.assertEqual(blocks[1].strip(), tutorial_test.EXEC.split("\n\n", 1)[1].strip())
         self.assertEqual(blocks[2], tutorial_test.YAML)
+        self.assertEqual(blocks[3:], [tutorial_chain_test.EXEC_MEMORY_AVRO, tutorial_chain_test.AVRO_MEMORY_LOGGER])
         self.assertIn(tutorial_test.COMMAND.replace("{bin}/", ""), read("docs/guide/tutorials.md"))
 
 

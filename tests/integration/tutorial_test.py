@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # test: sanitize
-"""The three tutorials of Flume's readers, typed as they have them."""
+"""The tutorials of Flume's readers, typed as they have them."""
 import os
 import re
 import unittest

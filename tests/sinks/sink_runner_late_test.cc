@@ -76,8 +76,11 @@ TEST_CASE("a delivery that ends while the channel is empty is settled at once") 
       REQUIRE(sink.offers(++offers));
       CHECK(sink.first_numbers().back() == i * 10 + 4);
     }
-    sink.end(offers - 1, {});
+    std::atomic<std::uint64_t> committed{0};
+    sink.end(offers - 1,
+             {.status = {}, .committed = [&](const Status& status) { committed += status.ok(); }});
     REQUIRE(eventually([&] { return counters.delivered.events.get() == (i + 1) * 10; }));
+    CHECK(eventually([&] { return committed == 1; }));
   }
   CHECK(counters.batches_empty.get() == 0);  // to be woken is not to find nothing
   channel.close();

@@ -379,16 +379,79 @@ TEST_CASE("a refused commit returns the events and they are delivered again") {
   SinkCounters counters;
   LateCommitter committer(
       {.seed = Catch::rngSeed() + 5, .refusals = 0.3, .late_by = milliseconds(0)});
-  ScriptedSink sink([](const Batch&) { return Delivery{}; }, 1, false);
+  // What each delivery heard of its commit.
+  std::mutex mutex;
+  Numbers committed;
+  std::uint64_t refused = 0;
+  const auto hear = [&](Numbers numbers) {
+    return [&, numbers = std::move(numbers)](const Status& status) {
+      const std::lock_guard lock(mutex);
+      if (!status.ok()) ++refused;
+      if (status.ok()) committed.insert(committed.end(), numbers.begin(), numbers.end());
+    };
+  };
+  ScriptedSink sink(
+      [&](const Batch& batch) {
+        return Delivery{.status = {}, .committed = hear(numbers_of(batch))};
+      },
+      1, false);
   SinkRunner::Options options = quick();
   options.committer = &committer;
   SinkRunner runner(std::move(options), rig.channel, sink, counters);
   CHECK(runner.run({}).ok());
   CHECK(counters.delivered.events.get() == 200);
+  CHECK(refused == committer.refused());
+  CHECK(sorted(committed) == row(200));
   CHECK(counters.channel_failures.get() == committer.refused());
   Numbers delivered = sorted(sink.delivered());
   delivered.erase(std::unique(delivered.begin(), delivered.end()), delivered.end());
   CHECK(delivered == row(200));
+}
+
+/// Ends the first delivery within the second, and these two within the third.
+class Gathering final : public Sink {
+ public:
+  Status open(const std::stop_token&) override { return {}; }
+  void deliver(const Batch& /*batch*/, std::stop_token, DeliveryDone done) override {
+    const int number = ++deliveries_;
+    outstanding_.emplace_back(number, done);
+    if (number == 2) {
+      const auto first = outstanding_.front();
+      outstanding_.pop_front();
+      end(first);
+    } else if (number == 3) {
+      for (const auto& each : std::exchange(outstanding_, {})) end(each);
+    }
+  }
+  void close() override {}
+  TakeLimit take_limit() const override { return {.events_max = 1, .wait_max = milliseconds(20)}; }
+  std::uint32_t in_flight_max() const override { return 3; }
+
+  std::vector<int> committed;
+
+ private:
+  void end(const std::pair<int, DeliveryDone>& delivery) {
+    Delivery ended;
+    ended.committed = [this, number = delivery.first](const Status&) {
+      committed.push_back(number);
+    };
+    delivery.second(std::move(ended));
+  }
+
+  int deliveries_ = 0;
+  std::deque<std::pair<int, DeliveryDone>> outstanding_;
+};
+
+TEST_CASE("deliveries that end together are committed in the order in which they were begun") {
+  SlabPool pool(64 * 1024, keep_no_free_slabs);
+  MemoryChannel channel(roomy_channel(), pool);
+  for (std::uint64_t i = 0; i < 3; ++i) REQUIRE(put(channel, numbered(pool, i, 1)));
+  channel.close();
+  Gathering sink;
+  SinkCounters counters;
+  SinkRunner runner({.name = "sink k1", .sink = "k1"}, channel, sink, counters);
+  CHECK(runner.run({}).ok());
+  CHECK(sink.committed == std::vector<int>{1, 2, 3});
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "channels/memory_channel.h"
 #include "tests/catch.h"
 #include "tests/support/batches.h"
+#include "tests/support/drop_multiples.h"
 #include "tests/support/eventually.h"
 #include "tests/support/late_committer.h"
 #include "tests/support/memory_channels.h"
@@ -16,23 +17,6 @@
 
 namespace sluice {
 namespace {
-
-/// Keeps every event whose number is no multiple of `of`.
-class DropMultiples final : public Interceptor {
- public:
-  explicit DropMultiples(std::uint64_t of) : of_(of) {}
-  Batch intercept(Batch batch) override {
-    std::vector<std::uint32_t> kept;
-    const auto numbers = numbers_of(batch);
-    for (std::uint32_t i = 0; i < batch.size(); ++i) {
-      if (numbers[i] % of_ != 0) kept.push_back(i);
-    }
-    return kept.size() == batch.size() ? batch : batch.select(kept);
-  }
-
- private:
-  const std::uint64_t of_;
-};
 
 struct Bench {
   SlabPool pool{64 * 1024, keep_no_free_slabs};
@@ -108,6 +92,31 @@ TEST_CASE("an optional channel without room is passed over and has no say in the
   CHECK(b.book->delivered(1));
   CHECK(b.book->delivered(2));
   CHECK(drain(*optional) == std::vector<std::uint64_t>{0, 1});
+  CHECK(b.balanced());
+}
+
+TEST_CASE("a patient source may end its wait for room and come again with the same batch") {
+  Bench b;
+  const auto one = b.channel(100);
+  const auto two = b.channel(2);
+  ChannelProcessor::Options options = into({one.get(), two.get()});
+  options.interceptors.push_back(std::make_unique<DropMultiples>(3));
+  ChannelProcessor out(std::move(options), b.counters);
+  REQUIRE(out.process_and_wait(numbered(b.pool, 1, 2), {}).ok());
+  const Batch batch = b.with_receipt(numbered(b.pool, 3, 3), 1);
+  const auto at_once = Deadline::in(milliseconds(0));
+  for (int i = 0; i < 3; ++i) {
+    CHECK(out.process(batch, {}, nullptr, {}, at_once).code() == Code::Retry);
+  }
+  CHECK(one->size_events() == 2);
+  CHECK(b.counters.channel_failures.get() == 0);
+  CHECK(b.book->settled_receipts() == 0);
+  CHECK(drain(*two) == std::vector<std::uint64_t>{1, 2});
+  CHECK(out.process(batch, {}, nullptr, {}, at_once).ok());
+  CHECK(drain(*two) == std::vector<std::uint64_t>{4, 5});
+  CHECK(drain(*one) == std::vector<std::uint64_t>{1, 2, 4, 5});
+  CHECK(b.book->delivered(1));
+  CHECK(b.counters.made.events.get() == 5);
   CHECK(b.balanced());
 }
 

@@ -17,6 +17,7 @@
 #include "tests/catch.h"
 #include "tests/support/batches.h"
 #include "tests/support/captured_log.h"
+#include "tests/support/drop_multiples.h"
 #include "tests/support/durable_channels.h"
 #include "tests/support/late_committer.h"
 #include "tests/support/memory_channels.h"
@@ -35,18 +36,6 @@ using Pairs = std::set<std::pair<std::uint64_t, int>>;  ///< (event, channel)
 struct PlainRoute {
   std::vector<int> required;
   std::vector<int> optional;
-};
-
-class DropMultiples final : public Interceptor {
- public:
-  Batch intercept(Batch batch) override {
-    std::vector<std::uint32_t> kept;
-    const auto numbers = numbers_of(batch);
-    for (std::uint32_t i = 0; i < batch.size(); ++i) {
-      if (numbers[i] % dropped_multiples != 0) kept.push_back(i);
-    }
-    return kept.size() == batch.size() ? batch : batch.select(kept);
-  }
 };
 
 /// What is still owed of each batch; a receipt that comes before is a finding. What is on disk in a
@@ -176,7 +165,7 @@ class World {
     options.optional = std::move(otherwise.optional);
     options.header = "kind";
     for (const auto& [value, way] : by_value_) options.mappings.push_back({value, wired(way)});
-    options.interceptors.push_back(std::make_unique<DropMultiples>());
+    options.interceptors.push_back(std::make_unique<DropMultiples>(dropped_multiples));
     options.on_full = reject_ ? OnFull::Reject : OnFull::Wait;
     if (committer() != nullptr) options.stores = {committer()};
     options.in_flight_bytes_max = 200;

@@ -22,6 +22,7 @@
 #include "tests/catch.h"
 #include "tests/support/batches.h"
 #include "tests/support/captured_log.h"
+#include "tests/support/drop_multiples.h"
 #include "tests/support/durable_channels.h"
 #include "tests/support/memory_channels.h"
 #include "tests/support/power_cut.h"
@@ -34,18 +35,6 @@ using testing::PowerCut;
 using testing::TempDirectory;
 
 constexpr std::uint64_t dropped_multiples = 7;
-
-class DropMultiples final : public Interceptor {
- public:
-  Batch intercept(Batch batch) override {
-    std::vector<std::uint32_t> kept;
-    const auto numbers = numbers_of(batch);
-    for (std::uint32_t i = 0; i < batch.size(); ++i) {
-      if (numbers[i] % dropped_multiples != 0) kept.push_back(i);
-    }
-    return kept.size() == batch.size() ? batch : batch.select(kept);
-  }
-};
 
 /// A source's way into the channels of one agent, without the source.
 class Agent {
@@ -79,7 +68,8 @@ class Agent {
       REQUIRE(channels_.back()->open().ok());
       processor.required.push_back(channels_.back().get());
     }
-    if (options_.drops) processor.interceptors.push_back(std::make_unique<DropMultiples>());
+    if (options_.drops)
+      processor.interceptors.push_back(std::make_unique<DropMultiples>(dropped_multiples));
     processor_ = std::make_unique<ChannelProcessor>(std::move(processor), counters_);
   }
 

@@ -140,6 +140,16 @@ TEST_CASE("each of two stores has every event once and in order, whatever stops 
   CHECK(doubles > 0);  // or no stop came between two commits
 }
 
+/// The second place has a channel that is optional.
+ChannelProcessor::Options into(Place& needed, Place& optional) {
+  ChannelProcessor::Options options;
+  options.required = {&needed.channel};
+  options.optional = {&optional.channel};
+  options.stores = {&needed.store, &optional.store};
+  options.optional_stores = 1;
+  return options;
+}
+
 TEST_CASE("a store that only an optional channel needs has no say") {
   const CapturedLog log;
   const TempDirectory directory;
@@ -147,12 +157,7 @@ TEST_CASE("a store that only an optional channel needs has no say") {
   Place needed(directory, "needed", pool);
   Place optional(directory, "optional", pool);
   SourceCounters counters;
-  ChannelProcessor::Options options;
-  options.required = {&needed.channel};
-  options.optional = {&optional.channel};
-  options.stores = {&needed.store, &optional.store};
-  options.optional_stores = 1;
-  ChannelProcessor out(std::move(options), counters);
+  ChannelProcessor out(into(needed, optional), counters);
   CHECK_FALSE(out.wants_origins());
   REQUIRE(out.process_and_wait(numbered(pool, 0, 5), {}).ok());
   optional.disk->cut();
@@ -171,12 +176,7 @@ TEST_CASE("what an optional channel gets starts anew, so that nothing it missed 
   Place needed(directory, "needed", pool);
   Place optional(directory, "optional", pool);
   SourceCounters counters;
-  ChannelProcessor::Options options;
-  options.required = {&needed.channel};
-  options.optional = {&optional.channel};
-  options.stores = {&needed.store, &optional.store};
-  options.optional_stores = 1;
-  ChannelProcessor out(std::move(options), counters);
+  ChannelProcessor out(into(needed, optional), counters);
   const Batch batch = numbered(pool, 0, 5).with_provenance(Provenance::dense(file, 0, 5));
   REQUIRE(out.process_and_wait(batch, {}).ok());
   REQUIRE(out.process_and_wait(batch, {}).ok());

@@ -327,6 +327,27 @@ TEST_CASE("TAILDIR: a long line that grows in small pieces arrives whole") {
   CHECK(pipeline.read(2) == Lines{line, "end"});
 }
 
+TEST_CASE("TAILDIR: a long unfinished line that grows by much at once arrives whole") {
+  const Logs logs;
+  // One read a turn: what is read once more with more room must not end it.
+  const bool one_read = GENERATE(false, true);
+  Values settings = logs.settings();
+  if (one_read) settings["maxBatchCount"] = "1";
+  Pipeline pipeline(taildir_source, settings);
+  REQUIRE(pipeline.start().ok());
+  for (int i = 0; i < 5; ++i) {
+    const std::string half(200'000, 'x');
+    const std::string more(500'000 * i, 'y');
+    logs.append("app.log", "begin\n" + half);
+    CHECK(pipeline.read(1) == Lines{"begin"});
+    logs.append("app.log", more + "\nend\n");
+    const Lines rest = pipeline.read(2);
+    REQUIRE(rest.size() == 2);
+    CHECK(rest[0].size() == half.size() + more.size());
+    CHECK(rest[1] == "end");
+  }
+}
+
 TEST_CASE("TAILDIR: many files, each with a few lines, through a small channel") {
   const Logs logs;
   constexpr int files = 2000;

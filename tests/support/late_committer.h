@@ -68,6 +68,11 @@ class LateCommitter final : public Committer {
     const std::lock_guard lock(mutex_);
     refuse_with_ = std::move(status);
   }
+  /// Nothing gets through any more, as if the process were gone.
+  void refuse_all(bool yes) {
+    const std::lock_guard lock(mutex_);
+    refuse_all_ = yes;
+  }
   std::uint64_t submitted() const {
     const std::lock_guard lock(mutex_);
     return submitted_;
@@ -98,7 +103,8 @@ class LateCommitter final : public Committer {
   /// Completes the front, or refuses it and everything behind it.
   void complete_some(std::unique_lock<std::mutex>& lock) {
     Status status = std::exchange(refuse_with_, {});
-    if (status.ok() && chance_(random_) < options_.refusals) status = Retry("the disk is full");
+    if (status.ok() && (refuse_all_ || chance_(random_) < options_.refusals))
+      status = Retry("the disk is full");
     std::deque<Commit> batch;
     if (status.ok()) {
       batch.push_back(std::move(waiting_.front()));
@@ -136,6 +142,7 @@ class LateCommitter final : public Committer {
   std::mt19937_64 random_;                                 // the committer's thread
   std::uniform_real_distribution<double> chance_{0, 1};
   bool paused_ = false;          // guarded by mutex_
+  bool refuse_all_ = false;      // guarded by mutex_
   Status refuse_with_;           // guarded by mutex_
   std::uint64_t submitted_ = 0;  // guarded by mutex_
   std::uint64_t refused_ = 0;    // guarded by mutex_

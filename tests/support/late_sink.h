@@ -24,6 +24,7 @@ class LateSink final : public Sink {
     std::uint64_t seed = 0;
     std::uint32_t in_flight_max = 4;
     milliseconds take_wait_max{1000};
+    milliseconds retry_same_for{0};
   };
   explicit LateSink(Script script)
       : script_(std::move(script)),
@@ -47,6 +48,7 @@ class LateSink final : public Sink {
     return {.events_max = 10, .wait_max = script_.take_wait_max};
   }
   std::uint32_t in_flight_max() const override { return script_.in_flight_max; }
+  milliseconds retry_same_for() const override { return script_.retry_same_for; }
 
  private:
   /// Now and then it waits until several are outstanding.

@@ -4,6 +4,7 @@
 #include <rocksdb/env.h>
 #include <rocksdb/file_system.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -60,6 +61,20 @@ class PowerCut final : public rocksdb::FileSystemWrapper {
     for (const auto& [path, before] : renamed_) {
       if (!before || random() % 2 == 0) continue;
       std::ofstream(path, std::ios::binary | std::ios::trunc) << *before;
+    }
+  }
+
+  /// The worst order in which a disk may have written: of every log but the last only what was
+  /// synced, of the last one everything. REQUIRES: as tear().
+  void tear_all_logs_but_the_last() {
+    std::string last;
+    for (const auto& [path, file] : files_) {
+      if (is_log(path)) last = std::max(last, path);
+    }
+    for (const auto& [path, file] : files_) {
+      std::error_code error;
+      if (!is_log(path) || path == last || !std::filesystem::exists(path, error)) continue;
+      std::filesystem::resize_file(path, std::min(std::filesystem::file_size(path), file.synced));
     }
   }
 
@@ -179,6 +194,7 @@ class PowerCut final : public rocksdb::FileSystemWrapper {
     const std::string name_;
   };
 
+  static bool is_log(const std::string& name) { return name.ends_with(".log"); }
   static rocksdb::IOStatus dead() { return rocksdb::IOStatus::IOError("the power is cut"); }
 
   /// Counts a step; true once the power is gone.
@@ -204,9 +220,7 @@ class PowerCut final : public rocksdb::FileSystemWrapper {
     files_[name].synced = std::max(files_[name].synced, bytes);
     // Of a log the entry counts only once its directory is synced. With other files RocksDB relies
     // on what every journaling file system does: who syncs a new file has its entry, too.
-    if (name.size() < 4 || name.compare(name.size() - 4, 4, ".log") != 0) {
-      files_[name].entry_synced = true;
-    }
+    if (!is_log(name)) files_[name].entry_synced = true;
   }
   void directory_synced(const std::string& directory) {
     const std::lock_guard lock(mutex_);

@@ -1,7 +1,6 @@
 // Settings of one component without a configuration file.
 #pragma once
 
-#include <initializer_list>
 #include <map>
 #include <string>
 #include <utility>
@@ -11,7 +10,7 @@
 namespace sluice {
 
 inline Settings test_settings(const ComponentInfo& info, const std::string& component,
-                              std::initializer_list<std::pair<std::string, std::string>> values) {
+                              const std::map<std::string, std::string>& values) {
   std::map<std::string, Settings::Value, std::less<>> map;
   for (const auto& [key, value] : values) map[key] = {value, {}, 0};
   const std::size_t blank = component.find(' ');

@@ -62,7 +62,7 @@ class Layers(unittest.TestCase):
 
     def test_every_pair_of_rooms(self):
         core = {"core/base", "core/event", "core/config", "core/metrics", "core/wire", "core/net", "core/store",
-                "core/kafka"}
+                "core/kafka", "core/topics", "core/hadoop"}
         middle = {"interceptors", "channels", "analytics"}
         allowed = {
             "core/base": set(), "core/event": {"core/base"},
@@ -71,8 +71,10 @@ class Layers(unittest.TestCase):
             "core/net": {"core/base", "core/event", "core/metrics"},
             "core/store": {"core/base", "core/event", "core/metrics"},
             "core/kafka": {"core/base", "core/event", "core/metrics"},
+            "core/hadoop": {"core/base"},
+            "core/topics": {"core/base", "core/event", "core/config", "core/metrics", "core/wire", "core/kafka"},
             "interceptors": core, "channels": core,
-            "analytics": core - {"core/net", "core/store", "core/kafka"},
+            "analytics": core - {"core/net", "core/store", "core/kafka", "core/topics", "core/hadoop"},
             "sources": core | middle, "sinks": core | middle,
             "agent": core | middle | {"sources", "sinks"},
         }
@@ -320,6 +322,14 @@ class Components(unittest.TestCase):
         self.assertEqual(len(self.changed("docs", source_netcat_md=None)), 1)
         self.assertEqual(len(self.changed("docs", source_netcat_md="`bind` and max-line-length\n")), 1)
         self.assertEqual(len(self.changed("docs", source_netcat_md="nothing\n")), 2)
+
+    def test_described_where_the_table_is_shared(self):
+        with_table = textwrap.dedent(self.SOURCE).replace(".keys = keys", ".keys = joined_keys(keys, tls_keys)")
+        files = {**self.GOOD, "sources/netcat_source.cc": '#include "core/config/tls_keys.h"\n' + with_table,
+                 "core/config/tls_keys.h": "#pragma once\ninline constexpr Key tls_keys[] = {\n    {.name = \"ssl\"},\n};\n"}
+        self.assertEqual(found(files, "docs"), [("docs/components/source-netcat.md", 1)])
+        files["docs/components/source-netcat.md"] += "`ssl`\n"
+        self.assertEqual(found(files, "docs"), [])
 
     def test_a_page_of_nothing(self):
         files = {**self.GOOD, "docs/components/sink-gone.md": "\n"}

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import uuid
 
-from .processes import command_line, processes_with
+from .processes import command_line, processes_with, takes_signal
 from .waiting import wait_until
 
 ROOT = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), *[".."] * 3))
@@ -105,6 +105,11 @@ class Agent:
         return self.process.wait(timeout=deadline_s)
 
     def stop(self, number=signal.SIGTERM, deadline_s=15):
+        if isinstance(self.command, list):
+            # What a test waited for may have been there before this process was: a signal would
+            # meet it in the loader, and end it like any program.
+            wait_until(lambda: not self.running() or takes_signal(self.pid, number),
+                       "the agent looks for signals", deadline_s)
         self.kill(number)
         return self.wait(deadline_s)
 
@@ -191,15 +196,20 @@ def parse_samples(text):
     return samples
 
 
-def roll_content(directory):
-    """All bytes that a file_roll sink wrote, in the order of its files."""
+def roll_files(directory):
+    """What a file_roll sink wrote: the bytes of each of its files, in their order."""
     def number(name):
         return [int(part) if part.isdigit() else 0 for part in re.split(r"[-.]", name)]
-    content = b""
+    contents = []
     for name in sorted(os.listdir(directory), key=number):
         with open(os.path.join(directory, name), "rb") as file:
-            content += file.read()
-    return content
+            contents.append(file.read())
+    return contents
+
+
+def roll_content(directory):
+    """All bytes that a file_roll sink wrote, in the order of its files."""
+    return b"".join(roll_files(directory))
 
 
 def roll_numbers(directory):

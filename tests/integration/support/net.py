@@ -16,6 +16,16 @@ def free_port():
         return probe.getsockname()[1]
 
 
+_held = []
+
+
+def refusing_port():
+    """A port that refuses connections; nobody else can have it as long as this process lives."""
+    _held.append(socket.socket())
+    _held[-1].bind(("127.0.0.1", 0))  # and no listen()
+    return _held[-1].getsockname()[1]
+
+
 def is_free(port):
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

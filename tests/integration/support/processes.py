@@ -45,3 +45,13 @@ def peak_rss_bytes(pid):
 
 def open_files(pid):
     return len(os.listdir("/proc/%d/fd" % pid))
+
+
+def takes_signal(pid, number):
+    """Whether the process blocks it, to wait for it, or catches it. False where it has ended."""
+    try:
+        with open("/proc/%d/status" % pid) as file:
+            masks = dict(line.split(":", 1) for line in file if line.startswith(("SigBlk", "SigCgt")))
+    except OSError:
+        return False
+    return any(int(mask, 16) >> (number - 1) & 1 for mask in masks.values())

@@ -1,4 +1,4 @@
-// Where events go that a sink can never deliver.
+// Where events go that nobody can ever deliver.
 #pragma once
 
 #include <cstdint>
@@ -13,18 +13,19 @@
 
 namespace sluice {
 
-/// One event that a sink has rejected. Views; see the lifetime rule in core/event/batch.h.
+/// One event that a sink, or a channel outside the agent, has rejected. Views; see the lifetime
+/// rule in core/event/batch.h.
 struct DeadLetter {
   Event event;
   std::uint64_t sequence = 0;    ///< In the channel that it was taken from.
-  std::uint32_t attempts = 1;    ///< How often the sink was offered it.
+  std::uint32_t attempts = 1;    ///< How often it was offered.
   std::optional<Origin> origin;  ///< Where it is known.
 };
 
-/// What a sink has rejected of one batch.
+/// What was rejected of one batch.
 struct Rejection {
-  std::string_view sink;     ///< "k1"
-  std::string_view channel;  ///< That it was taken from: "c1".
+  std::string_view sink;     ///< "k1"; empty: the channel itself has rejected them.
+  std::string_view channel;  ///< That they were taken from, or could not enter: "c1".
   std::string_view reason;
   std::vector<DeadLetter> letters;
 };

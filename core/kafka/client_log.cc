@@ -1,0 +1,60 @@
+#include "core/kafka/client_log.h"
+
+#include <syslog.h>
+
+#include <utility>
+
+#include "core/base/log.h"
+#include "core/base/rarely.h"
+
+namespace sluice {
+namespace {
+
+/// Nothing is lost by what librdkafka logs: it goes on trying. What fails in the end is an outcome.
+/// A connection that fails is also an error event, which error() words better.
+log::Level level_of(int syslog_level, std::string_view kind) noexcept {
+  if (kind == "FAIL" || kind == "ERROR") return log::Level::Debug;
+  if (syslog_level <= LOG_WARNING) return log::Level::Warn;
+  return syslog_level <= LOG_INFO ? log::Level::Info : log::Level::Debug;
+}
+
+}  // namespace
+
+void KafkaClientLog::line(int level, std::string_view kind, std::string_view text) {
+  // A setting of ours, which keeps the order of records; nobody else can do anything about it.
+  if (kind == "CONFWARN" && text.find("enable.gapless.guarantee") != text.npos) return;
+  const log::Level ours = level_of(level, kind);
+  if (!log::enabled(ours)) return;
+  // Debug lines are asked for by `debug`, and then all of them.
+  if (ours != log::Level::Debug && !worth_saying_again("line " + std::string(kind))) return;
+  log::print(ours, "{}: librdkafka: {}: {}", component_, kind, text);
+}
+
+void KafkaClientLog::error(int code, const Status& status) {
+  {
+    const std::lock_guard lock(mutex_);
+    latest_error_ = status.message();
+    troubled_ = true;
+  }
+  if (!worth_saying_again("error " + std::to_string(code))) return;
+  log::warn("{}: {}", component_, status.message());
+}
+
+std::string KafkaClientLog::latest_error() const {
+  const std::lock_guard lock(mutex_);
+  return latest_error_;
+}
+
+void KafkaClientLog::recovered() {
+  const std::lock_guard lock(mutex_);
+  latest_error_.clear();
+  troubled_ = false;
+  times_.clear();
+}
+
+bool KafkaClientLog::worth_saying_again(std::string kind) {
+  const std::lock_guard lock(mutex_);
+  return worth_saying(++times_[std::move(kind)]);
+}
+
+}  // namespace sluice
