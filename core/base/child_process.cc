@@ -10,12 +10,13 @@
 
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <climits>
-#include <cstdio>
 #include <cstring>
 #include <utility>
 
 #include "core/base/descriptor.h"
+#include "core/base/fail_point.h"
 #include "core/base/stop_signal.h"
 
 namespace sluice {
@@ -43,12 +44,13 @@ struct Pipe {
 // A reader that waits for room in a channel lets the program run ahead by so much.
 constexpr int pipe_bytes = 256 * 1024;
 
-// Waits for a byte (all is well) or for the end of the pipe (the agent is gone), which are a line
-// and an end of file to the shell. $1 is the group; its number cannot be another's while one of it
-// lives.
+// Reads the group's number, which the program's process writes before it becomes the program: none
+// runs that the guard has not heard of. Then waits for a line (all is well) or for the end of the
+// pipe (the agent is gone). The number cannot be another's while one of the group lives.
 constexpr const char* guard_script =
-    "trap '' TERM INT HUP; read -r done && exit; kill -s TERM -- \"-$1\" 2>/dev/null || exit; "
-    "sleep 5; kill -s KILL -- \"-$1\" 2>/dev/null";
+    "trap '' TERM INT HUP; read -r group || exit; read -r done && exit; "
+    "kill -s TERM -- \"-$group\" 2>/dev/null || exit; "
+    "sleep 5; kill -s KILL -- \"-$group\" 2>/dev/null";
 
 /// What both children do first. Between fork() and exec() of a process with threads only calls that
 /// are safe in signal handlers are allowed, so nothing below allocates.
@@ -61,8 +63,18 @@ void become_ordinary() noexcept {
   ::close_range(3, UINT_MAX, CLOSE_RANGE_CLOEXEC);
 }
 
+/// To the guard: the group that it guards from now on.
+bool tell_group(int guard) noexcept {
+  if (guard < 0) return true;
+  std::array<char, 16> line{};
+  char* const end = std::to_chars(line.begin(), line.end() - 1, ::getpid()).ptr;
+  *end = '\n';
+  const auto size = static_cast<std::size_t>(end - line.data()) + 1;
+  return ::write(guard, line.data(), size) == static_cast<ssize_t>(size);
+}
+
 [[noreturn]] void run_program(char* const* arguments, int in, int out, int err, int report,
-                              pid_t agent) noexcept {
+                              int guard, pid_t agent) noexcept {
   become_ordinary();
   ::dup2(in, STDIN_FILENO);
   ::dup2(out, STDOUT_FILENO);
@@ -70,7 +82,7 @@ void become_ordinary() noexcept {
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
   // The agent may have died before the line above.
   if (::getppid() != agent) ::_exit(127);
-  ::execvp(arguments[0], arguments);
+  if (tell_group(guard)) ::execvp(arguments[0], arguments);
   const int why = errno;
   if (::write(report, &why, sizeof why) < 0) ::_exit(126);
   ::_exit(127);
@@ -118,11 +130,10 @@ class ChildProcess::Impl {
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
   ~Impl() {
-    if (pid > 0) {
-      if (!exit) ::kill(-pid, SIGKILL);
-      wait_for_end(pid);
-    }
+    if (pid > 0 && !exit) ::kill(-pid, SIGKILL);
+    // Reaping gives the number free, so the guard goes first.
     dismiss_guard();
+    if (pid > 0) wait_for_end(pid);
   }
 
   Status start(const std::vector<std::string>& arguments);
@@ -130,15 +141,15 @@ class ChildProcess::Impl {
   /// Tells the guard that there is nothing left to guard.
   void dismiss_guard() noexcept {
     if (guard <= 0) return;
-    const char line_feed = '\n';
-    if (::write(guarded.get(), &line_feed, 1) < 0) ::kill(guard, SIGKILL);
+    // Two lines, as no program may have told its group.
+    if (::write(life.write.get(), "\n\n", 2) < 0) ::kill(guard, SIGKILL);
     wait_for_end(guard);
     guard = -1;
   }
 
   pid_t pid = -1;
   pid_t guard = -1;
-  Descriptor guarded;  ///< While it is open, the guard waits.
+  Pipe life;  ///< To the guard, which waits while the agent has it open.
   Descriptor out;
   Descriptor err;
   StopSignal signal;
@@ -167,15 +178,19 @@ Status ChildProcess::Impl::start(const std::vector<std::string>& arguments) {
     pointers.push_back(const_cast<char*>(argument.c_str()));
   }
   pointers.push_back(nullptr);
+  start_guard(null.get());
   const pid_t agent = ::getpid();
   const pid_t child = ::fork();
   if (child < 0) return failed("no process", errno);
   if (child == 0) {
     run_program(pointers.data(), null.get(), output.write.get(), errors.write.get(),
-                report.write.get(), agent);
+                report.write.get(), life.write.get(), agent);
   }
   report.write.reset();
-  if (const int why = read_report(report.read.get()); why != 0) {
+  const int why = read_report(report.read.get());
+  fail_point(FailPoint::ProgramStarted);
+  if (why != 0) {
+    dismiss_guard();
     wait_for_end(child);
     if (!is_users_mistake(why)) return failed("exec", why);
     return Invalid("cannot run " + arguments[0] + ": " + errno_text(why));
@@ -183,27 +198,23 @@ Status ChildProcess::Impl::start(const std::vector<std::string>& arguments) {
   pid = child;
   out = std::move(output.read);
   err = std::move(errors.read);
-  start_guard(null.get());
+  life.read.reset();
   return {};
 }
 
 /// Without a guard (no /bin/sh, no process left) the kernel's signal remains.
 void ChildProcess::Impl::start_guard(int null) noexcept {
-  Pipe life;
   if (!life.open()) return;
-  std::array<char, 16> group{};
-  std::snprintf(group.data(), group.size(), "%d", static_cast<int>(pid));
-  const std::array<char*, 6> arguments{const_cast<char*>("/bin/sh"),
-                                       const_cast<char*>("-c"),
+  const std::array<char*, 5> arguments{const_cast<char*>("/bin/sh"), const_cast<char*>("-c"),
                                        const_cast<char*>(guard_script),
-                                       const_cast<char*>("sluice-guard"),
-                                       group.data(),
-                                       nullptr};
+                                       const_cast<char*>("sluice-guard"), nullptr};
   const pid_t child = ::fork();
-  if (child < 0) return;
   if (child == 0) run_guard(arguments.data(), life.read.get(), null);
+  if (child < 0) {
+    life = {};
+    return;
+  }
   guard = child;
-  guarded = std::move(life.write);
 }
 
 ChildProcess::ChildProcess(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}

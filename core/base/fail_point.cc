@@ -1,5 +1,7 @@
 #include "core/base/fail_point.h"
 
+#include <poll.h>
+
 #include <atomic>
 #include <charconv>
 #include <csignal>
@@ -12,6 +14,7 @@ namespace {
 struct Kill {
   FailPoint at;
   unsigned long after;
+  int wait_ms;  ///< What others do meanwhile is part of the test.
 };
 
 std::optional<Kill> wanted() {
@@ -21,11 +24,12 @@ std::optional<Kill> wanted() {
   const std::size_t colon = wish.find(':');
   for (unsigned char i = 0; !name_of(static_cast<FailPoint>(i)).empty(); ++i) {
     if (name_of(static_cast<FailPoint>(i)) != wish.substr(0, colon)) continue;
-    unsigned long after = 1;
-    if (colon != std::string_view::npos) {
-      std::from_chars(wish.data() + colon + 1, wish.data() + wish.size(), after);
-    }
-    return Kill{static_cast<FailPoint>(i), after};
+    Kill kill{static_cast<FailPoint>(i), 1, 0};
+    if (colon == std::string_view::npos) return kill;
+    const char* const end = wish.data() + wish.size();
+    const char* const at = std::from_chars(wish.data() + colon + 1, end, kill.after).ptr;
+    if (at < end) std::from_chars(at + 1, end, kill.wait_ms);
+    return kill;
   }
   return std::nullopt;
 }
@@ -52,6 +56,7 @@ std::string_view name_of(FailPoint point) noexcept {
     case FailPoint::BucketAfterMake: return "bucket-after-make";
     case FailPoint::BucketBeforeRename: return "bucket-before-rename";
     case FailPoint::BucketAfterRename: return "bucket-after-rename";
+    case FailPoint::ProgramStarted: return "program-started";
   }
   return {};
 }
@@ -60,7 +65,9 @@ void fail_point(FailPoint point) noexcept {
   static const std::optional<Kill> kill = wanted();
   if (!kill || kill->at != point) return;
   static std::atomic<unsigned long> passed{0};
-  if (passed.fetch_add(1) + 1 == kill->after) std::raise(SIGKILL);
+  if (passed.fetch_add(1) + 1 != kill->after) return;
+  ::poll(nullptr, 0, kill->wait_ms);
+  std::raise(SIGKILL);
 }
 
 milliseconds sync_takes() noexcept {

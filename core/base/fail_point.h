@@ -27,13 +27,15 @@ enum class FailPoint : unsigned char {
   BucketAfterMake,
   BucketBeforeRename,
   BucketAfterRename,
+  ProgramStarted,
 };
 
 /// The name of each, as SLUICE_KILL_AT takes it; empty behind the last.
 std::string_view name_of(FailPoint point) noexcept;
 
 /// Kills this process with SIGKILL when SLUICE_KILL_AT is "NAME:N" and it comes by for the N-th
-/// time. Otherwise costs a load; the variable is read once.
+/// time; with "NAME:N:MS" its thread waits there for so long first, while others go on. Otherwise
+/// costs a load; the variable is read once.
 void fail_point(FailPoint point) noexcept;
 
 /// What SLUICE_SYNC_TAKES_MS adds to every sync of a store; 0 without it.

@@ -6,7 +6,6 @@ SLUICE_SOAK=1 kills 200 times at random instead of a few times.
 """
 import os
 import random
-import re
 import shutil
 import tempfile
 import threading
@@ -14,19 +13,13 @@ import time
 import unittest
 import zlib
 
-from support.agent import (NETCAT, ROOT, Agent, file_roll, flow, lists, pipeline,
+from support.agent import (NETCAT, Agent, channel_fail_points, file_roll, flow, lists, pipeline,
                            roll_content)
 from support.mounts import mount_small, remount, unmount
 from support.net import connect, numbered, refusing_port, send_and_read
 from support.waiting import wait_until
 
 SOAK = os.environ.get("SLUICE_SOAK") == "1"
-
-
-def fail_points():
-    """The names that SLUICE_KILL_AT takes, from the one place that has them; those of a sink's transactions and files have tests of their own."""
-    with open(os.path.join(ROOT, "core/base/fail_point.cc")) as file:
-        return [name for name in re.findall(r'return "([a-z-]+)";', file.read()) if not name.startswith(("transaction-", "bucket-"))]
 
 
 def delivered_lines(directory):
@@ -120,7 +113,7 @@ class KilledAgain(unittest.TestCase):
         self.check_nothing_is_missing()
 
     def test_every_fail_point(self):
-        points = fail_points()
+        points = channel_fail_points()
         self.assertGreaterEqual(len(points), 9)
         for point in points:
             for count in (1, 3) if point.startswith(("commit", "take")) else (1,):

@@ -118,6 +118,14 @@ class Children(unittest.TestCase):
                 # The guard that ended it stays some seconds, to kill what ignores SIGTERM.
                 agent.wait_for_no_process(10)
 
+    def test_nothing_of_an_exec_command_is_left_when_the_agent_dies_as_soon_as_it_runs(self):
+        kill = {"SLUICE_KILL_AT": "program-started:1:500"}
+        with Agent(pipeline(self.COMMAND, "type = logger"), environment=kill) as agent:
+            wait_until(lambda: self.tails(agent), lambda: agent.processes())
+            self.assertEqual(agent.wait(), -signal.SIGKILL)
+            wait_until(lambda: not self.tails(agent), lambda: self.tails(agent), 3)
+            agent.wait_for_no_process(10)
+
     def tails(self, agent):
         return [line for line in map(command_line, agent.processes()) if line.startswith("tail -F")]
 

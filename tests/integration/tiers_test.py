@@ -6,13 +6,12 @@ SLUICE_SOAK=1 makes the chaos last for minutes and picks new seeds.
 """
 import os
 import random
-import re
 import tempfile
 import threading
 import time
 import unittest
 
-from support.agent import ROOT, roll_content, roll_files
+from support.agent import channel_fail_points, roll_content, roll_files
 from support.net import refusing_port
 from support.proxy import Proxy
 from support.tiers import FileWriter, Lines, Tier, wait_for_ports
@@ -72,12 +71,6 @@ def avro_sinks(ports, processor=""):
         text += "a1.sinkgroups = g1\na1.sinkgroups.g1.sinks = %s\n" % " ".join(names)
         text += "".join("a1.sinkgroups.g1.processor.%s\n" % line for line in processor.splitlines())
     return text
-
-
-def fail_points():
-    """The names that SLUICE_KILL_AT takes, from the one place that has them; those of a sink's transactions and files have tests of their own."""
-    with open(os.path.join(ROOT, "core/base/fail_point.cc")) as file:
-        return [name for name in re.findall(r'return "([a-z-]+)";', file.read()) if not name.startswith(("transaction-", "bucket-"))]
 
 
 def marks(value):
@@ -251,7 +244,7 @@ class Twice(Chain):
 class Killed(Chain):
     """One tier after another is killed at every step of its commits and of its start, under load."""
 
-    POINTS = fail_points()
+    POINTS = channel_fail_points()
 
     def test_at_every_fail_point(self):
         last = self.tier("last", AVRO_SOURCE + DURABLE + FILES)

@@ -28,6 +28,13 @@ def run_sluice(*arguments, directory=None, environment=None, deadline_s=20, user
     return tuple([done.returncode] + [s.decode(errors="replace") for s in (done.stdout, done.stderr)])
 
 
+def channel_fail_points():
+    """The names that SLUICE_KILL_AT takes, from the one place that has them; those that only some sinks and sources meet have tests of their own."""
+    with open(os.path.join(ROOT, "core/base/fail_point.cc")) as file:
+        return [name for name in re.findall(r'return "([a-z-]+)";', file.read())
+                if not name.startswith(("transaction-", "bucket-", "program-"))]
+
+
 class Agent:
     """Starts the agent on entry; on exit stops it if the test did not, and checks that nothing is left.
 
