@@ -21,6 +21,8 @@ RUN apt-get update \
       libcctz2 \
       libcurl4 \
       libfmt9 \
+      libgssapi-krb5-2 \
+      libkrb5-3 \
       liblz4-1 \
       libpcre2-8-0 \
       librdkafka1 \

@@ -56,12 +56,19 @@ Result<HadoopSite> site_of_machine() {
   return site;
 }
 
-Result<Namenodes> namenodes_of(const Settings& settings) {
+Result<Namenodes> namenodes_of(const Settings& settings, const HadoopSite& site) {
   auto uri = parse_hdfs_uri(settings.text("hdfs.path"));
   if (!uri.ok()) return uri.status();
-  auto site = site_of_machine();
-  if (!site.ok()) return site.status();
-  return find_namenodes(*uri, words_of(settings.text("hdfs.webhdfs")), *site);
+  return find_namenodes(*uri, words_of(settings.text("hdfs.webhdfs")), site);
+}
+
+/// Nothing where nobody asks for Kerberos, or a token says who we are.
+std::shared_ptr<KerberosTickets> tickets_of(const Settings& settings, const HadoopSite& site) {
+  KerberosKeys keys{settings.text("hdfs.kerberosPrincipal"), settings.text("hdfs.kerberosKeytab")};
+  const bool wanted = !keys.principal.empty() ||
+                      lower_case(site.value("hadoop.security.authentication")) == "kerberos";
+  if (!wanted || !settings.text("hdfs.tokenFile").empty()) return nullptr;
+  return std::make_shared<KerberosTickets>(std::move(keys));
 }
 
 std::string joined(const std::vector<std::string>& words) {
@@ -79,6 +86,36 @@ bool is_hadoop_user(std::string_view name) {
   };
   return !name.empty() && (letter(name.front()) || name.front() == '_') &&
          std::all_of(name.begin(), name.end(), fits);
+}
+
+void judge_identity(const Settings& settings, const WebHdfs::Options& options,
+                    std::vector<Finding>& findings) {
+  const std::string principal = settings.text("hdfs.kerberosPrincipal");
+  const std::string keytab = settings.text("hdfs.kerberosKeytab");
+  if (principal.empty() != keytab.empty()) {
+    findings.push_back({Severity::Error,
+                        principal.empty() ? "hdfs.kerberosKeytab" : "hdfs.kerberosPrincipal",
+                        "hdfs.kerberosPrincipal and hdfs.kerberosKeytab go together",
+                        "hdfs.kerberosPrincipal = flume/_HOST@EXAMPLE.COM"});
+  } else if (!options.token_file.empty()) {
+    if (principal.empty()) return;
+    findings.push_back({Severity::Warning, "hdfs.kerberosPrincipal",
+                        "is not used: the token of hdfs.tokenFile says who we are"});
+  } else if (options.kerberos == nullptr) {
+    if (is_hadoop_user(options.user)) return;
+    findings.push_back({Severity::Warning, "hdfs.user",
+                        in_quotes(options.user) + " is no name of a user that Hadoop takes, unless "
+                                                  "its servers were told to"});
+  } else if (principal.empty()) {
+    findings.push_back({Severity::Note, "hdfs.kerberosPrincipal",
+                        "Hadoop's files ask for Kerberos, so the tickets that the agent finds are "
+                        "used (KRB5CCNAME); they are not renewed",
+                        "hdfs.kerberosPrincipal and hdfs.kerberosKeytab"});
+  } else if (const Status usable = options.kerberos->check(); !usable.ok()) {
+    findings.push_back({Severity::Warning, "hdfs.kerberosKeytab",
+                        "no tickets for " + options.kerberos->principal() +
+                            " can be had with it: " + usable.message()});
+  }
 }
 
 void judge_elsewhere(const Settings& settings, std::vector<Finding>& findings) {
@@ -104,17 +141,7 @@ void judge_elsewhere(const Settings& settings, std::vector<Finding>& findings) {
     findings.push_back({Severity::Error, "hdfs.path", "Hadoop takes no name with a colon in it",
                         "%H-%M instead of %H:%M"});
   }
-  if (options.token_file.empty() && !is_hadoop_user(options.user)) {
-    findings.push_back({Severity::Warning, "hdfs.user",
-                        in_quotes(options.user) + " is no name of a user that Hadoop takes, unless "
-                                                  "its servers were told to"});
-  }
-  for (const char* const key : {"hdfs.kerberosPrincipal", "hdfs.kerberosKeytab"}) {
-    if (settings.text(key).empty()) continue;
-    findings.push_back({Severity::Error, key, "Kerberos is not built yet",
-                        "a delegation token works: hdfs.tokenFile"});
-    return;
-  }
+  judge_identity(settings, options, findings);
 }
 
 }  // namespace
@@ -159,7 +186,9 @@ Result<std::unique_ptr<BucketPath>> make_bucket_path(const Settings& settings) {
 }
 
 Result<WebHdfs::Options> webhdfs_options(const Settings& settings) {
-  auto namenodes = namenodes_of(settings);
+  auto site = site_of_machine();
+  if (!site.ok()) return site.status();
+  auto namenodes = namenodes_of(settings, *site);
   if (!namenodes.ok()) return namenodes.status();
   WebHdfs::Options options;
   options.namenodes = *std::move(namenodes);
@@ -168,9 +197,11 @@ Result<WebHdfs::Options> webhdfs_options(const Settings& settings) {
   if (options.user.empty()) options.user = user_name();
   options.proxy_user = settings.text("hdfs.proxyUser");
   options.token_file = settings.text("hdfs.tokenFile");
+  options.kerberos = tickets_of(settings, *site);
   options.http = {.patience = settings.duration("hdfs.callTimeout"),
                   .hosts = words_of(settings.text("hdfs.hosts")),
-                  .ca_file = settings.text("hdfs.caFile")};
+                  .ca_file = settings.text("hdfs.caFile"),
+                  .negotiate = options.kerberos != nullptr};
   return options;
 }
 

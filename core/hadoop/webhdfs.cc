@@ -55,7 +55,7 @@ WebHdfs::WebHdfs(Options options) : options_(std::move(options)) {}
 
 WebHdfs::~WebHdfs() = default;
 
-/// What says who we are, behind a "?".
+/// What says who we are, behind a "?"; what proves it is this thread's from here on.
 Result<std::string> WebHdfs::identity() const {
   std::string query;
   if (!options_.token_file.empty()) {
@@ -64,11 +64,20 @@ Result<std::string> WebHdfs::identity() const {
     while (!token->empty() && static_cast<unsigned char>(token->back()) <= ' ') token->pop_back();
     if (token->empty()) return Retry("there is no delegation token in " + options_.token_file);
     query = "&delegation=" + url_value(*token);
+  } else if (options_.kerberos != nullptr) {
+    if (Status status = options_.kerberos->take(); !status.ok()) return status;
   } else if (!options_.user.empty()) {
     query = "&user.name=" + url_value(options_.user);
   }
   if (!options_.proxy_user.empty()) query += "&doas=" + url_value(options_.proxy_user);
   return query;
+}
+
+/// A server that does not believe us may have other keys than those of our tickets.
+void WebHdfs::look_at_proof(const HttpAnswer& http, WebHdfsReply& reply) {
+  if (options_.kerberos == nullptr || (http.status != 401 && http.status != 403)) return;
+  options_.kerberos->refused();
+  if (!http.unproved.empty()) reply.message += ": " + http.unproved;
 }
 
 /// Unless somebody else has done so meanwhile.
@@ -98,6 +107,7 @@ Result<WebHdfs::Answer> WebHdfs::ask(const std::string& method, const std::strin
     }
     answer.http = *std::move(http);
     answer.reply = judge_webhdfs_reply(answer.http.status, answer.http.body);
+    look_at_proof(answer.http, answer.reply);
     if (answer.reply.verdict != WebHdfsVerdict::Elsewhere) {
       serving_ = answer.server;
       return answer;
@@ -130,7 +140,7 @@ Status WebHdfs::write(const std::string& path, Content& content) {
     return Retry(namenode + " is reached over TLS and sends to " + datanode + ", which is not");
   }
   Borrowed caller(*this);
-  const auto written = caller->put(location, content);
+  const auto written = caller->put(location, content, datanode == namenode);
   if (written.code() == Code::Closed) return written.status();
   if (!written.ok()) {
     // It may be the namenode that is in a stand-by, of which a data node cannot always tell.
@@ -139,7 +149,8 @@ Status WebHdfs::write(const std::string& path, Content& content) {
     silent_datanode_ = host_of(datanode);
     return written.status();
   }
-  const WebHdfsReply reply = judge_webhdfs_reply(written.value().status, written.value().body);
+  WebHdfsReply reply = judge_webhdfs_reply(written.value().status, written.value().body);
+  if (datanode == namenode) look_at_proof(written.value(), reply);  // HttpFS
   if (reply.verdict == WebHdfsVerdict::Done) return {};
   // A stand-by sends to data nodes like any other, which then ask it in vain.
   if (reply.verdict == WebHdfsVerdict::Elsewhere) pass_over(sent_to.value().server);

@@ -11,6 +11,7 @@
 
 #include "core/base/status.h"
 #include "core/hadoop/http_call.h"
+#include "core/hadoop/kerberos_tickets.h"
 #include "core/hadoop/namenodes.h"
 #include "core/hadoop/webhdfs_reply.h"
 
@@ -28,6 +29,8 @@ class WebHdfs {
     std::string user;             ///< Whose files they are where nobody proves who he is.
     std::string proxy_user = {};  ///< On whose behalf.
     std::string token_file = {};  ///< Holds a delegation token, read with every call.
+    /// Where servers shall be shown who we are; then `user` does not count. With `http.negotiate`.
+    std::shared_ptr<KerberosTickets> kerberos = {};
     HttpCaller::Options http = {};
   };
   explicit WebHdfs(Options options);
@@ -60,6 +63,7 @@ class WebHdfs {
 
   Result<Answer> ask(const std::string& method, const std::string& path, const std::string& query);
   Result<std::string> identity() const;
+  void look_at_proof(const HttpAnswer& http, WebHdfsReply& reply);
   void pass_over(std::size_t server) noexcept;
 
   const Options options_;

@@ -430,6 +430,8 @@ TEST_CASE("what cannot work is an error when the file is read") {
         std::string::npos);
   CHECK(findings({{"hdfs.path", "hdfs://nn/x"}, {"hdfs.kerberosPrincipal", "flume/_HOST@X"}})
             .find("hdfs.kerberosPrincipal") == 0);
+  CHECK(findings({{"hdfs.path", "hdfs://nn/x"}, {"hdfs.kerberosKeytab", "/k"}})
+            .find("hdfs.kerberosKeytab") == 0);
   CHECK(findings({{"hdfs.path", "s3a://bucket/x"}}).find("s3a") != std::string::npos);
   CHECK(findings({{"hdfs.path", "/x/%[host]"}}).find("%[host]") != std::string::npos);
   CHECK(findings({{"hdfs.timeZone", "Mars/Olympus"}}).find("Mars/Olympus") != std::string::npos);

@@ -52,8 +52,8 @@ class Lines:
     def __exit__(self, *_):
         self.directory.cleanup()
 
-    def agent(self):
-        return agent_in(self.directory.name, self.config)
+    def agent(self, **more):
+        return agent_in(self.directory.name, self.config, **more)
 
     def write(self, count):
         with open(os.path.join(self.directory.name, "lines"), "ab") as file:
@@ -440,12 +440,117 @@ class OverTls(OnHdfs):
         self.assertEqual(self.cluster.files(self.path), {})
 
 
-@full
+def proved(config, name="localhost"):
+    """The servers' key is for localhost, and who writes is not for the user to say."""
+    return config.replace("http://127.0.0.1:", "http://%s:" % name).replace("hdfs.user = %s\n" % USER, "hdfs.user = nobody\n")
+
+
 class WithKerberos(OnHdfs):
+    """USER may write on behalf of OTHER."""
+    OTHER = "other"
+
     @classmethod
     def setUpClass(cls):
-        cls.cluster = shared_cluster(users=(USER,))
+        # The cookie that stands for a proof is good for a short time, so that proofs are asked for again.
+        cls.cluster = cls.enterClassContext(Cluster(
+            users=(USER, cls.OTHER), hadoop_http_authentication_token_validity=4,
+            **{"hadoop_proxyuser_%s_%s" % (USER, each): "*" for each in ("hosts", "groups")}))
 
+    def keys(self, user=USER, keytab=None):
+        return "hdfs.kerberosPrincipal = %s\nhdfs.kerberosKeytab = %s\n" % (user, keytab or self.keytab())
+
+    def keytab(self):
+        return os.path.join(self.cluster.keys(), "users.keytab")
+
+    def with_tickets(self, more, name="localhost", **environment):
+        """Lines in files of a second each, and an agent that knows the KDC."""
+        lines = self.lines("hdfs.rollInterval = 1\n" + more)
+        lines.config = proved(lines.config, name)
+        return lines, lines.agent(environment={"KRB5_CONFIG": self.cluster.krb5_conf, "KRB5CCNAME": "FILE:/nothing/here", **environment})
+
+    def check_written(self, more, owner, **environment):
+        lines, agent = self.with_tickets(more, **environment)
+        with agent:
+            lines.write(1000)
+            lines.wait_until_there()
+            self.assertEqual(agent.stop(), 0)
+        lines.check_once(self)
+        self.assertEqual({entry.owner for entry in self.cluster.list(self.path) if entry.kind == "f"}, {owner})
+
+    def test_a_keytab(self):
+        self.check_written(self.keys(), USER)
+
+    @full
+    def test_on_behalf_of_somebody(self):
+        self.cluster.ask("chown", self.OTHER, self.OTHER, self.path)
+        self.check_written(self.keys() + "hdfs.proxyUser = %s\n" % self.OTHER, self.OTHER)
+
+    @full
+    def test_the_tickets_that_are_there(self):
+        """As with kinit, which is a program of its own: the library takes the key where it is told to."""
+        lines, agent = self.with_tickets("", KRB5_CLIENT_KTNAME=self.keytab(), KRB5CCNAME="MEMORY:")
+        with open(os.path.join(lines.directory.name, "core-site.xml"), "w") as file:
+            file.write(site_text({"hadoop.security.authentication": "kerberos"}))
+        with agent:
+            lines.write(100)
+            lines.wait_until_there()
+            self.assertEqual(agent.stop(), 0)
+        lines.check_once(self)
+
+    @full
+    def test_two_principals_in_one_agent(self):
+        self.cluster.ask("chmod", "777", self.path)
+        lines, agent = self.with_tickets(self.keys())
+        more = proved(sink(self.cluster, self.path + "/others", self.keys(self.OTHER) + "hdfs.rollInterval = 1\n"))
+        with open(agent.config, "a") as file:
+            file.write("a1.channels = c1 c2\na1.sinks = k1 k2\na1.sources.r1.channels = c1 c2\na1.channels.c2.type = rocksdb\n"
+                       "a1.sinks.k2.channel = c2\n" + "".join("a1.sinks.k2.%s\n" % line for line in more.splitlines()))
+        with agent:
+            for _ in range(8):
+                lines.write(50)
+                lines.wait_until_there()
+            wait_until(lambda: sum(self.cluster.read(path)[1].count(b"\n") for path in lines.complete() if "/others/" in path) == 400,
+                       "the other's lines are there", 30)
+            self.assertEqual(agent.stop(), 0)
+        owners = {(entry.owner, "/others/" in entry.path) for entry in self.cluster.list(self.path) if entry.kind == "f"}
+        self.assertEqual(owners, {(USER, False), (self.OTHER, True)})
+
+    @full
+    def test_tickets_end_and_are_got_anew(self):
+        """Each is good for 10 s."""
+        config = os.path.join(self.cluster.keys(), "short.conf")
+        with open(self.cluster.krb5_conf) as file, open(config, "w") as short:
+            short.write(file.read().replace("[libdefaults]", "[libdefaults]\n    ticket_lifetime = 10s\n"))
+        lines, agent = self.with_tickets(self.keys(), KRB5_CONFIG=config)
+        with agent:
+            for _ in range(25):
+                lines.write(20)
+                lines.wait_until_there()
+            self.assertEqual(agent.stop(), 0)
+            self.assertNotRegex(agent.log(), "sink k1: .*cannot be finished")
+        lines.check_once(self)
+
+    @full
+    def test_the_keytab_comes_later(self):
+        lines, agent = self.with_tickets(self.keys(keytab="{dir}/late.keytab"))
+        with agent:
+            lines.write(100)
+            print("said: %s" % agent.wait_for_log(r"^.*cannot be finished.*$", 30)[0])
+            with open(self.keytab(), "rb") as file, open(os.path.join(lines.directory.name, "late.keytab"), "wb") as late:
+                late.write(file.read())
+            lines.wait_until_there()
+            self.assertEqual(agent.stop(), 0)
+        lines.check_once(self)
+
+    @full
+    def test_a_server_that_the_kdc_does_not_know(self):
+        lines, agent = self.with_tickets(self.keys() + "hdfs.hosts = nn.example=127.0.0.1\n", name="nn.example")
+        with agent:
+            lines.write(100)
+            print("said: %s" % agent.wait_for_log(r"^.*not found in Kerberos database.*$", 30)[0])
+            self.assertEqual(agent.stop(), 0)
+
+    @full
     def test_a_delegation_token(self):
         """It is cancelled, and another one is put into the file."""
         lines = self.lines("hdfs.rollInterval = 1\nhdfs.tokenFile = {dir}/token\n")
@@ -467,6 +572,7 @@ class WithKerberos(OnHdfs):
         lines.check_once(self)
         self.assertEqual({entry.owner for entry in self.cluster.list(self.path)}, {USER})
 
+    @full
     def test_nothing_shown(self):
         lines = self.lines()
         with lines.agent() as agent:
