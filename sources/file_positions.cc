@@ -1,12 +1,12 @@
 #include "sources/file_positions.h"
 
+#include <algorithm>
 #include <optional>
 #include <set>
 #include <utility>
 
 #include "core/base/log.h"
 #include "core/base/rarely.h"
-#include "sources/position_file.h"
 
 namespace sluice {
 namespace {
@@ -23,6 +23,19 @@ std::vector<std::string> words(std::string_view text) {
   return found;
 }
 
+/// Of a time without a store, between two with it: each file counts as far as either says.
+void add_newer(std::vector<FilePosition>& positions, const std::vector<FilePosition>& newer) {
+  for (const FilePosition& each : newer) {
+    const auto known = std::find_if(positions.begin(), positions.end(),
+                                    [&](const auto& position) { return position.id == each.id; });
+    if (known == positions.end()) {
+      positions.push_back(each);
+    } else if (known->mark.offset < each.mark.offset) {
+      *known = each;
+    }
+  }
+}
+
 }  // namespace
 
 FilePositions::FilePositions(Options options, const SourceContext& context, Deliveries& deliveries)
@@ -30,9 +43,11 @@ FilePositions::FilePositions(Options options, const SourceContext& context, Deli
 
 std::vector<FilePosition> FilePositions::read() {
   std::vector<FilePosition> positions = read_notes();
-  if (!positions.empty()) return positions;
+  PositionFile file = read_file(positions.empty());
   // A memory channel, the first start behind a durable one, or Flume's own file.
-  return read_file();
+  if (positions.empty()) return std::move(file.positions);
+  if (file.alone) add_newer(positions, file.positions);
+  return positions;
 }
 
 std::vector<FilePosition> FilePositions::read_notes() const {
@@ -54,15 +69,16 @@ std::vector<FilePosition> FilePositions::read_notes() const {
   return positions;
 }
 
-std::vector<FilePosition> FilePositions::read_file() {
+PositionFile FilePositions::read_file(bool needed) {
   auto text = read_whole_file(context_.input, options_.path, file_bytes_max);
   if (text.code() == Code::Closed) return {};
-  auto positions = text.ok() ? parse_position_file(*text) : text.status();
-  if (positions.ok()) return *std::move(positions);
+  auto file = text.ok() ? parse_position_file(*text) : text.status();
+  if (file.ok()) return *std::move(file);
+  if (!needed) return {};
   const std::string aside = options_.path + ".unreadable";
   const Status kept = context_.files.rename(options_.path, aside);
   log::error("{}: the position file {} cannot be read: {}; files are read from their beginning{}",
-             options_.name, options_.path, positions.status().message(),
+             options_.name, options_.path, file.status().message(),
              kept.ok() ? ", it is kept as " + aside : "");
   return {};
 }
@@ -121,14 +137,14 @@ Status FilePositions::write_list(const Generations& generations, const std::stop
 }
 
 void FilePositions::write_file(const Generations& generations) {
-  std::vector<FilePosition> positions;
+  PositionFile file{.positions = {}, .alone = !context_.out.keeps_notes()};
   for (const auto& [number, generation] : generations) {
     FilePosition position = generation->at;
     position.mark = generation->delivered;
-    positions.push_back(std::move(position));
+    file.positions.push_back(std::move(position));
   }
   const Status status =
-      write_position_file(context_.files, options_.path, position_file_text(positions));
+      write_position_file(context_.files, options_.path, position_file_text(file));
   dirty_ = !status.ok();
   if (!status.ok() && worth_saying(++failures_)) {
     log::error("{}: the position file is not written: {} (failure {})", options_.name,

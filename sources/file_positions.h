@@ -9,6 +9,7 @@
 
 #include "sources/deliveries.h"
 #include "sources/file_generation.h"
+#include "sources/position_file.h"
 #include "sources/source.h"
 
 namespace sluice {
@@ -17,8 +18,8 @@ namespace sluice {
 ///
 /// Behind durable channels they are notes in the store, one for each generation, written with its
 /// events by FileLines; this class adds the list of them ("<note_prefix>files"), and the position
-/// file is only a report. Behind memory channels the position file is all there is; it never says
-/// more than what the sinks have committed. One thread.
+/// file is only a report. Behind memory channels the position file is all there is, and says so; it
+/// never says more than what the sinks have committed. One thread.
 class FilePositions {
  public:
   using Generations = std::map<std::uint64_t, std::unique_ptr<FileGeneration>>;
@@ -43,7 +44,7 @@ class FilePositions {
 
  private:
   std::vector<FilePosition> read_notes() const;
-  std::vector<FilePosition> read_file();
+  PositionFile read_file(bool needed);
   void take_arrived(const Generations& generations);
   Status write_list(const Generations& generations, const std::stop_token& stop);
   void write_file(const Generations& generations);

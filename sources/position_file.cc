@@ -119,7 +119,7 @@ bool Reader::escape(std::string& into) {
 }
 
 /// The members of one object, behind its brace.
-std::optional<FilePosition> read_entry(Reader& reader) {
+std::optional<FilePosition> read_entry(Reader& reader, bool& alone) {
   FilePosition flume;
   std::optional<FilePosition> ours;
   do {
@@ -134,8 +134,9 @@ std::optional<FilePosition> read_entry(Reader& reader) {
       if (!value) return std::nullopt;
       if (*name == "sluice") ours = decode_position(*value);
       if (*name == "file") flume.path = *std::move(value);
-    } else if (!reader.skip_value()) {
-      return std::nullopt;
+    } else {
+      alone = alone || *name == "alone";
+      if (!reader.skip_value()) return std::nullopt;
     }
   } while (reader.take(','));
   if (!reader.take('}')) return std::nullopt;
@@ -148,33 +149,34 @@ std::optional<FilePosition> read_entry(Reader& reader) {
 
 }  // namespace
 
-std::string position_file_text(const std::vector<FilePosition>& positions) {
+std::string position_file_text(const PositionFile& file) {
   std::string text = "[";
-  for (const FilePosition& position : positions) {
+  for (const FilePosition& position : file.positions) {
     if (text.size() > 1) text += ",\n";
     text += "{\"inode\":" + std::to_string(position.identity.inode) +
             ",\"pos\":" + std::to_string(position.mark.offset) + ",\"file\":";
     append_quoted(text, position.path);
     text += ",\"sluice\":";
     append_quoted(text, encode(position));
+    if (file.alone) text += ",\"alone\":true";
     text += '}';
   }
   return text + "]\n";
 }
 
-Result<std::vector<FilePosition>> parse_position_file(std::string_view text) {
+Result<PositionFile> parse_position_file(std::string_view text) {
   Reader reader(text);
-  std::vector<FilePosition> positions;
+  PositionFile file;
   const Status bad = Reject("it is no list of positions");
   if (!reader.take('[')) return bad;
-  if (reader.take(']')) return positions;
+  if (reader.take(']')) return file;
   do {
-    auto entry = reader.take('{') ? read_entry(reader) : std::nullopt;
+    auto entry = reader.take('{') ? read_entry(reader, file.alone) : std::nullopt;
     if (!entry) return bad;
-    positions.push_back(*std::move(entry));
+    file.positions.push_back(*std::move(entry));
   } while (reader.take(','));
   if (!reader.take(']') || !reader.at_end()) return bad;
-  return positions;
+  return file;
 }
 
 Status write_position_file(FileSystem& files, const std::string& path, std::string_view text) {

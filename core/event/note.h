@@ -10,7 +10,7 @@ namespace sluice {
 /// commit.
 struct Note {
   std::string key;
-  std::string value;
+  std::string value;  ///< Empty: there is no such note any more.
 };
 
 using Notes = boost::container::small_vector<Note, 1>;

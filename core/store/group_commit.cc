@@ -31,7 +31,11 @@ void WriteGroup::abandon_frames(const Ledger& ledger, std::uint64_t below) {
 }
 
 void WriteGroup::note(std::string key, std::string value) {
-  batch_.put_row(std::string(note_prefix) + key, value);
+  if (value.empty()) {
+    batch_.remove_row(std::string(note_prefix) + key);
+  } else {
+    batch_.put_row(std::string(note_prefix) + key, value);
+  }
   notes_.emplace_back(std::move(key), std::move(value));
 }
 
@@ -388,7 +392,13 @@ void GroupCommit::finish(Group& group, const Status& synced) {
       ledger->durable_ = std::move(account);
     }
     const std::lock_guard lock(mutex_);
-    for (auto& [key, value] : group.notes) notes_[std::move(key)] = std::move(value);
+    for (auto& [key, value] : group.notes) {
+      if (value.empty()) {
+        notes_.erase(key);
+      } else {
+        notes_[std::move(key)] = std::move(value);
+      }
+    }
   }
   for (const auto& work : group.works) {
     work->complete(status, group.written);

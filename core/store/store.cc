@@ -281,11 +281,30 @@ std::string kept(FilesBeforeOpen& before) {
   return path.ok() ? "are kept in " + path.value() : "are not kept: " + path.status().message();
 }
 
+/// RocksDB takes a directory without CURRENT for a new one, and begins over what is there.
+Status check_current(rocksdb::FileSystem& files, const std::string& directory) {
+  std::vector<std::string> names;
+  if (!files.GetChildren(directory, {}, &names, nullptr).ok()) return {};
+  std::string manifest;
+  bool has_content = false;
+  for (const std::string& name : names) {
+    if (name == "CURRENT") return {};
+    if (name.starts_with("MANIFEST-")) manifest = std::max(manifest, name);
+    has_content = has_content || name.ends_with(".log") || name.ends_with(".sst");
+  }
+  if (!has_content) return {};
+  return Reject("the store " + directory + " is damaged: its file CURRENT is gone, which says " +
+                (manifest.empty() ? "nothing but the name of its MANIFEST, gone too"
+                                  : "nothing but \"" + manifest + "\" and a line feed") +
+                "; put it back, or move the directory away, and the agent begins a new store");
+}
+
 }  // namespace
 
 Status Store::open_database() {
   if (Status status = make_directories(options_.path); !status.ok()) return status;
   auto database = std::make_unique<Database>(options_, *abandoned_);
+  if (Status status = check_current(*database->files, options_.path); !status.ok()) return status;
   const std::uint64_t synced = database->synced.read();
   FilesBeforeOpen before(database->files, options_.path);
   before.make();
@@ -517,6 +536,15 @@ Result<std::uint64_t> Store::next_readable(std::uint32_t channel, std::uint64_t 
   return database_->view(options_.path).next_readable(channel, from, below);
 }
 
+/// A damaged log costs events. Of a channel whose number was only there it would cost all.
+void Store::flush_rows() {
+  const std::shared_lock lock(mutex_);
+  if (!database_ || failed_) return;
+  const rocksdb::Status status = database_->db->Flush({});
+  if (!status.ok())
+    log::warn("the store {}: its rows stay in the log: {}", options_.path, status.ToString());
+}
+
 Result<std::uint32_t> Store::channel_number(std::string_view name) {
   std::uint32_t number = 0;
   const auto all = channels();
@@ -529,6 +557,7 @@ Result<std::uint32_t> Store::channel_number(std::string_view name) {
   added.put_row(std::string(channel_prefix) + std::string(name), std::to_string(number));
   if (Status status = write(added); !status.ok()) return status;
   if (Status status = sync(); !status.ok()) return status;
+  flush_rows();
   return number;
 }
 

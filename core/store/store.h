@@ -129,6 +129,7 @@ class Store {
   class AbandonedFrames;
   explicit Store(Options options);
   Status open_database();
+  void flush_rows();
   Status open_past_damaged_logs(FilesBeforeOpen& before, const std::string& why);
   Status salvage(FilesBeforeOpen& before, std::uint64_t synced);
   Status sync_logs();

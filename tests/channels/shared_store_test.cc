@@ -79,6 +79,34 @@ TEST_CASE("a commit into two channels is in both after a restart, and notes are 
   }
 }
 
+TEST_CASE("an empty note takes a note away, for good") {
+  const TempDirectory directory;
+  const Store::Options where{.path = directory.path("store"), .free_bytes_min = 1 << 20};
+  const auto note = [](SharedStore& store, const char* value) {
+    Commit commit(&store);
+    commit.note({"file-7", value});
+    REQUIRE(std::move(commit).wait().ok());
+  };
+  const auto rows = [](SharedStore& store) {
+    int count = 0;
+    REQUIRE(store.store().for_each_row("note/file-7", [&](auto, auto) { ++count; }).ok());
+    return count;
+  };
+  {
+    SharedStore store(where, {});
+    REQUIRE(store.open().ok());
+    note(store, "5");
+    CHECK(store.note("file-7") == "5");
+    CHECK(rows(store) == 1);
+    note(store, "");
+    CHECK_FALSE(store.note("file-7"));
+    CHECK(rows(store) == 0);
+  }
+  SharedStore store(where, {});
+  REQUIRE(store.open().ok());
+  CHECK_FALSE(store.note("file-7"));
+}
+
 TEST_CASE("a full disk refuses what comes in, lets go what goes out, and is over by itself") {
   const TempDirectory directory;
   SlabPool pool(64 * 1024, keep_no_free_slabs);

@@ -437,6 +437,25 @@ TEST_CASE("TAILDIR: behind a store the position goes with the events, exactly on
   CHECK(arrived == written);
 }
 
+TEST_CASE("TAILDIR: a time behind a memory channel, between two behind a store, repeats nothing") {
+  const Logs logs;
+  LateCommitter store({.seed = Catch::rngSeed() + 1});
+  const auto read = [&](LateCommitter* committer, const std::string& line) {
+    logs.append("app.log", line + "\n");
+    SourceRig rig(taildir_source, rig_settings(logs), {}, committer);
+    REQUIRE(rig.open().ok());
+    rig.start();
+    auto bodies = rig.take(1);
+    CHECK(bodies == Lines{line});
+    rig.stop();
+    CHECK(rig.channel().size_events() == 0);
+  };
+  read(&store, "one");
+  read(nullptr, "two");
+  read(nullptr, "three");
+  read(&store, "four");
+}
+
 TEST_CASE("TAILDIR: lines of a stack trace are one event, the last one after its time") {
   const Logs logs;
   const Values settings =

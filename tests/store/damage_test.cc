@@ -258,6 +258,51 @@ TEST_CASE("a log that is gone is said, and the channel goes on") {
   CHECK(log.text().find("its log is damaged") != std::string::npos);
 }
 
+TEST_CASE(
+    "without CURRENT nothing is begun over what is there, and putting it back is all it takes") {
+  const TempDirectory directory;
+  const std::string path = directory.path("store");
+  SlabPool pool(64 * 1024, keep_no_free_slabs);
+  fill(path, pool);
+  std::filesystem::rename(path + "/CURRENT", path + "/aside");
+  const auto names = [&] {
+    std::set<std::string> found;
+    for (const auto& entry : std::filesystem::directory_iterator(path)) {
+      if (entry.path().extension() != ".old" && entry.path().filename() != "LOCK") {
+        found.insert(entry.path().filename());
+      }
+    }
+    return found;
+  };
+  const auto before = names();
+  const auto refused = Store::open(store_in(path));
+  REQUIRE(refused.status().code() == Code::Reject);
+  CHECK(refused.status().message().find("its file CURRENT is gone") != std::string::npos);
+  CHECK(refused.status().message().find("\"MANIFEST-") != std::string::npos);
+  CHECK(names() == before);
+  std::filesystem::rename(path + "/aside", path + "/CURRENT");
+  CHECK(found_in(path, pool).numbers.size() == all_events - taken_events);
+}
+
+TEST_CASE("a channel keeps its number when all of the log is lost") {
+  const TempDirectory directory;
+  const std::string path = directory.path("store");
+  const auto channel_numbers = [&] {
+    auto store = Store::open(store_in(path));
+    REQUIRE(store.ok());
+    return std::pair(store.value()->channel_number("one").value(),
+                     store.value()->channel_number("two").value());
+  };
+  const auto numbers = channel_numbers();
+  for (const auto& entry : std::filesystem::directory_iterator(path)) {
+    if (entry.path().extension() == ".log") std::filesystem::remove(entry.path());
+  }
+  auto store = Store::open(store_in(path));
+  REQUIRE(store.ok());
+  CHECK(store.value()->channel_number("two").value() == numbers.second);
+  CHECK(store.value()->channel_number("one").value() == numbers.first);
+}
+
 // ---- flipped bits anywhere
 
 /// Bytes of a log.

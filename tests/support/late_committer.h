@@ -131,7 +131,10 @@ class LateCommitter final : public Committer {
 
   void keep_notes(const Commit& commit) {
     const std::lock_guard lock(mutex_);
-    for (const Note& note : commit.notes()) notes_[note.key] = note.value;
+    for (const Note& note : commit.notes()) {
+      notes_[note.key] = note.value;
+      if (note.value.empty()) notes_.erase(note.key);
+    }
   }
 
   const Options options_;
