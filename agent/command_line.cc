@@ -86,7 +86,8 @@ constexpr std::array<Flag, 35> kFlags = {{
     {"conf-user", "user", Meaning::NoMeaning, true, "configuration over HTTP is not built yet"},
     {"conf-password", "pwd", Meaning::NoMeaning, true, "configuration over HTTP is not built yet"},
     {"backup-directory", "b", Meaning::NoMeaning, true, "reloading is not built yet"},
-    {"ignore-flume-log", "", Meaning::NoMeaning, false, "logs of Flume's file channel are not read"},
+    {"ignore-flume-log", "", Meaning::NoMeaning, false,
+     "logs of Flume's file channel are not read"},
 }};
 
 /// `channel` and `avro-client` have flags of their own and take few of the others.

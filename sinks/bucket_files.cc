@@ -60,11 +60,12 @@ struct BucketFiles::File {
   bool fresh = false;
 };
 
-BucketFiles::BucketFiles(Options options, std::unique_ptr<BucketPath> path, FileSystem& files,
-                         FilePlace* remote, const Clock& clock, FileBook& book,
+BucketFiles::BucketFiles(Options options, std::unique_ptr<BucketPath> path, EventSorter* sorter,
+                         FileSystem& files, FilePlace* remote, const Clock& clock, FileBook& book,
                          SinkCounters& counters)
     : options_(std::move(options)),
       path_(std::move(path)),
+      sorter_(sorter),
       files_(files),
       clock_(clock),
       book_(book),
@@ -139,9 +140,9 @@ void BucketFiles::plan(const Batch& batch, Written& written) {
 const std::string* BucketFiles::kind_of(const Batch& batch, std::uint32_t event,
                                         Written& written) const {
   static const std::string all_alike;
-  if (options_.sorter == nullptr) return &all_alike;
-  const std::string* const kind = options_.sorter->kind_of(batch.headers(event), batch.body(event));
-  if (kind == nullptr) written.refused_because = options_.sorter->why();
+  if (sorter_ == nullptr) return &all_alike;
+  const std::string* const kind = sorter_->kind_of(batch.headers(event), batch.body(event));
+  if (kind == nullptr) written.refused_because = sorter_->why();
   return kind;
 }
 
@@ -175,9 +176,13 @@ BucketFiles::Bucket& BucketFiles::bucket_of_path(const std::string& kind) {
   return *buckets_.emplace(key, std::move(bucket)).first->second;
 }
 
+std::uint64_t BucketFiles::bytes_to_roll(const File& file) const noexcept {
+  return options_.roll_by_file_bytes ? file.written.bytes : file.written.body_bytes;
+}
+
 bool BucketFiles::full(const File& file) const noexcept {
   return (options_.roll_events > 0 && file.written.events >= options_.roll_events) ||
-         (options_.roll_bytes > 0 && file.written.body_bytes >= options_.roll_bytes) ||
+         (options_.roll_bytes > 0 && bytes_to_roll(file) >= options_.roll_bytes) ||
          (options_.roll_interval.count() > 0 && !file.fresh &&
           now_ - file.opened >= options_.roll_interval);
 }
@@ -254,13 +259,15 @@ Status BucketFiles::create(File& file) {
 
 Status BucketFiles::create_in_place(File& file) {
   Bucket& bucket = *file.bucket;
-  auto changed = files_.make_path(bucket.directory);
-  if (!changed.ok()) return changed.status();
-  if (options_.durable) new_names_.insert(changed->begin(), changed->end());
+  if (options_.make_directories) {
+    auto changed = files_.make_path(bucket.directory);
+    if (!changed.ok()) return changed.status();
+    if (options_.durable) new_names_.insert(changed->begin(), changed->end());
+  }
   for (int i = 0; i < name_tries_max; ++i) {
     ++bucket.counter;
-    std::string in_use = name(bucket, true);
-    std::string final_name = name(bucket, false);
+    std::string in_use = options_.next_name ? options_.next_name() : name(bucket, true);
+    std::string final_name = options_.next_name ? in_use : name(bucket, false);
     if (in_use != final_name) {
       const auto taken = files_.size_of(final_name);
       if (!taken.ok()) return taken.status();

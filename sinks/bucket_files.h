@@ -41,9 +41,9 @@ class BucketFiles {
  public:
   struct Options {
     std::string component;  ///< As in log lines.
-    std::string in_use_prefix;
-    std::string in_use_suffix;
-    std::string suffix;
+    std::string in_use_prefix = {};
+    std::string in_use_suffix = {};
+    std::string suffix = {};
     milliseconds roll_interval{0};  ///< These three: 0 never begins another file.
     std::uint64_t roll_bytes = 0;   ///< Of bodies.
     std::uint64_t roll_events = 0;
@@ -53,8 +53,12 @@ class BucketFiles {
     milliseconds retry_interval{180'000};
     /// For the file of a kind, as the sorter tells them.
     std::function<std::unique_ptr<EventEncoder>(const std::string& kind)> make_encoder;
-    EventSorter* sorter = nullptr;  ///< Null: any events may share a file.
-    bool durable = false;           ///< sync() is asked for before anything lands.
+    bool durable = false;  ///< sync() is asked for before anything lands.
+    /// Set: the name of the next file, which it has from its first byte to its last; then prefixes
+    /// and suffixes do not count.
+    std::function<std::string()> next_name = nullptr;
+    bool make_directories = true;     ///< False: they must be there.
+    bool roll_by_file_bytes = false;  ///< `roll_bytes` are the file's, looked at between batches.
     /// Not empty: what is written is kept in a spool, and FileMaker makes the file of it at its
     /// end.
     std::string recipe = {};
@@ -67,9 +71,11 @@ class BucketFiles {
     std::uint64_t backlog_bytes_max = UINT64_MAX;
     milliseconds close_patience{15'000};  ///< Of close(), for what is under way.
   };
-  /// `remote` is null where the files are on this machine.
-  BucketFiles(Options options, std::unique_ptr<BucketPath> path, FileSystem& files,
-              FilePlace* remote, const Clock& clock, FileBook& book, SinkCounters& counters);
+  /// `remote` is null where the files are on this machine; `sorter`: where any events may share a
+  /// file.
+  BucketFiles(Options options, std::unique_ptr<BucketPath> path, EventSorter* sorter,
+              FileSystem& files, FilePlace* remote, const Clock& clock, FileBook& book,
+              SinkCounters& counters);
   ~BucketFiles();
 
   /// Finishes what the process before left: cuts what does not count, and renames; what takes long
@@ -128,6 +134,7 @@ class BucketFiles {
   void plan_event(Bucket& bucket, std::uint32_t event, std::uint64_t body_bytes);
   const std::string* kind_of(const Batch& batch, std::uint32_t event, Written& written) const;
   Bucket& bucket_of_path(const std::string& kind);
+  std::uint64_t bytes_to_roll(const File& file) const noexcept;
   bool full(const File& file) const noexcept;
   void add_file(Bucket& bucket);
   Status begin_planned();
@@ -150,6 +157,7 @@ class BucketFiles {
 
   const Options options_;
   const std::unique_ptr<BucketPath> path_;
+  EventSorter* const sorter_;
   FileSystem& files_;
   const Clock& clock_;
   FileBook& book_;

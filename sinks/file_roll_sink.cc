@@ -9,6 +9,7 @@
 
 #include "core/base/log.h"
 #include "core/wire/event_text.h"
+#include "sinks/bucket_sink.h"
 #include "sinks/sink.h"
 #include "sinks/text_runs.h"
 
@@ -111,6 +112,10 @@ class FileNames {
   std::uint64_t count_ = 0;
 };
 
+bool writes_headers(const Settings& settings) {
+  return settings.text("sink.serializer").find("eader") != std::string::npos;
+}
+
 class FileRollSink final : public Sink {
  public:
   FileRollSink(const Settings& settings, SinkContext context)
@@ -121,7 +126,7 @@ class FileRollSink final : public Sink {
         roll_bytes_(settings.bytes("sink.rollSize")),
         roll_events_(static_cast<std::uint64_t>(settings.integer("sink.rollCount"))),
         batch_events_(static_cast<std::uint32_t>(settings.integer("sink.batchSize"))),
-        with_headers_(settings.text("sink.serializer").find("eader") != std::string::npos),
+        with_headers_(writes_headers(settings)),
         line_feeds_(settings.boolean("sink.serializer.appendNewline")) {}
 
   Status open(const std::stop_token&) override {
@@ -244,7 +249,46 @@ class FileRollSink final : public Sink {
   iovec whole_{};
 };
 
+/// The one bucket that there is.
+Result<std::unique_ptr<BucketPath>> path_to(std::string_view directory) {
+  std::string path;
+  for (const char c : directory) path += c == '%' ? "%%" : std::string(1, c);
+  auto zone = TimeZone::find("UTC");  // no time is told
+  if (!zone.ok()) return zone.status();
+  return BucketPath::make({.path = std::move(path), .prefix = "", .zone = *std::move(zone)});
+}
+
+/// Behind a channel on disk: each line that left it is on the disk, once.
+std::unique_ptr<Sink> make_durable(const Settings& settings, const SinkContext& context) {
+  const std::string& directory = settings.text("sink.directory");
+  auto path = path_to(directory);
+  const bool headers = writes_headers(settings);
+  const bool line_feeds = settings.boolean("sink.serializer.appendNewline");
+  BucketSinkParts parts{
+      .book = make_note_book(*context.committer, "file_roll/" + settings.name() + "/"),
+      .path = path.ok() ? *std::move(path) : nullptr,
+      .files = {.component = settings.component(),
+                .roll_interval = settings.duration("sink.rollInterval"),
+                .roll_bytes = settings.bytes("sink.rollSize"),
+                .roll_events = static_cast<std::uint64_t>(settings.integer("sink.rollCount")),
+                .make_encoder =
+                    [headers, line_feeds](const std::string&) {
+                      return headers ? make_header_and_text_encoder(line_feeds)
+                                     : make_text_encoder(line_feeds);
+                    },
+                .durable = true,
+                .next_name = [names = std::make_shared<FileNames>(
+                                  settings, context.clock)] { return names->next(); },
+                .make_directories = false,
+                .roll_by_file_bytes = true},
+      .batch_events = static_cast<std::uint32_t>(settings.integer("sink.batchSize")),
+      .trouble = path.status(),
+      .must_exist = directory};
+  return make_bucket_sink(std::move(parts), context);
+}
+
 std::unique_ptr<Sink> make(const Settings& settings, SinkContext context) {
+  if (context.committer != nullptr) return make_durable(settings, context);
   return std::make_unique<FileRollSink>(settings, context);
 }
 

@@ -4,6 +4,7 @@
 
 SLUICE_SOAK=1 kills 200 times at random instead of a few times.
 """
+import json
 import os
 import random
 import shutil
@@ -13,8 +14,8 @@ import time
 import unittest
 import zlib
 
-from support.agent import (NETCAT, Agent, channel_fail_points, file_roll, flow, lists, pipeline,
-                           roll_content)
+from support.agent import (NETCAT, Agent, drawn_seed, fail_points, file_roll, flow, lists, pipeline, roll_content,
+                           roll_files, run_sluice)
 from support.mounts import mount_small, remount, unmount
 from support.net import connect, numbered, refusing_port, send_and_read
 from support.waiting import wait_until
@@ -24,11 +25,7 @@ SOAK = os.environ.get("SLUICE_SOAK") == "1"
 
 def delivered_lines(directory):
     """The lines of all files; a kill may have torn the last one of each."""
-    lines = set()
-    for name in os.listdir(directory):
-        with open(os.path.join(directory, name), "rb") as file:
-            lines |= set(file.read().split(b"\n"))
-    return lines
+    return {line for content in roll_files(directory) for line in content.split(b"\n")}
 
 
 class Sender(threading.Thread):
@@ -103,7 +100,7 @@ class KilledAgain(unittest.TestCase):
                 len(missing()), len(self.owed), sorted(missing())[:3]), 60)
 
     def test_random_kills(self):
-        seed = random.randrange(1 << 30)
+        seed = drawn_seed()
         print("seed", seed)
         moments = random.Random(seed)
         for _ in range(200 if SOAK else 8):
@@ -113,7 +110,7 @@ class KilledAgain(unittest.TestCase):
         self.check_nothing_is_missing()
 
     def test_every_fail_point(self):
-        points = channel_fail_points()
+        points = fail_points("channel")
         self.assertGreaterEqual(len(points), 9)
         for point in points:
             for count in (1, 3) if point.startswith(("commit", "take")) else (1,):
@@ -157,7 +154,7 @@ class FilesOnce(unittest.TestCase):
     """Positions are in the commit of the events: what kills do not lose, they do not double either."""
 
     def run_through_kills(self, source, write, kills, joined=False):
-        seed = random.randrange(1 << 30)
+        seed = drawn_seed()
         print("seed", seed)
         moments = random.Random(seed)
         with tempfile.TemporaryDirectory(prefix="sluice-test-") as directory:
@@ -165,23 +162,45 @@ class FilesOnce(unittest.TestCase):
                 os.mkdir(os.path.join(directory, folder))
             state = ["-Dsluice.state.dir=" + os.path.join(directory, "state")]
             dead = "type = tcp\nhostname = 127.0.0.1\nport = %d\n" % refusing_port()
+            # The text of the headers, which are none, tells where an event begins.
+            sink = file_roll() + ("sink.serializer = header_and_text\n" if joined else "") + "sink.rollCount = 5000\n"
             channel = "type = rocksdb\ncapacity = 10000000"
             wanted = []
-            for kill in range(kills):
-                with Agent(pipeline(source, dead, channel), directory=directory, arguments=state) as agent:
+
+            def killed(sink, kill):
+                with Agent(pipeline(source, sink, channel), directory=directory, arguments=state) as agent:
                     for part in range(4):
-                        wanted += write(os.path.join(directory, "in"), kill * 4 + part)
+                        wanted.extend(write(os.path.join(directory, "in"), kill * 4 + part))
                         wait_until(lambda: agent.running(), "the agent runs", 1)
                         threading.Event().wait(moments.uniform(0, 0.06))  # any moment will do
                     agent.kill(9)
                     agent.wait(20)
+
+            def waiting():
+                return int(agent.metrics()["CHANNEL.c1"]["ChannelSize"])
+
+            # First into the channel alone, where each of them is once.
+            for kill in range(kills):
+                killed(dead, kill)
+            with Agent(pipeline(source, dead, channel), directory=directory, arguments=state, monitoring=True) as agent:
+                wait_until(lambda: waiting() >= len(wanted), lambda: "%d of %d wait" % (waiting(), len(wanted)), 30)
+                agent.stop()
+            status, exported, said = run_sluice("channel", "export", "c1", "--jsonl", "--store",
+                                                os.path.join(directory, "state", "store"))
+            self.assertEqual(status, 0, said)
+            in_channel = [json.loads(line)["body"].encode() for line in exported.splitlines()]
+            self.assertEqual(sorted(in_channel), sorted(wanted))
+            # Then through it into files, while the sink dies, too.
+            for kill in range(kills, 2 * kills):
+                killed(sink, kill)
             out = os.path.join(directory, "out")
-            # The text of the headers, which are none, tells where an event begins.
-            sink = file_roll() + "sink.serializer = header_and_text\n" if joined else file_roll()
             mark = b"{} " if joined else b"\n"
-            with Agent(pipeline(source, sink, channel), directory=directory, arguments=state):
-                wait_until(lambda: roll_content(out).count(mark) >= len(wanted),
-                           lambda: "%d events of %d" % (roll_content(out).count(mark), len(wanted)), 30)
+            with Agent(pipeline(source, sink, channel), directory=directory, arguments=state, monitoring=True) as agent:
+                agent.wait_until_running()
+                # What waits in the channel may be in files, too, and is cut off there.
+                wait_until(lambda: roll_content(out).count(mark) >= len(wanted) and waiting() == 0,
+                           lambda: "%d events of %d, %d wait" % (roll_content(out).count(mark), len(wanted), waiting()), 30)
+                self.assertEqual(agent.stop(), 0)
             got = roll_content(out).split(mark)
             got = [event[:-1] for event in got[1:]] if joined else got[:-1]
             self.assertEqual(sorted(got), sorted(wanted))
@@ -249,7 +268,7 @@ class FilesIntoSeveralChannels(unittest.TestCase):
                 text += "".join("a1.%s.%s\n" % (name, line) for line in body.splitlines() if line)
             return text
 
-        seed = random.randrange(1 << 30)
+        seed = drawn_seed()
         print("seed", seed)
         moments = random.Random(seed)
         with tempfile.TemporaryDirectory(prefix="sluice-test-") as directory:

@@ -17,7 +17,7 @@ import threading
 import unittest
 
 from support.avro_container import EVENT_SCHEMA, Container
-from support.agent import NETCAT, ROOT, Agent, pipeline
+from support.agent import NETCAT, ROOT, Agent, drawn_seed, fail_points, pipeline
 from support.net import connect
 from support.waiting import wait_until
 
@@ -29,11 +29,6 @@ ROCKSDB = "type = rocksdb\ncapacity = 1000000"
 
 def hdfs(path="file://{dir}/out", more=""):
     return "type = hdfs\nhdfs.path = %s\nhdfs.fileType = DataStream\n%s" % (path, more)
-
-
-def fail_points():
-    with open(os.path.join(ROOT, "core/base/fail_point.cc")) as file:
-        return re.findall(r'return "(bucket-[a-z-]+)";', file.read())
 
 
 def files_below(directory):
@@ -119,7 +114,7 @@ class Once(Files):
         self.run_through_kills(self.AVRO)
 
     def run_through_kills(self, config):
-        seed = random.randrange(1 << 30)
+        seed = drawn_seed()
         print("seed", seed)
         moments = random.Random(seed)
         for _ in range(200 if SOAK else 10):
@@ -132,17 +127,17 @@ class Once(Files):
         self.run_to_the_end(config)
 
     def test_every_fail_point(self):
-        points = [point for point in fail_points() if "make" not in point]
+        points = [point for point in fail_points("bucket") if "make" not in point]
         self.assertEqual(len(points), 6)
         self.run_through_points(self.CONFIG, points)
 
     def test_every_fail_point_with_compressed_files(self):
-        points = fail_points()
+        points = fail_points("bucket")
         self.assertEqual(len(points), 7)
         self.run_through_points(self.COMPRESSED, points)
 
     def test_every_fail_point_with_avro_files(self):
-        self.run_through_points(self.AVRO, fail_points())
+        self.run_through_points(self.AVRO, fail_points("bucket"))
 
     def run_through_points(self, config, points):
         for point in points:

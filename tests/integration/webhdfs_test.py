@@ -12,7 +12,7 @@ import tempfile
 import threading
 import unittest
 
-from support.agent import NETCAT, Agent, pipeline, run_sluice
+from support.agent import NETCAT, Agent, drawn_seed, pipeline, run_sluice
 from support.net import connect, refusing_port
 from support.waiting import wait_until
 from support.webhdfs import WebHdfs
@@ -217,7 +217,7 @@ class OneNamenode(Elsewhere):
         self.run_once(pipeline(TAIL, self.sink(more), ROCKSDB), wait)
 
     def test_random_kills(self):
-        seed = random.randrange(1 << 30)
+        seed = drawn_seed()
         print("seed", seed)
         moments = random.Random(seed)
         config = pipeline(TAIL, self.sink("hdfs.rollCount = %d\n" % (1000 if SOAK else 100)), ROCKSDB)

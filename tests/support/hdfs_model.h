@@ -1,4 +1,4 @@
-// The hdfs sink, driven step by step: by hand, and by a model of a runner whose process dies.
+// Sinks of files, driven step by step: by hand, and by a model of a runner whose process dies.
 #pragma once
 
 #include <algorithm>
@@ -38,14 +38,15 @@ inline Settings hdfs_settings(Values more = {}) {
   return {"sink k1", "k1", *type->info, values};
 }
 
-/// A sink of the settings, which writes to `storage` if there is one.
+/// A sink of the settings, which writes to `storage` if there is one; then it is an hdfs sink.
 inline std::unique_ptr<Sink> make_sink(const Settings& settings, SinkContext context,
                                        FakeStorage* storage) {
-  HdfsTarget target;
-  if (storage != nullptr) {
-    target = {.file_system = "hdfs://nn:8020", .place = std::make_unique<FakePlace>(*storage)};
+  if (storage == nullptr) {
+    return find_type(sink_types(), settings.info().alias)->make(settings, std::move(context));
   }
-  return make_hdfs_sink(settings, std::move(context), std::move(target));
+  return make_hdfs_sink(
+      settings, std::move(context),
+      {.file_system = "hdfs://nn:8020", .place = std::make_unique<FakePlace>(*storage)});
 }
 
 /// A sink that the test drives by itself, behind a memory channel.
@@ -110,7 +111,10 @@ class SmallStore final : public Committer {
     return found == notes_.end() ? std::nullopt : std::optional(found->second);
   }
   void keep(const Notes& notes) {
-    for (const Note& note : notes) notes_[note.key] = note.value;
+    for (const Note& note : notes) {
+      notes_[note.key] = note.value;
+      if (note.value.empty()) notes_.erase(note.key);
+    }
   }
 
  private:

@@ -1,7 +1,9 @@
 """A running agent in a folder of its own, and what a test asks it."""
+import contextlib
 import http.client
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -28,11 +30,19 @@ def run_sluice(*arguments, directory=None, environment=None, deadline_s=20, user
     return tuple([done.returncode] + [s.decode(errors="replace") for s in (done.stdout, done.stderr)])
 
 
-def channel_fail_points():
-    """The names that SLUICE_KILL_AT takes, from the one place that has them; those that only some sinks and sources meet have tests of their own."""
+def drawn_seed():
+    """SLUICE_SEED, to see a failure again; else 1, or with SLUICE_SOAK=1 another one each time."""
+    wanted = os.environ.get("SLUICE_SEED")
+    return int(wanted) if wanted else random.randrange(1 << 30) if os.environ.get("SLUICE_SOAK") == "1" else 1
+
+
+def fail_points(*families):
+    """The names that SLUICE_KILL_AT takes, of these families: those of "channel" are met by every channel on disk, of
+    "transaction" by a Kafka sink, of "bucket" by sinks of files."""
+    channel = ("commit-", "take-", "recovery-")
+    wanted = sum((channel if family == "channel" else (family + "-",) for family in families), ())
     with open(os.path.join(ROOT, "core/base/fail_point.cc")) as file:
-        return [name for name in re.findall(r'return "([a-z-]+)";', file.read())
-                if not name.startswith(("transaction-", "bucket-", "program-"))]
+        return [name for name in re.findall(r'return "([a-z-]+)";', file.read()) if name.startswith(wanted)]
 
 
 class Agent:
@@ -204,12 +214,16 @@ def parse_samples(text):
 
 
 def roll_files(directory):
-    """What a file_roll sink wrote: the bytes of each of its files, in their order."""
+    """What a file_roll sink wrote: the bytes of each of its files, in their order.
+
+    Behind a channel on disk the ends of files that were being written when an agent died are cut off, and files removed
+    that have nothing else in them, when the next one starts.
+    """
     def number(name):
         return [int(part) if part.isdigit() else 0 for part in re.split(r"[-.]", name)]
     contents = []
     for name in sorted(os.listdir(directory), key=number):
-        with open(os.path.join(directory, name), "rb") as file:
+        with contextlib.suppress(FileNotFoundError), open(os.path.join(directory, name), "rb") as file:
             contents.append(file.read())
     return contents
 

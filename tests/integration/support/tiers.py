@@ -139,10 +139,7 @@ class Lines:
         self.rows = []     # (way, (name, file, line)), in the order of arrival
         self.stamps = []   # of each row
         self.strange = []  # lines that nobody wrote so
-        self.repeats_inside = 0  # lines that came before, behind a new line of the same content
-        seen = set()
         for content in contents:
-            fresh = False
             for row in content.split(b"\n")[:-1]:
                 match = self.PATTERN.fullmatch(row)
                 if match is None:
@@ -152,9 +149,6 @@ class Lines:
                 headers = dict(pair.split("=") for pair in (match[1] or b"").decode().split(", ") if pair)
                 self.rows.append((headers.get("by"), line))
                 self.stamps.append(headers.get("timestamp"))
-                self.repeats_inside += fresh and line in seen
-                fresh = fresh or line not in seen
-                seen.add(line)
 
     def missing(self, wanted):
         return wanted - {line for _, line in self.rows}

@@ -2,7 +2,6 @@
 import collections
 import os
 import random
-import re
 import shutil
 import tempfile
 import threading
@@ -11,19 +10,13 @@ import unittest
 from peers.extent import FULL, full
 from peers.kafka import Cluster
 from peers.kafka_flows import kafka_sink
-from support.agent import ROOT, Agent, flow, lists
+from support.agent import Agent, fail_points, flow, lists
 from support.waiting import wait_out, wait_until
 
 TAIL = ("type = TAILDIR\nfilegroups = g\nfilegroups.g = {dir}/in/.*\npositionFile = {dir}/positions.json\n"
         "batchSize = 1000\n")
 DURABLE = "type = rocksdb\ncapacity = 1000000\n"
 ONCE = "delivery = exactly-once\ntransactionTime = 50\n"
-
-
-def fail_points():
-    """Of the sink's transactions and of the channel's commits, from the one place that has them."""
-    with open(os.path.join(ROOT, "core/base/fail_point.cc")) as file:
-        return re.findall(r'return "([a-z-]+)";', file.read())
 
 
 class Writer(threading.Thread):
@@ -78,7 +71,7 @@ class EveryLineOnce(unittest.TestCase):
 
     def kill_again_and_again(self, cluster, mode, kills):
         """At each point by name, and at any moment."""
-        points = [point for point in fail_points() if mode == ONCE or not point.startswith("transaction")]
+        points = [point for point in fail_points("channel", "transaction") if mode == ONCE or not point.startswith("transaction")]
         hit = collections.Counter()
         for kill in range(kills):
             point = points[kill // 2 % len(points)] if kill % 2 == 0 else None
