@@ -83,8 +83,14 @@ constexpr Key keys[] = {
     {.name = "hdfs.codeC",
      .type = KeyType::Text,
      .default_value = "none",
-     .meaning = "Compression of a SequenceFile (by blocks) or CompressedStream: gzip, bzip2, "
-                "deflate, snappy, lz4, zstd, or Hadoop's class."},
+     .meaning = "Compression of a SequenceFile or CompressedStream: gzip, bzip2, deflate, snappy, "
+                "lz4, zstd, or Hadoop's class."},
+    {.name = "hdfs.compressionType",
+     .type = KeyType::Choice,
+     .default_value = "BLOCK",
+     .meaning = "A SequenceFile with a codec is compressed a megabyte at a time (BLOCK), or each "
+                "value by itself (RECORD).",
+     .choices = "BLOCK RECORD"},
     {.name = "serializer",
      .type = KeyType::Choice,
      .default_value = "TEXT",
@@ -226,6 +232,11 @@ void judge_type(const Settings& settings, std::vector<Finding>& findings) {
     findings.push_back({Severity::Error, "hdfs.codeC", "a CompressedStream needs it",
                         "hdfs.codeC = gzip, or hdfs.fileType = DataStream"});
   }
+  if (settings.has("hdfs.compressionType") &&
+      (type != "SequenceFile" || (codec.ok() && !codec.value()))) {
+    findings.push_back({Severity::Warning, "hdfs.compressionType",
+                        "only a SequenceFile with hdfs.codeC has one: it is not used"});
+  }
   if (type == "SequenceFile" && !sequence_value(settings)) {
     findings.push_back({Severity::Error, "hdfs.writeFormat",
                         in_quotes(settings.text("hdfs.writeFormat")) +
@@ -350,7 +361,11 @@ void set_making(const Settings& settings, const Clock& clock, BucketFiles::Optio
                                   .block_bytes = settings.bytes("serializer.syncIntervalBytes"),
                                   .around = codec});
   } else if (codec) {
-    options.recipe = sequence ? sequence_recipe(*codec, value) : stream_recipe(*codec);
+    const bool records = settings.text("hdfs.compressionType") == "RECORD";
+    options.recipe = sequence ? sequence_recipe(*codec, value,
+                                                records ? SequenceCompression::Record
+                                                        : SequenceCompression::Block)
+                              : stream_recipe(*codec);
   }
   if (options.recipe.empty() && !options.file_system.empty()) options.recipe = plain_recipe();
   if (codec && options.suffix.empty()) options.suffix = hadoop_codec_info(*codec).extension;

@@ -13,6 +13,7 @@ namespace {
 constexpr std::string_view plain_word = "plain";
 constexpr std::string_view stream_word = "stream ";
 constexpr std::string_view sequence_word = "sequence ";
+constexpr std::string_view records_word = "sequence-records ";
 constexpr std::string_view text_word = " text";
 constexpr std::string_view writable_word = " writable";
 
@@ -90,16 +91,18 @@ Result<std::unique_ptr<FileMaker>> FileMaker::make(std::string_view recipe) {
     return std::unique_ptr<FileMaker>(std::make_unique<StreamMaker>(*std::move(compressor)));
   }
   const bool text = recipe.ends_with(text_word);
-  if (!recipe.starts_with(sequence_word) || (!text && !recipe.ends_with(writable_word))) {
+  const bool records = recipe.starts_with(records_word);
+  if ((!records && !recipe.starts_with(sequence_word)) ||
+      (!text && !recipe.ends_with(writable_word))) {
     return Invalid("a spool of another release: " + std::string(recipe));
   }
-  recipe.remove_prefix(sequence_word.size());
+  recipe.remove_prefix(records ? records_word.size() : sequence_word.size());
   recipe.remove_suffix(text ? text_word.size() : writable_word.size());
   auto codec = codec_of(recipe);
   if (!codec.ok()) return codec.status();
   SequenceFileWriter::Options options;
   options.value = text ? SequenceValue::Text : SequenceValue::Writable;
-  options.compression = SequenceCompression::Block;
+  options.compression = records ? SequenceCompression::Record : SequenceCompression::Block;
   options.codec = *codec;
   auto writer = SequenceFileWriter::make(options);
   if (!writer.ok()) return writer.status();
@@ -112,8 +115,11 @@ std::string stream_recipe(HadoopCodec codec) {
   return std::string(stream_word) + std::string(hadoop_codec_info(codec).name);
 }
 
-std::string sequence_recipe(HadoopCodec codec, SequenceValue value) {
-  return std::string(sequence_word) + std::string(hadoop_codec_info(codec).name) +
+std::string sequence_recipe(HadoopCodec codec, SequenceValue value,
+                            SequenceCompression compression) {
+  const bool records = compression == SequenceCompression::Record;
+  return std::string(records ? records_word : sequence_word) +
+         std::string(hadoop_codec_info(codec).name) +
          std::string(value == SequenceValue::Text ? text_word : writable_word);
 }
 

@@ -29,8 +29,9 @@ class FileMaker {
 std::string plain_recipe();
 /// All bytes of the spool as one stream of the codec.
 std::string stream_recipe(HadoopCodec codec);
-/// Records of the spool in a SequenceFile that is compressed by blocks.
-std::string sequence_recipe(HadoopCodec codec, SequenceValue value);
+/// Records of the spool in a SequenceFile that is compressed, by blocks or each by itself.
+std::string sequence_recipe(HadoopCodec codec, SequenceValue value,
+                            SequenceCompression compression = SequenceCompression::Block);
 
 /// Key (8 bytes) and length (4) as this machine has them, then the value.
 void append_spool_record(std::int64_t key, std::string_view value, std::string& out);

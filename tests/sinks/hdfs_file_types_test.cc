@@ -82,6 +82,26 @@ TEST_CASE("with a codec a SequenceFile is compressed by blocks") {
   CHECK(it.names().size() == 1);
 }
 
+TEST_CASE("with RECORD each value of a SequenceFile is compressed by itself") {
+  for (const HadoopCodec codec : {HadoopCodec::Gzip, HadoopCodec::Deflate, HadoopCodec::Bzip2,
+                                  HadoopCodec::Snappy, HadoopCodec::Lz4, HadoopCodec::Zstandard}) {
+    const HadoopCodecInfo& info = hadoop_codec_info(codec);
+    INFO(info.name);
+    Driven it({{"hdfs.fileType", "SequenceFile"},
+               {"hdfs.codeC", std::string(info.name)},
+               {"hdfs.compressionType", "RECORD"}});
+    for (int i = 0; i < 5; ++i) {
+      REQUIRE(it.deliver({std::to_string(i)}, {{"timestamp", "5"}}).status.ok());
+    }
+    it.sink().close();
+    const std::string content = it.file(name + std::string(info.extension));
+    const Read read = read_sequence(content);
+    CHECK(read.header.compression == SequenceCompression::Record);
+    CHECK(read.header.codec == codec);
+    CHECK(values_of(content) == std::vector<std::string>{"0", "1", "2", "3", "4"});
+  }
+}
+
 TEST_CASE("a compressed stream is one stream of what the serializer makes") {
   for (const HadoopCodec codec : {HadoopCodec::Gzip, HadoopCodec::Deflate, HadoopCodec::Bzip2,
                                   HadoopCodec::Snappy, HadoopCodec::Lz4, HadoopCodec::Zstandard}) {
@@ -169,6 +189,9 @@ TEST_CASE("a spool of another release is not touched") {
   CHECK(FileMaker::make("stream brotli").code() == Code::Invalid);
   CHECK(FileMaker::make(stream_recipe(HadoopCodec::Bzip2)).ok());
   CHECK(FileMaker::make(sequence_recipe(HadoopCodec::Zstandard, SequenceValue::Writable)).ok());
+  CHECK(FileMaker::make(
+            sequence_recipe(HadoopCodec::Gzip, SequenceValue::Text, SequenceCompression::Record))
+            .ok());
 }
 
 }  // namespace

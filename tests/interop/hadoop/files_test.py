@@ -35,12 +35,15 @@ def sink(file_type, codec=None, more=""):
     return "hdfs.fileType = %s\n%s%s" % (file_type, "hdfs.codeC = %s\n" % codec if codec else "", more)
 
 
-# By name: what a sink is told, its codec, and the type of its values or None.
-Case = collections.namedtuple("Case", "sink codec value")
+# By name: what a sink is told, its codec, the type of its values or None, and what of a SequenceFile is compressed.
+Case = collections.namedtuple("Case", "sink codec value unit", defaults=("BLOCK",))
 CASES = {"data": Case(sink("DataStream"), None, None)}
 CASES.update(("stream-" + codec, Case(sink("CompressedStream", codec), codec, None)) for codec in CODECS)
 CASES.update(("%s-%s" % (value, codec or "none"), Case(sink("SequenceFile", codec, "hdfs.writeFormat = %s\n" % value), codec, value))
              for value in ("Writable", "Text") for codec in (None, *CODECS))
+CASES.update(("%s-%s-record" % (value, codec), Case(
+    sink("SequenceFile", codec, "hdfs.writeFormat = %s\nhdfs.compressionType = RECORD\n" % value), codec, value, "RECORD"))
+    for value, codec in (("Writable", "gzip"), *(("Text", codec) for codec in CODECS)))
 
 
 def agent_text(sinks):
@@ -115,7 +118,7 @@ class EveryFormat(unittest.TestCase):
             if case.value is not None and case.codec != NOT_IN_HADOOP:
                 with self.subTest(name):
                     what, parts = zip(*map(self.reader.read, self.files(name)))
-                    kind = "BLOCK %s" % CODECS[case.codec] if case.codec else "NONE none"
+                    kind = "%s %s" % (case.unit, CODECS[case.codec]) if case.codec else "NONE none"
                     value = {"Text": "Text", "Writable": "BytesWritable"}[case.value]
                     self.assertEqual(set(what), {"sequence %s LongWritable %s" % (kind, value)})
                     self.check_records(parts[0] + parts[1])
