@@ -23,11 +23,25 @@ log::Level level_of(int syslog_level, std::string_view kind) noexcept {
 void KafkaClientLog::line(int level, std::string_view kind, std::string_view text) {
   // A setting of ours, which keeps the order of records; nobody else can do anything about it.
   if (kind == "CONFWARN" && text.find("enable.gapless.guarantee") != text.npos) return;
+  if (kind == "APIVERSION") look_for_produce(text);
   const log::Level ours = level_of(level, kind);
   if (!log::enabled(ours)) return;
   // Debug lines are asked for by `debug`, and then all of them.
   if (ours != log::Level::Debug && !worth_saying_again("line " + std::string(kind))) return;
   log::print(ours, "{}: librdkafka: {}: {}", component_, kind, text);
+}
+
+/// "...: ApiKey Produce (0) Versions 3..13": see client_settings.cc, which asks for such lines.
+void KafkaClientLog::look_for_produce(std::string_view text) {
+  constexpr std::string_view produce = "ApiKey Produce (0) Versions ";
+  const std::size_t at = text.find(produce);
+  if (at == text.npos) return;
+  const std::string_view versions = text.substr(at + produce.size());
+  if (versions.starts_with("0..") || !worth_saying_again("produce versions")) return;
+  log::warn(
+      "{}: records go out uncompressed: this librdkafka compresses with gzip, snappy and lz4 only "
+      "for brokers that still take Produce 0, and one takes {}; compression.type = zstd works",
+      component_, versions);
 }
 
 void KafkaClientLog::error(int code, const Status& status) {

@@ -33,6 +33,7 @@ class KafkaClientLog {
 
  private:
   bool worth_saying_again(std::string kind);
+  void look_for_produce(std::string_view text);
 
   const std::string component_;
   std::atomic<bool> troubled_{false};

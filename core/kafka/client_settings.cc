@@ -260,6 +260,7 @@ class Translation {
   void settle_keystore();
   void settle_login();
   void settle_producer();
+  void settle_compression();
   void settle_consumer();
 
   /// Sets what librdkafka is told; `from` is the property that says so, empty: nobody.
@@ -591,6 +592,18 @@ void Translation::settle_producer() {
   // another.
   set_default("partitioner", "murmur2_random");
   set_default("delivery.timeout.ms", "120000");  // as Java's; librdkafka: 300 s
+  settle_compression();
+}
+
+/// Before 2.9 librdkafka gives gzip, snappy and lz4 up without a word where a broker has no longer
+/// (or a proxy does not tell of) Produce 0. Only its debug lines of new connections show that, and
+/// KafkaClientLog looks for it there.
+void Translation::settle_compression() {
+  constexpr int mended = 0x020900FF;
+  const std::string type = lowered(settings_.value("compression.type"));
+  if (rd_kafka_version() >= mended || (type != "gzip" && type != "snappy" && type != "lz4")) return;
+  const std::string debug = settings_.value("debug");
+  set("debug", debug.empty() ? "feature" : debug + ",feature", "");
 }
 
 void Translation::settle_consumer() {

@@ -32,6 +32,7 @@ KafkaLane* KafkaLanes::find(std::uint32_t number) noexcept {
 
 Status KafkaLanes::take(std::vector<KafkaPartitionOwner::Assigned>& partitions,
                         const std::stop_token& stop) {
+  if (Status status = learn_cluster(); !status.ok()) return status;
   std::vector<KafkaLane> taken;
   std::vector<KafkaCommit> to_tell;
   Notes to_note;
@@ -107,9 +108,16 @@ Result<std::int64_t> KafkaLanes::reset_offset(const KafkaPartition& partition) {
   return options_.reset == Reset::Earliest ? extent->begin : extent->end;
 }
 
+/// Notes under the wrong name would not be found again.
+Status KafkaLanes::learn_cluster() {
+  if (!cluster_.empty() || !context_.out.keeps_notes()) return {};
+  cluster_ = context_.consumer.cluster_id(question_wait);
+  if (!cluster_.empty()) return {};
+  return Retry("the brokers do not say which cluster they are, by which positions are kept");
+}
+
 /// A group of the same name in another cluster is another group.
-std::string KafkaLanes::note_key(const KafkaPartition& partition) {
-  if (cluster_.empty()) cluster_ = context_.consumer.cluster_id(question_wait);
+std::string KafkaLanes::note_key(const KafkaPartition& partition) const {
   return options_.note_prefix + cluster_ + "/" + options_.group + "/" + partition.topic + "/" +
          std::to_string(partition.number);
 }

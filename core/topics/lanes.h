@@ -86,7 +86,8 @@ class KafkaLanes {
   Result<KafkaPosition> begin_of(const KafkaPartitionOwner::Assigned& assigned,
                                  std::vector<KafkaPosition>& notes);
   Result<std::int64_t> reset_offset(const KafkaPartition& partition);
-  std::string note_key(const KafkaPartition& partition);
+  Status learn_cluster();
+  std::string note_key(const KafkaPartition& partition) const;
   Status write_notes(Notes notes, const std::stop_token& stop);
   std::vector<OriginId> logs_of(std::span<const std::uint32_t> lanes) const;
   bool wait_until_settled(std::span<const std::uint32_t> lanes, std::vector<Origin>& recalled,

@@ -24,6 +24,7 @@ class Proxy:
         self.pairs = set()           # (client, server) of connections that stand
         self.accepted = 0
         self.heard_bytes = 0         # what targets said, passed on or not
+        self.sent_bytes = 0          # what clients said
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
@@ -95,6 +96,8 @@ class Proxy:
                     return
                 if back:
                     self.heard_bytes += len(part)
+                else:
+                    self.sent_bytes += len(part)
                 if not (back and self.deaf):
                     sink.sendall(part)
         except OSError:  # one side is gone, so the other goes, too
