@@ -198,9 +198,9 @@ bool is_same_charset(std::string_view a, std::string_view b) {
 Result<std::shared_ptr<TextDecoder>> make_decoder(const Settings& settings) {
   const std::string charset = settings.text("inputCharset");
   const bool same = is_same_charset(charset, settings.text("deserializer.outputCharset"));
-  if (TextDecoder::is_utf8(charset) || same || !is_line(settings)) {
-    return std::shared_ptr<TextDecoder>();
-  }
+  // UTF-8 is looked at where somebody has said what shall become of what is none.
+  const bool passes = TextDecoder::is_utf8(charset) ? !settings.has("decodeErrorPolicy") : same;
+  if (passes || !is_line(settings)) return std::shared_ptr<TextDecoder>();
   const std::string policy = settings.text("decodeErrorPolicy");
   auto decoder = TextDecoder::make(charset, policy == "REPLACE"  ? TextDecoder::OnError::Replace
                                             : policy == "IGNORE" ? TextDecoder::OnError::Ignore

@@ -7,6 +7,7 @@ SLUICE_SOAK=1 kills 200 times at random instead of a few times.
 import json
 import os
 import random
+import re
 import shutil
 import tempfile
 import threading
@@ -61,14 +62,15 @@ class KilledAgain(unittest.TestCase):
     def setUp(self):
         self.directory = tempfile.mkdtemp(prefix="sluice-test-")
         os.mkdir(os.path.join(self.directory, "out"))
+        self.channel = "type = rocksdb\ncapacity = 1000000\n"
         self.owed = set()
         self.runs = 0
 
     def tearDown(self):
         shutil.rmtree(self.directory, ignore_errors=True)
 
-    def agent(self, environment=None, channel="type = rocksdb\ncapacity = 1000000"):
-        return Agent(pipeline(NETCAT, file_roll(), channel), directory=self.directory,
+    def agent(self, environment=None):
+        return Agent(pipeline(NETCAT, file_roll(), self.channel), directory=self.directory,
                      arguments=["-Dsluice.state.dir=" + os.path.join(self.directory, "state")],
                      environment=environment)
 
@@ -100,10 +102,19 @@ class KilledAgain(unittest.TestCase):
                 len(missing()), len(self.owed), sorted(missing())[:3]), 60)
 
     def test_random_kills(self):
+        self.run_through_random_kills(200 if SOAK else 8)
+
+    def test_random_kills_where_only_a_power_cut_may_lose_something(self):
+        for sync in ("interval", "never"):
+            with self.subTest(sync):
+                self.channel = "type = rocksdb\ncapacity = 1000000\nsync = %s\n" % sync
+                self.run_through_random_kills(50 if SOAK else 4)
+
+    def run_through_random_kills(self, kills):
         seed = drawn_seed()
         print("seed", seed)
         moments = random.Random(seed)
-        for _ in range(200 if SOAK else 8):
+        for _ in range(kills):
             with self.agent() as agent:
                 self.send_until_killed(agent, moments.uniform(0, 0.3))
         self.assertGreater(len(self.owed), 1000)
@@ -249,6 +260,42 @@ class FilesOnce(unittest.TestCase):
             return records
         source = "type = spooldir\nspoolDir = {dir}/in\ndeserializer = AVRO\n"
         self.run_through_kills(source, write, 40 if SOAK else 6)
+
+
+class FileRoll(unittest.TestCase):
+    """Its files behind a channel on disk, when somebody does something to their directory."""
+
+    def test_a_directory_that_is_not_mounted_is_waited_for_and_never_made(self):
+        with tempfile.TemporaryDirectory(prefix="sluice-test-") as directory:
+            out, aside = os.path.join(directory, "out"), os.path.join(directory, "aside")
+            os.mkdir(out)
+            state = ["-Dsluice.state.dir=" + os.path.join(directory, "state")]
+            config = pipeline(NETCAT, file_roll() + "sink.rollCount = 700\n", "type = rocksdb")
+            with Agent(config, directory=directory, arguments=state) as agent:
+                send_and_read(agent.port(), numbered(1000))
+                wait_until(lambda: roll_content(out).count(b"\n") >= 1000, "the first lines are there")
+                agent.kill(9)
+                agent.wait()
+            os.rename(out, aside)
+            with Agent(config, directory=directory, arguments=state, monitoring=True) as agent:
+                send_and_read(agent.port(), numbered(1000, first=1000))
+                refused = "k1: unable to deliver events: .*" + out
+                agent.wait_for_log(refused)
+                self.assertFalse(os.path.exists(out))
+                os.rename(aside, out)
+                wait_until(lambda: roll_content(out).count(b"\n") >= 2000, "all lines are there", 20)
+                # And while it runs: what is written goes with the directory, what comes later waits.
+                os.rename(out, aside)
+                refusals = len(re.findall(refused, agent.log()))
+                send_and_read(agent.port(), numbered(1000, first=2000))
+                agent.wait_for_log(refused, count=refusals + 1)
+                self.assertFalse(os.path.exists(out))
+                os.rename(aside, out)
+                wait_until(lambda: int(agent.metrics()["CHANNEL.c1"]["ChannelSize"]) == 0, "nothing waits", 20)
+                self.assertEqual(agent.stop(), 0)
+            self.assertEqual(sorted(roll_content(out).splitlines()), sorted(numbered(3000).splitlines()))
+            for name in os.listdir(out):
+                self.assertRegex(name, r"^\d{13}-\d+$")
 
 
 class FilesIntoSeveralChannels(unittest.TestCase):

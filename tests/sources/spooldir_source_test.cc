@@ -499,15 +499,32 @@ TEST_CASE("spooldir: a long line of another charset is cut between its character
   CHECK(joined == wanted);
 }
 
-TEST_CASE("spooldir: UTF-8 passes as it is, and a charset that nobody knows is said") {
+TEST_CASE("spooldir: UTF-8 passes as it is, or as decodeErrorPolicy wants it") {
+  const std::string line =
+      "b\xFF"
+      "d \xE4\xBD\xA0";
   const Spool spool;
-  spool.put("a",
-            "b\xFF"
-            "d \xE4\xBD\xA0\n");
-  Pipeline pipeline(spooldir_source, spool.settings({{"decodeErrorPolicy", "REPLACE"}}));
-  REQUIRE(pipeline.start().ok());
-  CHECK(pipeline.read(1) == Lines{"b\xFF"
-                                  "d 你"});
+  const auto read = [&](const std::string& name, Values settings) {
+    spool.put(name, line + "\n");
+    Pipeline pipeline(spooldir_source, spool.settings(std::move(settings)));
+    REQUIRE(pipeline.start().ok());
+    const Lines lines = pipeline.read(1);
+    CHECK(spool.wait_for_file(name + ".COMPLETED"));
+    return lines;
+  };
+  CHECK(read("a", {}) == Lines{line});
+  CHECK(read("b", {{"decodeErrorPolicy", "REPLACE"}}) == Lines{"b\uFFFDd 你"});
+  CHECK(read("c", {{"decodeErrorPolicy", "IGNORE"}}) == Lines{"bd 你"});
+  CHECK(read("d", {{"inputCharset", "us-ascii"}, {"decodeErrorPolicy", "IGNORE"}}) == Lines{"bd "});
+  const CapturedLog log;
+  spool.put("e", line + "\n");
+  Pipeline failing(spooldir_source, spool.settings({{"decodeErrorPolicy", "FAIL"}}));
+  REQUIRE(failing.start().ok());
+  CHECK(testing::wait_for([&] { return log.has("e is set aside until the next start"); }));
+}
+
+TEST_CASE("spooldir: a charset that nobody knows is said") {
+  const Spool spool;
   Pipeline unknown(spooldir_source, spool.settings({{"inputCharset", "no-such-charset"}}));
   const Status status = unknown.start();
   CHECK(status.code() == Code::Invalid);
