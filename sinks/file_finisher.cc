@@ -39,6 +39,7 @@ struct FileFinisher::File {
   milliseconds pause{0};  ///< Before the last try.
   SteadyTime retry_at = SteadyTime::min();
   bool retry_at_once = false;  ///< If what is under way fails.
+  bool gone = false;           ///< Somebody else has removed it.
   // What the thread found.
   Status outcome = {};
   std::uint64_t made_bytes = 0;
@@ -329,22 +330,24 @@ void FileFinisher::name(File& file) {
   workers_->add(file, [this, &file] { file.outcome = give_name(file); });
 }
 
-Status FileFinisher::give_name(const File& file) {
+Status FileFinisher::give_name(File& file) {
   fail_point(FailPoint::BucketBeforeRename);
   const BookedFile& booked = file.it.booked;
+  if (file.it.events == 0) return remove_empty(booked);
   FilePlace& place = place_of(booked.in_use);
-  Status status;
-  if (file.it.events == 0) {
-    status = remove_empty(booked);
-  } else if (booked.in_use != booked.final_name) {
-    status = place.rename_new(booked.in_use, booked.final_name);
+  if (booked.in_use == booked.final_name) {
+    const auto there = place.size_of(booked.in_use);
+    if (!there.ok() || there.value().has_value()) return there.status();
+  } else {
+    Status status = place.rename_new(booked.in_use, booked.final_name);
+    if (status.ok() || status.code() != Code::Retry) return status;
+    const auto there = place.size_of(booked.in_use);
+    if (!there.ok() || there.value().has_value()) return status;
+    const auto named = place.size_of(booked.final_name);
+    if (!named.ok()) return status;
+    if (named.value().has_value()) return {};  // an earlier call has done it
   }
-  if (status.ok() || status.code() != Code::Retry) return status;
-  const auto there = place.size_of(booked.in_use);
-  if (!there.ok() || there.value().has_value()) return status;
-  const auto named = place.size_of(booked.final_name);
-  if (!named.ok()) return status;
-  if (named.value().has_value()) return {};  // an earlier call has done it
+  file.gone = true;
   if (file.it.left) {
     log::warn("{}: {} is not there any more, under this name or its last one", options_.component,
               booked.final_name);
@@ -378,7 +381,7 @@ void FileFinisher::named(File& file, Status status) {
   }
   if (!status.ok()) return postpone({&only, 1}, Retry(status.message()));
   file.step = Step::Sync;
-  if (file.it.events == 0) return;
+  if (file.it.events == 0 || file.gone) return;
   if (file.it.left) {
     log::info("{}: {} was left by the agent before this one; it is complete now, with {} bytes",
               options_.component, booked.final_name, booked.bytes.value_or(0));

@@ -85,7 +85,7 @@ class FileFinisher {
   void tell_book();
   void name(File& file);
   void named(File& file, Status status);
-  Status give_name(const File& file);
+  Status give_name(File& file);
   Status remove_empty(const BookedFile& booked);
   void sync_names(std::vector<std::uint32_t>& over);
   void postpone(std::span<File* const> files, const Status& why);

@@ -36,6 +36,11 @@ class Leftover {
       if (!is_here()) return Fate::Over;
     }
     if (!is_here()) return Fate::Unfinished;  // its name may be missing
+    if (file_.in_use == file_.final_name && file_.bytes.value_or(0) > 0) {
+      const auto found = files_.size_of(file_.in_use);
+      if (!found.ok()) return found.status();
+      if (!found.value()) return lost_file();
+    }
     if (Status status = finish_in_place(); !status.ok()) return status;
     return Fate::Over;
   }
@@ -57,6 +62,15 @@ class Leftover {
   }
 
   bool is_here() const { return !is_elsewhere(file_.in_use); }
+
+  /// A directory that is not mounted looks like this, too.
+  Fate lost_file() {
+    log::warn(
+        "{}: {} is not there, and {} bytes were delivered into it: has somebody taken it, or is "
+        "its directory not mounted? It is looked for again at the next start",
+        options_.component, file_.in_use, *file_.bytes);
+    return Fate::Kept;
+  }
 
   Fate lost_spool() {
     log::error(

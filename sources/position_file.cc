@@ -55,6 +55,11 @@ class Reader {
   }
   std::optional<std::string> string();
   std::optional<std::uint64_t> number();
+  /// The value is `true`; it is not taken.
+  bool is_true() {
+    skip_blanks();
+    return rest_.starts_with("true");
+  }
   /// A value of any kind but lists and objects.
   bool skip_value() {
     skip_blanks();
@@ -135,7 +140,7 @@ std::optional<FilePosition> read_entry(Reader& reader, bool& alone) {
       if (*name == "sluice") ours = decode_position(*value);
       if (*name == "file") flume.path = *std::move(value);
     } else {
-      alone = alone || *name == "alone";
+      alone = alone || (*name == "alone" && reader.is_true());
       if (!reader.skip_value()) return std::nullopt;
     }
   } while (reader.take(','));

@@ -90,7 +90,7 @@ constexpr Key keys[] = {
     {.name = "inputCharset",
      .default_value = "UTF-8",
      .meaning = "LINE: the charset of the files, by any name that iconv knows; events are UTF-8. "
-                "UTF-8 itself is passed on as it is, also where it is not valid."},
+                "UTF-8 itself is passed on as it is, unless decodeErrorPolicy is set."},
     {.name = "decodeErrorPolicy",
      .type = KeyType::Choice,
      .default_value = "FAIL",

@@ -12,7 +12,10 @@
 namespace sluice {
 namespace {
 
-constexpr milliseconds pause_after_failure{10'000};
+// Between two logins.
+constexpr milliseconds pause_with_tickets{10'000};
+constexpr milliseconds pause_without{2000};
+constexpr milliseconds patience_with_others{2000};
 constexpr std::int64_t young_ms = 60'000;
 
 /// Everything of the library belongs to one of these, which one thread at a time may use.
@@ -102,8 +105,12 @@ struct KerberosTickets::Cache {
     if (code == 0) name = full_name;
     krb5_free_string(context.get(), full_name);
     const krb5_ticket_times& times = ticket.times;
-    begin_ms = std::int64_t{times.starttime != 0 ? times.starttime : times.authtime} * 1000;
-    end_ms = std::int64_t{times.endtime} * 1000;
+    // The library's 32 bits have no sign, whatever their type says, or they would end in 2038.
+    const auto ms = [](krb5_timestamp time) {
+      return std::int64_t{static_cast<std::uint32_t>(time)} * 1000;
+    };
+    begin_ms = ms(times.starttime != 0 ? times.starttime : times.authtime);
+    end_ms = ms(times.endtime);
     return code;
   }
   bool good(std::int64_t now_ms) const noexcept { return now_ms < end_ms; }
@@ -158,21 +165,8 @@ Status KerberosTickets::take() {
     return {};
   }
   {
-    const std::lock_guard lock(mutex_);
-    const std::int64_t now_ms = Clock::system().wall_ms();
-    const SteadyTime now = Clock::system().steady();
-    const bool good = cache_ != nullptr && cache_->good(now_ms);
-    const bool enough = good && cache_->fresh(now_ms) && !wanted_anew_;
-    if (!enough && (!good || now >= next_try_)) {
-      auto cache = log_in();
-      if (cache.ok()) {
-        cache_ = *std::move(cache);
-        wanted_anew_ = false;
-      } else if (!good) {
-        return cache.status();
-      }
-      next_try_ = now + pause_after_failure;
-    }
+    std::unique_lock lock(mutex_);
+    if (Status status = renew(lock); !status.ok()) return status;
     in_use = cache_;
   }
   if (GSS_ERROR(gss_krb5_ccache_name(&ignored, in_use->name.c_str(), nullptr)) != 0) {
@@ -181,7 +175,34 @@ Status KerberosTickets::take() {
   return {};
 }
 
-void KerberosTickets::refused() noexcept {
+/// Ok: cache_ is good. A KDC that is silent holds up one thread, and not whoever waits for the
+/// lock.
+Status KerberosTickets::renew(std::unique_lock<std::mutex>& lock) {
+  const auto good = [this] { return cache_ != nullptr && cache_->good(Clock::system().wall_ms()); };
+  if (good() && cache_->fresh(Clock::system().wall_ms()) && !wanted_anew_) return {};
+  if (logging_in_) {
+    if (good()) return {};
+    answered_.wait_for(lock, patience_with_others, [this] { return !logging_in_; });
+    return good() ? Status() : Retry("no KDC has answered yet");
+  }
+  if (Clock::system().steady() < next_login_) return good() ? Status() : failure_;
+  logging_in_ = true;
+  lock.unlock();
+  auto cache = log_in();
+  lock.lock();
+  logging_in_ = false;
+  answered_.notify_all();
+  if (cache.ok()) {
+    cache_ = *std::move(cache);
+    wanted_anew_ = false;
+  } else {
+    failure_ = cache.status();
+  }
+  next_login_ = Clock::system().steady() + (good() ? pause_with_tickets : pause_without);
+  return good() ? Status() : failure_;
+}
+
+void KerberosTickets::refused() {
   const std::lock_guard lock(mutex_);
   const bool young = cache_ != nullptr && Clock::system().wall_ms() < cache_->begin_ms + young_ms;
   wanted_anew_ = !young;

@@ -1,6 +1,7 @@
 // Who the agent is to a Hadoop that wants Kerberos: tickets, got with a key from a keytab.
 #pragma once
 
+#include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -27,13 +28,15 @@ class KerberosTickets {
   KerberosTickets& operator=(const KerberosTickets&) = delete;
 
   /// Until it takes others, this thread proves with these tickets who it is (GSSAPI's default
-  /// credentials). Waits for the KDC when there are none, when a fifth of their life is left, and
-  /// after refused(). Tickets that are still good are kept while no KDC answers. Errors: Retry,
-  /// with the library's reason.
+  /// credentials). The KDC is asked when there are none, when a fifth of their life is left, and
+  /// after refused(); by one thread, which waits for it as long as krb5.conf has it wait. Others go
+  /// on with tickets that are still good, or wait some seconds. Errors: Retry, with the library's
+  /// reason; for a moment the same without asking again.
   Status take();
 
-  /// A server did not take them: the next take() gets others, unless these are young.
-  void refused() noexcept;
+  /// A server did not believe us, or may not have: the next take() gets others, unless these are
+  /// young.
+  void refused();
 
   /// "flume/host7.example.com@EXAMPLE.COM"; as far as it is known without asking anybody.
   const std::string& principal() const noexcept { return keys_.principal; }
@@ -46,9 +49,14 @@ class KerberosTickets {
   Result<std::shared_ptr<Cache>> log_in() const;
 
   const KerberosKeys keys_;
+  Status renew(std::unique_lock<std::mutex>& lock);
+
   std::mutex mutex_;
+  std::condition_variable answered_;
   std::shared_ptr<Cache> cache_;  // these: guarded by mutex_
-  SteadyTime next_try_{};
+  Status failure_;                ///< Of the last login.
+  SteadyTime next_login_{};
+  bool logging_in_ = false;
   bool wanted_anew_ = false;
 };
 

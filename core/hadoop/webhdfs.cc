@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/base/file.h"
+#include "core/base/letter_case.h"
 
 namespace sluice {
 namespace {
@@ -18,6 +19,17 @@ std::string server_of(const std::string& url) {
   return url.substr(0, url.find('/', url.find("://") + 3));
 }
 
+/// HttpFS sends to itself, maybe without the port that goes without saying.
+bool is_same_server(const std::string& one, const std::string& other) {
+  const auto plain = [](const std::string& server) {
+    std::string text = lower_case(server);
+    const std::string_view port = text.starts_with("https:") ? ":443" : ":80";
+    if (text.ends_with(port)) text.resize(text.size() - port.size());
+    return text;
+  };
+  return plain(one) == plain(other);
+}
+
 /// "10.0.0.7" of "http://10.0.0.7:9864".
 std::string host_of(const std::string& server) {
   const std::size_t begin = server.find("://") + 3;
@@ -29,25 +41,27 @@ std::string host_of(const std::string& server) {
 /// A caller that nobody else uses meanwhile.
 class WebHdfs::Borrowed {
  public:
-  explicit Borrowed(WebHdfs& owner) : owner_(owner) {
+  /// Who proved who we are has cookies, which data nodes of the same machine must not see.
+  Borrowed(WebHdfs& owner, bool trusted) : owner_(owner), idle_(owner.idle_[trusted ? 1 : 0]) {
     const std::lock_guard lock(owner_.mutex_);
-    if (owner_.idle_.empty()) {
+    if (idle_.empty()) {
       caller_ = std::make_unique<HttpCaller>(owner_.options_.http, owner_.aborted_);
     } else {
-      caller_ = std::move(owner_.idle_.back());
-      owner_.idle_.pop_back();
+      caller_ = std::move(idle_.back());
+      idle_.pop_back();
     }
   }
   Borrowed(const Borrowed&) = delete;
   Borrowed& operator=(const Borrowed&) = delete;
   ~Borrowed() {
     const std::lock_guard lock(owner_.mutex_);
-    owner_.idle_.push_back(std::move(caller_));
+    idle_.push_back(std::move(caller_));
   }
   HttpCaller* operator->() { return caller_.get(); }
 
  private:
   WebHdfs& owner_;
+  std::vector<std::unique_ptr<HttpCaller>>& idle_;
   std::unique_ptr<HttpCaller> caller_;
 };
 
@@ -73,7 +87,8 @@ Result<std::string> WebHdfs::identity() const {
   return query;
 }
 
-/// A server that does not believe us may have other keys than those of our tickets.
+/// A server that does not believe us may have other keys than those of our tickets. (What is not
+/// permitted is 403, too.)
 void WebHdfs::look_at_proof(const HttpAnswer& http, WebHdfsReply& reply) {
   if (options_.kerberos == nullptr || (http.status != 401 && http.status != 403)) return;
   options_.kerberos->refused();
@@ -89,9 +104,10 @@ void WebHdfs::pass_over(std::size_t server) noexcept {
 /// Asks one server after the other until one serves.
 Result<WebHdfs::Answer> WebHdfs::ask(const std::string& method, const std::string& path,
                                      const std::string& query) {
+  if (aborted_) return Closed("the transfer was given up");
   auto who = identity();
   if (!who.ok()) return who.status();
-  Borrowed caller(*this);
+  Borrowed caller(*this, true);
   const std::vector<std::string>& servers = options_.namenodes.servers;
   const std::size_t first = serving_;
   std::string reasons;
@@ -139,8 +155,9 @@ Status WebHdfs::write(const std::string& path, Content& content) {
   if (namenode.starts_with("https:") && !datanode.starts_with("https:")) {
     return Retry(namenode + " is reached over TLS and sends to " + datanode + ", which is not");
   }
-  Borrowed caller(*this);
-  const auto written = caller->put(location, content, datanode == namenode);
+  const bool gateway = is_same_server(datanode, namenode);
+  Borrowed caller(*this, gateway);
+  const auto written = caller->put(location, content, gateway);
   if (written.code() == Code::Closed) return written.status();
   if (!written.ok()) {
     // It may be the namenode that is in a stand-by, of which a data node cannot always tell.
@@ -150,7 +167,7 @@ Status WebHdfs::write(const std::string& path, Content& content) {
     return written.status();
   }
   WebHdfsReply reply = judge_webhdfs_reply(written.value().status, written.value().body);
-  if (datanode == namenode) look_at_proof(written.value(), reply);  // HttpFS
+  if (gateway) look_at_proof(written.value(), reply);
   if (reply.verdict == WebHdfsVerdict::Done) return {};
   // A stand-by sends to data nodes like any other, which then ask it in vain.
   if (reply.verdict == WebHdfsVerdict::Elsewhere) pass_over(sent_to.value().server);

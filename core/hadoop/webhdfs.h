@@ -1,6 +1,7 @@
 // A Hadoop file system, spoken to over WebHDFS or HttpFS.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -70,8 +71,9 @@ class WebHdfs {
   std::atomic<bool> aborted_{false};
   std::atomic<std::size_t> serving_{0};  ///< The server that is asked first.
   std::mutex mutex_;
-  std::vector<std::unique_ptr<HttpCaller>> idle_;  // these: guarded by mutex_
-  std::string silent_datanode_;                    ///< The last one that could not be reached.
+  /// For data nodes, and for servers that are trusted.
+  std::array<std::vector<std::unique_ptr<HttpCaller>>, 2> idle_;  // these: guarded by mutex_
+  std::string silent_datanode_;  ///< The last one that could not be reached.
 };
 
 }  // namespace sluice

@@ -23,7 +23,7 @@ log::Level level_of(int syslog_level, std::string_view kind) noexcept {
 void KafkaClientLog::line(int level, std::string_view kind, std::string_view text) {
   // A setting of ours, which keeps the order of records; nobody else can do anything about it.
   if (kind == "CONFWARN" && text.find("enable.gapless.guarantee") != text.npos) return;
-  if (kind == "APIVERSION") look_for_produce(text);
+  if (kind == "APIVERSION" && looks_for_produce_) see_api_version(text);
   const log::Level ours = level_of(level, kind);
   if (!log::enabled(ours)) return;
   // Debug lines are asked for by `debug`, and then all of them.
@@ -32,7 +32,7 @@ void KafkaClientLog::line(int level, std::string_view kind, std::string_view tex
 }
 
 /// "...: ApiKey Produce (0) Versions 3..13": see client_settings.cc, which asks for such lines.
-void KafkaClientLog::look_for_produce(std::string_view text) {
+void KafkaClientLog::see_api_version(std::string_view text) {
   constexpr std::string_view produce = "ApiKey Produce (0) Versions ";
   const std::size_t at = text.find(produce);
   if (at == text.npos) return;

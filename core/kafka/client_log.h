@@ -21,6 +21,9 @@ class KafkaClientLog {
 
   /// A line of librdkafka's log: a syslog level, its kind ("FAIL"), a text.
   void line(int level, std::string_view kind, std::string_view text);
+  /// From now on a broker for which records go out uncompressed is told of, as lines of `debug =
+  /// feature` show it.
+  void look_for_produce() noexcept { looks_for_produce_ = true; }
   /// An error event; `status` as kafka_status() words it. It is remembered as the latest.
   void error(int code, const Status& status);
   /// Why things may be stuck, for messages: the latest error since recovered(). May be empty.
@@ -33,10 +36,11 @@ class KafkaClientLog {
 
  private:
   bool worth_saying_again(std::string kind);
-  void look_for_produce(std::string_view text);
+  void see_api_version(std::string_view text);
 
   const std::string component_;
   std::atomic<bool> troubled_{false};
+  std::atomic<bool> looks_for_produce_{false};
   mutable std::mutex mutex_;
   std::map<std::string, std::uint64_t> times_;  // guarded by mutex_
   std::string latest_error_;                    // guarded by mutex_

@@ -604,6 +604,7 @@ void Translation::settle_compression() {
   if (rd_kafka_version() >= mended || (type != "gzip" && type != "snappy" && type != "lz4")) return;
   const std::string debug = settings_.value("debug");
   set("debug", debug.empty() ? "feature" : debug + ",feature", "");
+  settings_.may_not_compress = true;
 }
 
 void Translation::settle_consumer() {

@@ -34,6 +34,8 @@ struct KafkaClientSettings {
   KafkaRole role = KafkaRole::Producer;
   std::vector<KafkaProperty> properties;  ///< No name twice.
   std::vector<KafkaRemark> remarks;
+  /// This librdkafka may not compress for some brokers; KafkaClientLog says so when it meets one.
+  bool may_not_compress = false;
 
   /// False: a remark is an Error.
   bool usable() const noexcept;

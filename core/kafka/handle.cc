@@ -26,6 +26,7 @@ Result<KafkaConf> make_kafka_conf(const KafkaClientSettings& settings, KafkaClie
       return Invalid(why.data());
     }
   }
+  if (settings.may_not_compress) log.look_for_produce();
   rd_kafka_conf_set_opaque(conf.get(), &log);
   rd_kafka_conf_set_log_cb(conf.get(), log_line);
   return conf;

@@ -293,10 +293,12 @@ Status check_current(rocksdb::FileSystem& files, const std::string& directory) {
     has_content = has_content || name.ends_with(".log") || name.ends_with(".sst");
   }
   if (!has_content) return {};
-  return Reject("the store " + directory + " is damaged: its file CURRENT is gone, which says " +
-                (manifest.empty() ? "nothing but the name of its MANIFEST, gone too"
-                                  : "nothing but \"" + manifest + "\" and a line feed") +
-                "; put it back, or move the directory away, and the agent begins a new store");
+  return Reject("the store " + directory + " is damaged: its file CURRENT is gone" +
+                (manifest.empty()
+                     ? ", and its MANIFEST; put both back"
+                     : ", which holds the name of its MANIFEST (\"" + manifest +
+                           "\", if there is no older one) and a line feed; put it back") +
+                ", or move the directory away, and the agent begins a new store");
 }
 
 }  // namespace
@@ -536,7 +538,7 @@ Result<std::uint64_t> Store::next_readable(std::uint32_t channel, std::uint64_t 
   return database_->view(options_.path).next_readable(channel, from, below);
 }
 
-/// A damaged log costs events. Of a channel whose number was only there it would cost all.
+/// Out of the log, which may be damaged one day.
 void Store::flush_rows() {
   const std::shared_lock lock(mutex_);
   if (!database_ || failed_) return;
@@ -557,7 +559,7 @@ Result<std::uint32_t> Store::channel_number(std::string_view name) {
   added.put_row(std::string(channel_prefix) + std::string(name), std::to_string(number));
   if (Status status = write(added); !status.ok()) return status;
   if (Status status = sync(); !status.ok()) return status;
-  flush_rows();
+  flush_rows();  // without its number all events of a channel would be lost
   return number;
 }
 

@@ -99,6 +99,7 @@ class KafkaLanes {
   const Context context_;
   std::map<std::uint32_t, KafkaLane> lanes_;
   std::string cluster_;
+  int unnamed_ = 0;  ///< So often no name of the cluster came.
   SteadyTime tell_at_{};
   std::uint64_t commit_failures_ = 0;
 };

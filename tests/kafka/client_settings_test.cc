@@ -330,6 +330,8 @@ TEST_CASE("a client can be made of it, and contradictions that only librdkafka s
 TEST_CASE("what old librdkafkas do not compress is looked for where it matters") {
   if (rd_kafka_version() >= 0x020900FF) return;
   CHECK(producer({{"compression.type", "gzip"}}).value("debug") == "feature");
+  CHECK(producer({{"compression.type", "gzip"}}).may_not_compress);
+  CHECK_FALSE(producer({{"compression.type", "zstd"}, {"debug", "feature"}}).may_not_compress);
   CHECK(producer({{"compression.type", "LZ4"}, {"debug", "msg"}}).value("debug") == "msg,feature");
   CHECK(producer({{"compression.type", "zstd"}}).value("debug").empty());
   CHECK(producer({}).value("debug").empty());
