@@ -58,7 +58,7 @@ class Part {
  private:
   Status flush() {
     const iovec piece{buffer_.data(), buffer_.size()};
-    const Status status = file_.append({&piece, 1});
+    Status status = file_.append({&piece, 1});
     buffer_.clear();
     return status;
   }
@@ -311,7 +311,7 @@ class Compaction {
     for (const Original& original : journal.originals) {
       auto input = inputs_.open(path_of(original.name));
       if (!input.ok()) return input.status();
-      const Status status = merger->add(**input);
+      Status status = merger->add(**input);
       // It was whole a moment ago.
       if (status.code() == Code::Reject || status.code() == Code::Invalid) {
         return Closed(original.name + " has changed: " + status.message());

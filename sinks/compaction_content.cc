@@ -266,7 +266,7 @@ class CompressedMerger final : public ContentMerger {
 
  private:
   Status pass_on() {
-    const Status status = out_.empty() ? Status() : write_(out_);
+    Status status = out_.empty() ? Status() : write_(out_);
     out_.clear();
     return status;
   }
@@ -292,7 +292,7 @@ class SequenceMerger final : public ContentMerger {
   Status add(InputFile& file) override {
     SequenceFileReader reader;
     return read_sequence(reader, file, [this](const SequenceFileReader::Record& record) {
-      const Status status = writer_->append(record.key, record.value, out_);
+      Status status = writer_->append(record.key, record.value, out_);
       if (!status.ok()) return status;
       return out_.size() < piece_bytes ? Status() : pass_on();
     });
@@ -304,7 +304,7 @@ class SequenceMerger final : public ContentMerger {
 
  private:
   Status pass_on() {
-    const Status status = out_.empty() ? Status() : write_(out_);
+    Status status = out_.empty() ? Status() : write_(out_);
     out_.clear();
     return status;
   }
