@@ -106,7 +106,7 @@ class Compaction {
   Status finish_earlier() {
     auto entries = inputs_.list(directory_);
     if (!entries.ok()) return entries.status();
-    // Journals first: a part that has one is no rubbish.
+    // Journals first, all of them: what has none behind this is rubbish.
     for (const DirectoryEntry& entry : *entries) {
       const std::string& name = entry.name;
       if (!name.starts_with(compaction_prefix) || !name.ends_with(compaction_journal_suffix)) {
@@ -154,12 +154,9 @@ class Compaction {
   }
 
   Status remove_rubbish(const std::string& name) {
-    const bool is_part = name.ends_with(compaction_part_suffix);
-    if (!is_part && !name.ends_with(compaction_draft_suffix)) return {};
-    const std::string stem = name.substr(0, name.rfind('.'));
-    auto journal = files_.size_of(path_of(stem + std::string(compaction_journal_suffix)));
-    if (!journal.ok()) return journal.status();
-    if (is_part && journal->has_value()) return {};
+    if (!name.ends_with(compaction_part_suffix) && !name.ends_with(compaction_draft_suffix)) {
+      return {};
+    }
     auto look = inputs_.look(path_of(name));
     if (!look.ok() && look.code() == Code::Closed) return {};  // It has its last name by now.
     if (!look.ok()) return look.status();
