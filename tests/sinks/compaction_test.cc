@@ -1,5 +1,7 @@
 #include "sinks/compaction.h"
 
+#include <random>
+
 #include "sinks/compaction_journal.h"
 #include "tests/support/small_files.h"
 
@@ -342,24 +344,39 @@ TEST_CASE("a disk that has no room for the journal leaves everything as it was")
   CHECK(directory.all() == before);
 }
 
-/// Compacts a directory that dies at the n-th change, loses its power or not, and is compacted
-/// again. True when there was such a change.
-bool survives(const SmallFormat& format, std::uint64_t n, bool power_cut, bool twice) {
+enum class End : unsigned char { Kill, PowerCut, AnyOrder };
+
+/// How a run ends in the midst of it. The same seed is the same end.
+class Death {
+ public:
+  Death(End end, std::uint64_t seed) : end_(end), random_(seed) {}
+  void befall(FakeFileSystem& files) {
+    files.revive();
+    if (end_ == End::PowerCut) files.cut_power();
+    if (end_ == End::AnyOrder) files.cut_power_in_any_order([this] { return random_() % 2 == 0; });
+  }
+
+ private:
+  const End end_;
+  std::mt19937_64 random_;
+};
+
+/// Compacts a directory that dies at the n-th change, and is compacted again. False when there was
+/// no such change.
+bool survives(const SmallFormat& format, std::uint64_t n, End end, bool twice, unsigned seed) {
   SmallDirectory directory;
   directory.options.size_bytes = 2000;
   directory.options.age_min = std::chrono::seconds(0);
-  Records all = fill(directory, format, 6);
+  const Records all = fill(directory, format, 6);
+  Death death(end, seed);
   directory.files.die_at(n);
   static_cast<void>(directory.run());
-  bool died = directory.files.is_dead();
-  directory.files.revive();
-  if (power_cut) directory.files.cut_power();
+  const bool died = directory.files.is_dead();
+  death.befall(directory.files);
   if (twice) {
-    // The rerun dies too, at each of its own changes in turn.
     directory.files.die_at(n % 7 + 1);
     static_cast<void>(directory.run());
-    directory.files.revive();
-    if (power_cut) directory.files.cut_power();
+    death.befall(directory.files);
   }
   const auto counts = directory.run();
   INFO(counts.status().message());
@@ -374,21 +391,30 @@ bool survives(const SmallFormat& format, std::uint64_t n, bool power_cut, bool t
   return died;
 }
 
+void survives_every_step(const SmallFormat& format, End end, bool twice, unsigned seed) {
+  std::uint64_t n = 1;
+  for (; n < 1000; ++n) {
+    INFO(format.name << ", change " << n << ", end " << static_cast<int>(end) << ", twice " << twice
+                     << ", seed " << seed);
+    if (!survives(format, n, end, twice, seed)) break;
+  }
+  CHECK(n > 15);
+  CHECK(n < 1000);
+}
+
 TEST_CASE("whatever a kill interrupts, behind another run each record is in one file") {
   for (const SmallFormat& format : {text_format(), compressed_format(HadoopCodec::Gzip),
                                     sequence_format({}, "seq"), avro_format("null")}) {
-    for (const bool power_cut : {false, true}) {
-      for (const bool twice : {false, true}) {
-        std::uint64_t n = 1;
-        for (; n < 1000; ++n) {
-          INFO(format.name << ", change " << n << (power_cut ? ", power cut" : ", kill")
-                           << (twice ? ", twice" : ""));
-          if (!survives(format, n, power_cut, twice)) break;
-        }
-        CHECK(n > 15);
-        CHECK(n < 1000);
-      }
+    for (const bool twice : {false, true}) {
+      survives_every_step(format, End::Kill, twice, 0);
+      survives_every_step(format, End::PowerCut, twice, 0);
     }
+  }
+}
+
+TEST_CASE("the same holds on a disk that writes names in an order of its own") {
+  for (unsigned i = 0; i < 40; ++i) {
+    survives_every_step(text_format(), End::AnyOrder, i % 2 == 1, Catch::rngSeed() + i);
   }
 }
 
