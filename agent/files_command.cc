@@ -38,6 +38,12 @@ std::string plural(std::uint64_t count, std::string_view noun) {
   return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
 }
 
+/// A report is useless without the ends of its names and reasons.
+std::string in_full(std::string_view text) {
+  constexpr std::size_t bytes_max = 16 << 10;
+  return printable(text, bytes_max);
+}
+
 /// What an agent does about a full disk, nobody does here.
 std::string for_a_command(std::string message) {
   constexpr std::string_view advice = ", writing goes on by itself";
@@ -74,24 +80,23 @@ class Lines final : public Report {
     ++merges_;
     files_ += merge.files;
     const std::string after = dry_run_ ? "" : ", " + size_text(merge.bytes_after);
-    say(fmt::format("{} .. {}: {}, {} -> {}{}", printable(shown_ + merge.first),
-                    printable(merge.last), plural(merge.files, "file"),
-                    size_text(merge.bytes_before), printable(merge.name), after));
+    say(fmt::format("{} .. {}: {}, {} -> {}{}", in_full(shown_ + merge.first), in_full(merge.last),
+                    plural(merge.files, "file"), size_text(merge.bytes_before), in_full(merge.name),
+                    after));
   }
   void finished(const std::string& name, std::uint64_t files) override {
-    say(fmt::format("{}: a merge of {}, which an earlier run had begun, {}",
-                    printable(shown_ + name), plural(files, "file"),
-                    dry_run_ ? "would be finished" : "is finished"));
+    say(fmt::format("{}: a merge of {}, which an earlier run had begun, {}", in_full(shown_ + name),
+                    plural(files, "file"), dry_run_ ? "would be finished" : "is finished"));
   }
   void left(const std::string& name, const std::string& why, bool is_trouble) override {
     ++left_;
     if (is_trouble) note_trouble();
-    say(fmt::format("{} stays: {}", printable(shown_ + name), printable(for_a_command(why))));
+    say(fmt::format("{} stays: {}", in_full(shown_ + name), in_full(for_a_command(why))));
   }
   void failed(const std::string& message) override {
     note_trouble();
     out_ << std::flush;
-    err_ << printable(for_a_command(message)) << "\n" << std::flush;
+    err_ << in_full(for_a_command(message)) << "\n" << std::flush;
   }
   void end(const CompactionCounts& counts) override {
     say(fmt::format("{}{} of {}", dry_run_ ? "would make " : "", plural(merges_, "merge"),
@@ -208,7 +213,7 @@ int run_files(const CommandLine& line, std::ostream& out, std::ostream& err) {
   if (usable.ok() && !look->directory) usable = Invalid(top + " is no directory");
   if (usable.ok()) usable = directories.status();
   if (!usable.ok()) {
-    err << printable(usable.message()) << "\n";
+    err << in_full(usable.message()) << "\n";
     return wrong_usage;
   }
   std::unique_ptr<Report> report;
