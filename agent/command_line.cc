@@ -41,6 +41,9 @@ enum class Meaning : unsigned char {
   InputDirectory,
   HeaderFile,
   RpcProperties,
+  Size,
+  AgeMin,
+  Recursive,
 };
 
 struct Flag {
@@ -51,7 +54,7 @@ struct Flag {
   std::string_view why = {};  ///< NoMeaning: what to tell.
 };
 
-constexpr std::array<Flag, 35> kFlags = {{
+constexpr std::array<Flag, 38> kFlags = {{
     {"name", "n", Meaning::Name, true},
     {"conf-file", "f", Meaning::ConfFile, true},
     {"conf-uri", "u", Meaning::ConfUri, true},
@@ -79,6 +82,9 @@ constexpr std::array<Flag, 35> kFlags = {{
     {"dirname", "", Meaning::InputDirectory, true},
     {"headerFile", "R", Meaning::HeaderFile, true},
     {"rpcProps", "P", Meaning::RpcProperties, true},
+    {"size", "", Meaning::Size, true},
+    {"min-age", "", Meaning::AgeMin, true},
+    {"recursive", "r", Meaning::Recursive, false},
     {"classpath", "C", Meaning::NoMeaning, true, "there is no Java class path here"},
     {"plugins-path", "", Meaning::NoMeaning, true, "Java plug-ins cannot be loaded"},
     {"auth-provider", "a", Meaning::NoMeaning, true, "configuration over HTTP is not built yet"},
@@ -90,8 +96,13 @@ constexpr std::array<Flag, 35> kFlags = {{
      "logs of Flume's file channel are not read"},
 }};
 
-/// `channel` and `avro-client` have flags of their own and take few of the others.
+/// `channel`, `files` and `avro-client` have flags of their own and take few of the others.
 bool belongs_to(Verb verb, Meaning meaning) {
+  if (meaning >= Meaning::Size) return verb == Verb::Files;
+  if (verb == Verb::Files) {
+    return meaning == Meaning::Json || meaning == Meaning::DryRun || meaning == Meaning::Help ||
+           meaning == Meaning::Version;
+  }
   if (meaning >= Meaning::Host) return verb == Verb::AvroClient;
   if (verb == Verb::AvroClient) {
     return meaning == Meaning::ConfDir || meaning == Meaning::Help || meaning == Meaning::Version ||
@@ -162,11 +173,12 @@ class Parser {
 
  private:
   Status read_verb() {
-    static constexpr std::array<std::pair<std::string_view, Verb>, 9> kVerbs = {
+    static constexpr std::array<std::pair<std::string_view, Verb>, 10> kVerbs = {
         {{"agent", Verb::Agent},
          {"node", Verb::Agent},
          {"check", Verb::Check},
          {"channel", Verb::Channel},
+         {"files", Verb::Files},
          {"avro-client", Verb::AvroClient},
          {"version", Verb::Version},
          {"--version", Verb::Version},
@@ -185,9 +197,9 @@ class Parser {
       return {};
     }
     if (word == "-h") return {};  // Verb::Help; the rest is read as flags
-    return Invalid(
-        "Error: Unknown or unspecified command '" + printable(word) +
-        "'\nknown: agent, check, channel, avro-client, version, help (sluice help explains them)");
+    return Invalid("Error: Unknown or unspecified command '" + printable(word) +
+                   "'\nknown: agent, check, channel, files, avro-client, version, help (sluice "
+                   "help explains them)");
   }
 
   Status read_argument(const std::string& argument) {
@@ -231,6 +243,7 @@ class Parser {
   Status positional(const std::string& argument) {
     const bool blank = trim(argument).empty();
     if (line_.verb == Verb::Channel) return channel_word(argument);
+    if (line_.verb == Verb::Files && !blank) return files_word(argument);
     if (line_.verb == Verb::Check && !blank) {
       line_.conf_files.push_back(argument);
     } else {
@@ -257,6 +270,23 @@ class Parser {
                      in_quotes(word) + "?");
     }
     arguments.channel = word;
+    return {};
+  }
+
+  Status files_word(const std::string& word) {
+    FilesArguments& arguments = line_.on_files;
+    if (arguments.action.empty()) {
+      if (word != "compact") {
+        return Invalid("Error: Unknown action '" + printable(word) + "'\nknown: files compact");
+      }
+      arguments.action = word;
+      return {};
+    }
+    if (!arguments.directory.empty()) {
+      return Invalid("Error: one directory at a time: " + in_quotes(arguments.directory) + " or " +
+                     in_quotes(word) + "?");
+    }
+    arguments.directory = word;
     return {};
   }
 
@@ -301,7 +331,28 @@ class Parser {
       case Meaning::InputDirectory: line_.on_avro_client.directory = std::move(value); break;
       case Meaning::HeaderFile: line_.on_avro_client.header_file = std::move(value); break;
       case Meaning::RpcProperties: line_.on_avro_client.rpc_properties = std::move(value); break;
+      case Meaning::Size: return merged_size(value);
+      case Meaning::AgeMin: return age_min(value);
+      case Meaning::Recursive: line_.on_files.recursive = true; break;
     }
+    return {};
+  }
+
+  Status merged_size(const std::string& text) {
+    const auto bytes = parse_bytes(text);
+    if (!bytes.ok() || bytes.value() == 0) {
+      return Invalid("Error: --size: " + in_quotes(text) + " is not a size, such as 128MiB");
+    }
+    line_.on_files.size_bytes = bytes.value();
+    return {};
+  }
+
+  Status age_min(const std::string& text) {
+    const auto age = parse_duration(text, std::chrono::seconds(1));
+    if (!age.ok() || age.value().count() < 0) {
+      return Invalid("Error: --min-age: " + in_quotes(text) + " is not a number of seconds");
+    }
+    line_.on_files.age_min = std::chrono::duration_cast<std::chrono::seconds>(age.value());
     return {};
   }
 
@@ -351,6 +402,7 @@ class Parser {
   Status finish() {
     if (line_.verb == Verb::Help || line_.verb == Verb::Version) return {};
     if (line_.verb == Verb::Channel) return finish_channel();
+    if (line_.verb == Verb::Files) return finish_files();
     if (line_.verb == Verb::AvroClient) return finish_avro_client();
     // Flume's words, sic, and in its order.
     if (line_.verb == Verb::Agent && line_.agent.empty()) {
@@ -383,6 +435,32 @@ class Parser {
       return Invalid("Missing required option: n (--name <agent>), for --conf-file");
     }
     return check_files();
+  }
+
+  Status finish_files() {
+    FilesArguments& arguments = line_.on_files;
+    if (arguments.action.empty()) return Invalid("Error: files needs an action: compact");
+    if (arguments.directory.empty()) return Invalid("Error: files compact needs a directory");
+    const std::string typed = arguments.directory;
+    constexpr std::string_view kFile = "file:";
+    if (typed.starts_with(kFile)) {
+      arguments.directory.erase(0, kFile.size());
+      if (arguments.directory.starts_with("//")) arguments.directory.erase(0, 2);
+      if (arguments.directory.starts_with("/")) return {};
+      return Invalid("Error: " + in_quotes(typed) + " names no directory: file:///DIRECTORY");
+    }
+    if (!is_elsewhere(typed)) return {};
+    return Invalid("Error: " + in_quotes(typed) +
+                   " is not on this machine: only local and mounted directories can be compacted "
+                   "yet");
+  }
+
+  /// hdfs://..., and hdfs:/... as Hadoop takes it too; a plain path may hold a colon.
+  static bool is_elsewhere(std::string_view typed) {
+    const std::size_t colon = typed.find(':');
+    if (typed.find("://") == colon && colon != std::string_view::npos) return true;
+    return typed.starts_with("hdfs:/") || typed.starts_with("webhdfs:/") ||
+           typed.starts_with("swebhdfs:/");
   }
 
   Status finish_avro_client() {
@@ -530,6 +608,7 @@ commands:
   agent      run an agent
   check      explain a configuration: every problem, what runs, what is left out
   channel    look at what waits in durable channels, also while the agent runs
+  files      merge small files that sinks have written
   avro-client  send lines to an avro source
   version    show the version
   help       show this text
@@ -563,6 +642,11 @@ channel replay <channel> --from <sequence|time> --to <channel>    put delivered 
   --store <dir>             the store, or that of the agent:
   --name, -n <agent>        (and -Dsluice.state.dir=<dir>, --conf-file <file>) as it was started
 
+files compact <directory>   merge its small complete files into large ones of the same format;
+                            --dry-run only tells which; --recursive, -r: below it too; --json
+  --size <bytes>            a merged file is complete from here on: 64MB, 1Gi; default 128Mi
+  --min-age <seconds>       leave alone what was modified later than so long ago; default 600
+
 avro-client:
   --host, -H <host>  --port, -p <port>    of the avro source
   --filename, -F <file>     its lines; otherwise those of standard input
@@ -583,8 +667,8 @@ properties:
 
 Flume's -X..., --classpath, --plugins-path, --conf-provider and the like are taken and have no
 effect. Exit status: 0 all well; check: 1 something is left out or an error; channel: 1 something is
-damaged or cannot be read; avro-client: 1 not all was acknowledged; 2 unreadable file or wrong
-usage.
+damaged or cannot be read; files: 1 something is damaged or failed; avro-client: 1 not all was
+acknowledged; 2 unreadable file or wrong usage.
 )";
 }
 

@@ -16,7 +16,7 @@
 
 namespace sluice {
 
-enum class Verb : unsigned char { Agent, Check, Channel, AvroClient, Version, Help };
+enum class Verb : unsigned char { Agent, Check, Channel, Files, AvroClient, Version, Help };
 
 /// `sluice channel ACTION [CHANNEL]`, as typed.
 struct ChannelArguments {
@@ -29,6 +29,15 @@ struct ChannelArguments {
   std::uint64_t to = UINT64_MAX;  ///< The last sequence.
   ReplayFrom replay_from;         ///< replay: --from; what was said in time is a moment.
   std::string replay_to;          ///< replay: --to, a channel.
+};
+
+/// `sluice files ACTION DIRECTORY`, as typed.
+struct FilesArguments {
+  std::string action;  ///< compact.
+  std::string directory;
+  std::uint64_t size_bytes = 128 << 20;
+  std::chrono::seconds age_min{600};
+  bool recursive = false;
 };
 
 /// `sluice avro-client`, as typed.
@@ -61,6 +70,7 @@ struct CommandLine {
   bool dry_run = false;
   bool no_reload = false;
   ChannelArguments on_channel;         ///< Verb::Channel
+  FilesArguments on_files;             ///< Verb::Files
   AvroClientArguments on_avro_client;  ///< Verb::AvroClient
   /// What was given and has no meaning here, a sentence each.
   std::vector<std::string> warnings;

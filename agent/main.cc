@@ -13,6 +13,7 @@
 #include "agent/channel_command.h"
 #include "agent/check.h"
 #include "agent/command_line.h"
+#include "agent/files_command.h"
 #include "agent/run_agent.h"
 #include "agent/version.h"
 #include "core/base/system_properties.h"
@@ -50,6 +51,7 @@ int main(int argc, char** argv) {
       return run_check(*line, built_catalog(), std::cout, std::cerr, isatty(STDOUT_FILENO) == 1);
     }
     case Verb::Channel: return run_channel(*line, std::cout, std::cerr);
+    case Verb::Files: return run_files(*line, std::cout, std::cerr);
     case Verb::AvroClient: {
       return run_avro_client(*line, std::cout, std::cerr, isatty(STDERR_FILENO) == 1);
     }

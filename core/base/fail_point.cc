@@ -57,6 +57,14 @@ std::string_view name_of(FailPoint point) noexcept {
     case FailPoint::BucketBeforeRename: return "bucket-before-rename";
     case FailPoint::BucketAfterRename: return "bucket-after-rename";
     case FailPoint::ProgramStarted: return "program-started";
+    case FailPoint::CompactBeforePart: return "compact-before-part";
+    case FailPoint::CompactAfterPart: return "compact-after-part";
+    case FailPoint::CompactBeforeJournal: return "compact-before-journal";
+    case FailPoint::CompactAfterJournal: return "compact-after-journal";
+    case FailPoint::CompactBetweenRemovals: return "compact-between-removals";
+    case FailPoint::CompactBeforeRename: return "compact-before-rename";
+    case FailPoint::CompactAfterRename: return "compact-after-rename";
+    case FailPoint::CompactAfterAll: return "compact-after-all";
   }
   return {};
 }

@@ -28,6 +28,14 @@ enum class FailPoint : unsigned char {
   BucketBeforeRename,
   BucketAfterRename,
   ProgramStarted,
+  CompactBeforePart,
+  CompactAfterPart,
+  CompactBeforeJournal,
+  CompactAfterJournal,
+  CompactBetweenRemovals,
+  CompactBeforeRename,
+  CompactAfterRename,
+  CompactAfterAll,
 };
 
 /// The name of each, as SLUICE_KILL_AT takes it; empty behind the last.

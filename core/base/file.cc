@@ -261,6 +261,20 @@ Status write_whole_file(const std::string& path, std::string_view content) {
   return files.sync_directory(directory);
 }
 
+void copy_owner(const std::string& from, const std::string& to) noexcept {
+  constexpr mode_t permissions = 0777;
+  struct stat info {};
+  if (::stat(from.c_str(), &info) != 0) return;
+  // A group of one's own may be given where the owner may not; the mode comes last, because a new
+  // owner clears bits of it.
+  constexpr auto same_owner = static_cast<uid_t>(-1);
+  if (::chown(to.c_str(), info.st_uid, info.st_gid) != 0 &&
+      ::chown(to.c_str(), same_owner, info.st_gid) != 0) {
+    // It stays ours.
+  }
+  ::chmod(to.c_str(), info.st_mode & permissions);
+}
+
 std::string canonical_path(const std::string& path) {
   std::error_code error;
   auto name = std::filesystem::absolute(path, error);

@@ -71,6 +71,9 @@ class FileSystem {
 Status make_directories(const std::string& path);
 /// Makes the file (and its directory) with this content, durably. Errors: Retry.
 Status write_whole_file(const std::string& path, std::string_view content);
+/// Gives `to` the mode, and where it is allowed the group and the owner, of `from`. What cannot be
+/// done is left undone.
+void copy_owner(const std::string& from, const std::string& to) noexcept;
 /// The one name of a path: absolute, without links and dots; what is not there yet stays as it is.
 std::string canonical_path(const std::string& path);
 /// Names of what is in a directory; none when it cannot be read.

@@ -25,6 +25,14 @@ Status failed(const char* what, const std::string& path) {
   return Retry(std::move(message));
 }
 
+bool is_link(const dirent& entry, DIR* directory) noexcept {
+  if (entry.d_type != DT_UNKNOWN) return entry.d_type == DT_LNK;
+  // Some file systems do not say it with the name.
+  struct stat info {};
+  return ::fstatat(::dirfd(directory), entry.d_name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+         S_ISLNK(info.st_mode);
+}
+
 std::int64_t nanoseconds(const statx_timestamp& time) noexcept {
   return time.tv_sec * 1'000'000'000 + time.tv_nsec;
 }
@@ -97,7 +105,7 @@ class RealInputFiles final : public InputFiles {
     while (const dirent* entry = ::readdir(handle)) {
       const std::string_view name = entry->d_name;
       if (name != "." && name != "..") {
-        entries.push_back({std::string(name), entry->d_ino, entry->d_type == DT_LNK});
+        entries.push_back({std::string(name), entry->d_ino, is_link(*entry, handle)});
       }
       errno = 0;
     }

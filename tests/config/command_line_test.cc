@@ -247,6 +247,54 @@ TEST_CASE("a replay has a channel behind --to, and a sequence or a time behind -
   CHECK(std::holds_alternative<FromTime>(ago.on_channel.replay_from));
 }
 
+TEST_CASE("files compact takes a directory and its own flags") {
+  const CommandLine line = parsed({"files", "compact", "/data/out", "--size", "64MB", "--min-age",
+                                   "30", "--recursive", "--dry-run", "--json"});
+  CHECK(line.verb == Verb::Files);
+  CHECK(line.on_files.action == "compact");
+  CHECK(line.on_files.directory == "/data/out");
+  CHECK(line.on_files.size_bytes == 64'000'000);
+  CHECK(line.on_files.age_min == std::chrono::seconds(30));
+  CHECK(line.on_files.recursive);
+  CHECK(line.dry_run);
+  CHECK(line.json);
+  CHECK(line.warnings.empty());
+  const FilesArguments plain = parsed({"files", "compact", "a:b"}).on_files;
+  CHECK(plain.directory == "a:b");
+  CHECK(plain.size_bytes == 128 << 20);
+  CHECK(plain.age_min == std::chrono::seconds(600));
+  CHECK_FALSE(plain.recursive);
+  CHECK(parsed({"files", "compact", "-r", "x", "--size=1Mi", "--min-age=2h"}).on_files.age_min ==
+        std::chrono::hours(2));
+  CHECK(parsed({"files", "compact", "file:///data/out"}).on_files.directory == "/data/out");
+  CHECK(parsed({"files", "--help"}).verb == Verb::Help);
+}
+
+TEST_CASE("files compact says what is wrong with its words") {
+  CHECK(refused({"files"}) == "Error: files needs an action: compact");
+  CHECK(refused({"files", "compact"}) == "Error: files compact needs a directory");
+  CHECK(refused({"files", "merge", "x"}).find("known: files compact") != std::string::npos);
+  CHECK(refused({"files", "compact", "x", "y"}).find("one directory at a time") !=
+        std::string::npos);
+  for (const char* const elsewhere :
+       {"hdfs://nn:8020/x", "hdfs:/x", "webhdfs://nn/x", "swebhdfs://nn/x", "s3a://bucket/x"}) {
+    CHECK(refused({"files", "compact", elsewhere})
+              .find("only local and mounted directories can be compacted yet") !=
+          std::string::npos);
+  }
+  CHECK(refused({"files", "compact", "file://host"}).find("file:///DIRECTORY") !=
+        std::string::npos);
+  for (const char* const size : {"0", "-1", "much", "5 parsecs"}) {
+    CHECK(refused({"files", "compact", "x", "--size", size}).find("--size") != std::string::npos);
+  }
+  for (const char* const age : {"-1", "old"}) {
+    CHECK(refused({"files", "compact", "x", "--min-age", age}).find("--min-age") !=
+          std::string::npos);
+  }
+  CHECK(refused({"files", "compact", "x", "--name", "a1"}).find("Unrecognized option") == 0);
+  CHECK(refused({"channel", "ls", "--recursive"}).find("Unrecognized option") == 0);
+}
+
 TEST_CASE("avro-client takes Flume's options as tutorials write them") {
   const CommandLine line = parsed({"avro-client", "--conf", "conf", "-H", "localhost", "-p",
                                    "41414", "-F", "/usr/logs/log.10", "-Dflume.root.logger=DEBUG"});

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -61,6 +62,21 @@ class FakeFileSystem final : public FileSystem {
   void cut_power() {
     const std::lock_guard lock(mutex_);
     names_ = durable_names_;
+    changes_.clear();
+    for (auto& [path, node] : names_) node->content = node->synced;
+  }
+  /// The same on a disk that writes names in an order of its own: of the changes of names that were
+  /// not synced each has happened when `draw` says so, whatever happened to those before it.
+  void cut_power_in_any_order(const std::function<bool()>& draw) {
+    const std::lock_guard lock(mutex_);
+    names_ = durable_names_;
+    for (const Change& change : changes_) {
+      if (!draw()) continue;
+      names_.erase(change.gone);
+      if (change.node) names_[change.come] = change.node;
+    }
+    changes_.clear();
+    durable_names_ = names_;
     for (auto& [path, node] : names_) node->content = node->synced;
   }
   /// Syncs of files and directories that were asked for and worked.
@@ -93,6 +109,7 @@ class FakeFileSystem final : public FileSystem {
     const auto [file, is_new] = names_.try_emplace(path);
     if (!is_new && !may_exist) return Reject(path + " exists");
     if (is_new) file->second = std::make_shared<Node>();
+    if (is_new) changes_.push_back({"", path, file->second});
     return std::unique_ptr<OutputFile>(std::make_unique<File>(*this, path, file->second));
   }
   Result<std::unique_ptr<OutputFile>> open_private(const std::string& path) override {
@@ -119,6 +136,7 @@ class FakeFileSystem final : public FileSystem {
     if (!rename_ || dies()) return Retry("cannot rename " + from);
     names_[to] = names_[from];
     names_.erase(from);
+    changes_.push_back({from, to, names_[to]});
     return {};
   }
   Status rename_new(const std::string& from, const std::string& to) override {
@@ -133,6 +151,7 @@ class FakeFileSystem final : public FileSystem {
     const std::lock_guard lock(mutex_);
     if (dies()) return Retry("cannot remove " + path);
     names_.erase(path);
+    changes_.push_back({path, "", nullptr});
     return {};
   }
   Result<std::optional<std::uint64_t>> size_of(const std::string& path) override {
@@ -180,6 +199,12 @@ class FakeFileSystem final : public FileSystem {
     std::string synced;
   };
   using Names = std::map<std::string, std::shared_ptr<Node>>;
+  /// A file made, removed or renamed: one step for the disk.
+  struct Change {
+    std::string gone;
+    std::string come;
+    std::shared_ptr<Node> node;  ///< Null: nothing comes.
+  };
 
   /// Counts a change; true when it shall not happen.
   bool dies() {
@@ -197,6 +222,9 @@ class FakeFileSystem final : public FileSystem {
     if (removed_.count(directory) > 0) return Retry("cannot open " + directory + ": not there");
     if (!sync_ || dies()) return Retry("cannot sync " + directory + ": input/output error");
     ++syncs_;
+    std::erase_if(changes_, [&](const Change& change) {
+      return is_in(change.node ? change.come : change.gone, directory);
+    });
     for (auto name = durable_names_.begin(); name != durable_names_.end();) {
       name = is_in(name->first, directory) ? durable_names_.erase(name) : std::next(name);
     }
@@ -259,6 +287,7 @@ class FakeFileSystem final : public FileSystem {
   mutable std::mutex mutex_;
   Names names_;                                // guarded by mutex_
   Names durable_names_;                        // guarded by mutex_
+  std::vector<Change> changes_;                // guarded by mutex_; of names, not synced
   std::set<std::string> paths_;                // guarded by mutex_
   std::set<std::string> removed_;              // guarded by mutex_; directories
   std::uint64_t bytes_left_ = UINT64_MAX / 2;  // guarded by mutex_
