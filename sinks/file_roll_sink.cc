@@ -262,6 +262,7 @@ Result<std::unique_ptr<BucketPath>> path_to(std::string_view directory) {
 std::unique_ptr<Sink> make_durable(const Settings& settings, const SinkContext& context) {
   const std::string& directory = settings.text("sink.directory");
   auto path = path_to(directory);
+  const Status trouble = path.status();
   const bool headers = writes_headers(settings);
   const bool line_feeds = settings.boolean("sink.serializer.appendNewline");
   BucketSinkParts parts{
@@ -282,7 +283,7 @@ std::unique_ptr<Sink> make_durable(const Settings& settings, const SinkContext& 
                 .make_directories = false,
                 .roll_by_file_bytes = true},
       .batch_events = static_cast<std::uint32_t>(settings.integer("sink.batchSize")),
-      .trouble = path.status(),
+      .trouble = trouble,
       .must_exist = directory};
   return make_bucket_sink(std::move(parts), context);
 }
