@@ -71,8 +71,8 @@ constexpr Key own_keys[] = {
      .meaning = "Accepted for Flume's sake: one thread sends and one listens."},
 };
 
-constexpr auto keys =
-    joined_keys(own_keys, compression_keys, compression_client_keys, tls_client_keys);
+constexpr auto keys = joined_keys(own_keys, compression_keys, compression_client_keys,
+                                  tls_client_keys, tls_rule_keys);
 
 constexpr ComponentInfo info{.alias = "avro-client",
                              .class_name = "",

@@ -68,8 +68,8 @@ constexpr Key own_keys[] = {
      .choices = "none lz4 zstd"},
 };
 
-constexpr auto keys =
-    joined_keys(own_keys, compression_keys, compression_client_keys, tls_client_keys);
+constexpr auto keys = joined_keys(own_keys, compression_keys, compression_client_keys,
+                                  tls_client_keys, tls_rule_keys);
 
 CallCompression compression_of(const Settings& settings) {
   const std::string name = settings.text("callCompression");

@@ -7,7 +7,8 @@
 
 namespace sluice {
 
-/// REQUIRES: settings with compression_keys, compression_client_keys and tls_client_keys.
+/// REQUIRES: settings with compression_keys, compression_client_keys, tls_client_keys and
+/// tls_rule_keys.
 /// Errors: Invalid (a file that cannot be used, or keys that do not fit together).
 Result<StreamLayers> client_layers(const Settings& settings);
 

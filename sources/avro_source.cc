@@ -53,7 +53,8 @@ constexpr Key own_keys[] = {
          "wait (answers wait too: a sender that loses patience sends its events again).",
      .choices = "wait reject"},
 };
-constexpr auto keys = joined_keys(own_keys, compression_keys, tls_server_keys, ip_filter_keys);
+constexpr auto keys =
+    joined_keys(own_keys, compression_keys, tls_server_keys, tls_rule_keys, ip_filter_keys);
 
 constexpr ComponentInfo info{.alias = "avro",
                              .class_name = "org.apache.flume.source.AvroSource",

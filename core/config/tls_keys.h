@@ -10,6 +10,25 @@
 
 namespace sluice {
 
+/// Of both: what a handshake may agree on. Joined behind one of the tables below.
+inline constexpr Key tls_rule_keys[] = {
+    {.name = "include-protocols",
+     .type = KeyType::List,
+     .meaning = "Protocols that may be spoken, by Java's names; TLSv1.2 and TLSv1.3 when there is "
+                "none. Otherwise -Dflume.ssl.include.protocols, then "
+                "FLUME_SSL_INCLUDE_PROTOCOLS."},
+    {.name = "exclude-protocols",
+     .type = KeyType::List,
+     .meaning = "Protocols that may not be spoken, whatever is included; SSLv3 never may."},
+    {.name = "include-cipher-suites",
+     .type = KeyType::List,
+     .meaning = "Cipher suites that may be used, by Java's names or OpenSSL's; OpenSSL's own "
+                "choice when there is none."},
+    {.name = "exclude-cipher-suites",
+     .type = KeyType::List,
+     .meaning = "Cipher suites that may not be used, whatever is included."},
+};
+
 /// Of a source that accepts connections.
 inline constexpr Key tls_server_keys[] = {
     {.name = "ssl",
@@ -41,21 +60,6 @@ inline constexpr Key tls_server_keys[] = {
      .meaning = "Password of the truststore; otherwise -Djavax.net.ssl.trustStorePassword, then "
                 "FLUME_SSL_TRUSTSTORE_PASSWORD."},
     {.name = "truststore-type", .type = KeyType::Ignored, .meaning = "Accepted, as keystore-type."},
-    {.name = "include-protocols",
-     .type = KeyType::List,
-     .meaning = "Protocols that may be spoken, by Java's names; TLSv1.2 and TLSv1.3 when there is "
-                "none. Otherwise -Dflume.ssl.include.protocols, then "
-                "FLUME_SSL_INCLUDE_PROTOCOLS."},
-    {.name = "exclude-protocols",
-     .type = KeyType::List,
-     .meaning = "Protocols that may not be spoken, whatever is included; SSLv3 never may."},
-    {.name = "include-cipher-suites",
-     .type = KeyType::List,
-     .meaning = "Cipher suites that may be used, by Java's names or OpenSSL's; OpenSSL's own "
-                "choice when there is none."},
-    {.name = "exclude-cipher-suites",
-     .type = KeyType::List,
-     .meaning = "Cipher suites that may not be used, whatever is included."},
 };
 
 /// Of a sink that connects.
@@ -89,28 +93,13 @@ inline constexpr Key tls_client_keys[] = {
                 "one: PEM or PKCS#12."},
     {.name = "keystore-password", .type = KeyType::Text, .meaning = "Password of the keystore."},
     {.name = "keystore-type", .type = KeyType::Ignored, .meaning = "Accepted, as truststore-type."},
-    {.name = "include-protocols",
-     .type = KeyType::List,
-     .meaning = "Protocols that may be spoken, by Java's names; TLSv1.2 and TLSv1.3 when there is "
-                "none. Otherwise -Dflume.ssl.include.protocols, then "
-                "FLUME_SSL_INCLUDE_PROTOCOLS."},
-    {.name = "exclude-protocols",
-     .type = KeyType::List,
-     .meaning = "Protocols that may not be spoken, whatever is included; SSLv3 never may."},
-    {.name = "include-cipher-suites",
-     .type = KeyType::List,
-     .meaning = "Cipher suites that may be used, by Java's names or OpenSSL's; OpenSSL's own "
-                "choice when there is none."},
-    {.name = "exclude-cipher-suites",
-     .type = KeyType::List,
-     .meaning = "Cipher suites that may not be used, whatever is included."},
 };
 
-/// What the ssl keys of a component with tls_server_keys say; nothing when ssl is off. What they do
-/// not say comes from Java's and Flume's system properties, then from the environment.
-/// Errors: Invalid (ssl without a keystore, need-client-auth without a truststore).
+/// What the ssl keys of a component with tls_server_keys and tls_rule_keys say; nothing when ssl is
+/// off. What they do not say comes from Java's and Flume's system properties, then from the
+/// environment. Errors: Invalid (ssl without a keystore, need-client-auth without a truststore).
 Result<std::optional<TlsSettings>> tls_server_settings(const Settings& settings);
-/// The same for tls_client_keys. Its keystore is the component's own only.
+/// The same for tls_client_keys and tls_rule_keys. Its keystore is the component's own only.
 Result<std::optional<TlsSettings>> tls_client_settings(const Settings& settings);
 
 }  // namespace sluice

@@ -185,7 +185,10 @@ Status KerberosTickets::renew(std::unique_lock<std::mutex>& lock) {
     answered_.wait_for(lock, patience_with_others, [this] { return !logging_in_; });
     return good() ? Status() : Retry("no KDC has answered yet");
   }
-  if (Clock::system().steady() < next_login_) return good() ? Status() : failure_;
+  if (Clock::system().steady() < next_login_) {
+    if (good()) return {};
+    if (!failure_.ok()) return failure_;  // else tickets that were short
+  }
   logging_in_ = true;
   lock.unlock();
   auto cache = log_in();
@@ -194,6 +197,8 @@ Status KerberosTickets::renew(std::unique_lock<std::mutex>& lock) {
   answered_.notify_all();
   if (cache.ok()) {
     cache_ = *std::move(cache);
+    failure_ =
+        good() ? Status() : Retry("Kerberos gives tickets that are over: is the clock right?");
     wanted_anew_ = false;
   } else {
     failure_ = cache.status();

@@ -15,14 +15,14 @@ namespace {
 using Words = std::vector<std::string>;
 
 constexpr Key own_keys[] = {{.name = "bind"}, {.name = "port", .type = KeyType::Port}};
-constexpr auto server_keys = joined_keys(own_keys, tls_server_keys);
-constexpr auto client_keys = joined_keys(own_keys, tls_client_keys);
+constexpr auto server_keys = joined_keys(own_keys, tls_server_keys, tls_rule_keys);
+constexpr auto client_keys = joined_keys(own_keys, tls_client_keys, tls_rule_keys);
 constexpr ComponentInfo server{
     .alias = "server", .class_name = "", .meaning = "", .keys = server_keys};
 constexpr ComponentInfo client{
     .alias = "client", .class_name = "", .meaning = "", .keys = client_keys};
 
-static_assert(server_keys.size() == 2 + std::size(tls_server_keys));
+static_assert(server_keys.size() == 2 + std::size(tls_server_keys) + std::size(tls_rule_keys));
 static_assert(server_keys[1].name == "port" && server_keys[2].name == "ssl");
 
 /// Variables of the environment and properties for one test.
@@ -163,9 +163,10 @@ TEST_CASE("the environment alone is enough") {
   CHECK(tls.keystore.key == "FLUME_SSL_KEYSTORE_PATH");
 }
 
-TEST_CASE("both tables describe every key") {
+TEST_CASE("the tables describe every key") {
   for (const auto& table :
-       {std::span<const Key>(tls_server_keys), std::span<const Key>(tls_client_keys)}) {
+       {std::span<const Key>(tls_server_keys), std::span<const Key>(tls_client_keys),
+        std::span<const Key>(tls_rule_keys)}) {
     for (const Key& key : table) {
       CHECK_FALSE(key.meaning.empty());
       CHECK((key.default_value.empty() || check_value(key, key.default_value).ok()));

@@ -4,7 +4,6 @@ import base64
 import collections
 import contextlib
 import functools
-import glob
 import http.client
 import json
 import os
@@ -16,8 +15,7 @@ import urllib.parse
 from support.agent import ROOT
 from support.waiting import wait_until
 
-from . import maven
-from .java import QUICK, Shell, compile_jar, die_with_parent, lasting_port
+from .java import QUICK, Program, Shell, die_with_parent, lasting_port
 
 HERE = os.path.join(ROOT, "tests", "interop", "hadoop")
 VERSIONS = ("3.4",)
@@ -30,24 +28,11 @@ Entry = collections.namedtuple("Entry", "kind length owner group permission path
 Answer = collections.namedtuple("Answer", "status headers body")
 
 
-class Hadoop:
+class Hadoop(Program):
     """One version of Hadoop on this machine."""
 
     def __init__(self, version):
-        sources = sorted(glob.glob(os.path.join(HERE, "src", "sluice", "*.java")))
-        jars = maven.class_path(os.path.join(HERE, "pom-%s.xml" % version))
-        ours = os.path.join(maven.BUILD, "hadoop-%s-%s.jar" % (version, maven.digest(jars, sources)))
-        if not os.path.exists(ours):
-            compile_jar(sources, jars, ours)
-        self.version = version
-        self.jars = [ours, *jars]
-        self.archive = ours[:-len(".jar")] + ".jsa"
-
-    def __str__(self):
-        """What it is made of, in a line."""
-        names = [os.path.basename(jar) for jar in self.jars]
-        return "Hadoop %s: %d jars, of them %s" % (self.version, len(names) - 1, " ".join(
-            name[:-len(".jar")] for name in sorted(names) if name.startswith(("hadoop-hdfs-", "hadoop-common-", "snappy", "lz4"))))
+        super().__init__("Hadoop", HERE, version, ("hadoop-hdfs-", "hadoop-common-", "snappy", "lz4"))
 
     def java(self, main, options=(), heap_mb=320, beside=()):
         archive = ["-XX:SharedArchiveFile=" + self.archive] if os.path.exists(self.archive) else []

@@ -1,6 +1,7 @@
 """Java processes: our classes as a jar, options of those that run for seconds, shells that are asked."""
 import contextlib
 import ctypes
+import glob
 import os
 import random
 import signal
@@ -14,6 +15,29 @@ from . import maven
 # The first compiler only, for what runs for seconds.
 QUICK = ("-Xss512k", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 LIBC = ctypes.CDLL(None)  # Loaded here, as it may not be between fork and exec.
+
+
+class Program:
+    """One version of a program of Java on this machine: its jars from Maven, and a jar of our own classes before them."""
+
+    def __init__(self, name, here, version, telling):
+        """`here` has pom-VERSION.xml and src/sluice; jars that begin like one of `telling` say what it is."""
+        sources = sorted(glob.glob(os.path.join(here, "src", "sluice", "*.java")))
+        jars = maven.class_path(os.path.join(here, "pom-%s.xml" % version))
+        ours = os.path.join(maven.BUILD, "%s-%s-%s.jar" % (name.lower(), version, maven.digest(jars, sources)))
+        if not os.path.exists(ours):
+            compile_jar(sources, jars, ours)
+        self.name = name
+        self.version = version
+        self.telling = telling
+        self.jars = [ours, *jars]
+        self.archive = ours[:-len(".jar")] + ".jsa"
+
+    def __str__(self):
+        """What it is made of, in a line."""
+        names = sorted(os.path.basename(jar) for jar in self.jars)
+        return "%s %s: %d jars, of them %s" % (self.name, self.version, len(names) - 1, " ".join(
+            name[:-len(".jar")] for name in names if name.startswith(self.telling)))
 
 
 def compile_jar(sources, jars, into):

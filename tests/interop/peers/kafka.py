@@ -3,7 +3,6 @@ import base64
 import collections
 import contextlib
 import functools
-import glob
 import os
 import subprocess
 import urllib.parse
@@ -12,8 +11,7 @@ from support.agent import ROOT, Agent
 from support.certificates import Certificate
 from support.waiting import wait_until
 
-from . import maven
-from .java import QUICK, Shell, compile_jar, die_with_parent, lasting_port
+from .java import QUICK, Program, Shell, die_with_parent, lasting_port
 
 HERE = os.path.join(ROOT, "tests", "interop", "kafka")
 VERSIONS = ("4.3", "3.9")
@@ -26,24 +24,11 @@ NAMED = {"console-consumer": "org.apache.kafka.tools.consumer.ConsoleConsumer",
 NAMED_OTHERWISE = {"3.9": {"dump-log": "kafka.tools.DumpLogSegments"}}
 
 
-class Kafka:
+class Kafka(Program):
     """One version of Kafka on this machine."""
 
     def __init__(self, version):
-        sources = sorted(glob.glob(os.path.join(HERE, "src", "sluice", "*.java")))
-        jars = maven.class_path(os.path.join(HERE, "pom-%s.xml" % version))
-        ours = os.path.join(maven.BUILD, "kafka-%s-%s.jar" % (version, maven.digest(jars, sources)))
-        if not os.path.exists(ours):
-            compile_jar(sources, jars, ours)
-        self.version = version
-        self.jars = [ours, *jars]
-        self.archive = ours[:-len(".jar")] + ".jsa"
-
-    def __str__(self):
-        """What it is made of, in a line."""
-        names = [os.path.basename(jar) for jar in self.jars]
-        return "Kafka %s: %d jars, of them %s" % (self.version, len(names) - 1, " ".join(
-            name[:-len(".jar")] for name in sorted(names) if name.startswith(("kafka_", "kafka-clients", "kafka-tools-"))))
+        super().__init__("Kafka", HERE, version, ("kafka_", "kafka-clients", "kafka-tools-"))
 
     def java(self, main, *arguments, heap_mb=256, options=QUICK):
         """The command line of a class, or of a tool by the name that Kafka's scripts give it."""

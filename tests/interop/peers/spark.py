@@ -1,16 +1,14 @@
 """Apache Spark: one process that is asked, with what programs of Spark call to read files."""
 import collections
 import functools
-import glob
 import os
 import shutil
 import tempfile
 
 from support.agent import ROOT
 
-from . import maven
 from .hadoop import encode
-from .java import QUICK, Shell, compile_jar
+from .java import QUICK, Program, Shell
 
 HERE = os.path.join(ROOT, "tests", "interop", "spark")
 VERSIONS = ("3.5",)
@@ -24,23 +22,11 @@ TELLING = ("spark-core_", "spark-sql_", "spark-streaming_", "avro-1", "hadoop-cl
 Count = collections.namedtuple("Count", "records parts words")
 
 
-class Spark:
+class Spark(Program):
     """One version of Spark on this machine."""
 
     def __init__(self, version):
-        sources = sorted(glob.glob(os.path.join(HERE, "src", "sluice", "*.java")))
-        jars = maven.class_path(os.path.join(HERE, "pom-%s.xml" % version))
-        ours = os.path.join(maven.BUILD, "spark-%s-%s.jar" % (version, maven.digest(jars, sources)))
-        if not os.path.exists(ours):
-            compile_jar(sources, jars, ours)
-        self.version = version
-        self.jars = [ours, *jars]
-
-    def __str__(self):
-        """What it is made of, in a line."""
-        names = [os.path.basename(jar) for jar in self.jars]
-        return "Spark %s: %d jars, of them %s" % (self.version, len(names) - 1, " ".join(
-            name[:-len(".jar")] for name in sorted(names) if name.startswith(TELLING)))
+        super().__init__("Spark", HERE, version, TELLING)
 
     def java(self, main, *arguments, options=(), heap_mb=512):
         """The command line of a class. With less than 450 MB of heap Spark does not start."""
