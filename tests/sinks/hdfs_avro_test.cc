@@ -14,6 +14,7 @@
 #include "tests/support/avro_containers.h"
 #include "tests/support/avro_files.h"
 #include "tests/support/hdfs_model.h"
+#include "tests/support/seeds.h"
 
 namespace sluice {
 namespace {
@@ -284,7 +285,7 @@ TEST_CASE("every event is in an Avro file once, whatever dies and is refused in 
                           {"serializer", serializer},
                           {"serializer.syncIntervalBytes", "32"}});
   };
-  for (std::uint64_t seed = 1; seed <= 150; ++seed) {
+  for (std::uint64_t seed = 1; seed <= seeds(150); ++seed) {
     INFO("seed " << seed);
     {
       Model model(settings("avro_event", "DataStream", "none"), seed);

@@ -10,6 +10,7 @@
 #include "tests/catch.h"
 #include "tests/support/captured_log.h"
 #include "tests/support/hdfs_model.h"
+#include "tests/support/seeds.h"
 
 namespace sluice {
 namespace {
@@ -237,7 +238,7 @@ void check_all_there_once(const Model& model, bool leaves_none) {
 }
 
 TEST_CASE("every event is in a file elsewhere once, whatever dies, breaks off and gets lost") {
-  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+  for (std::uint64_t seed = 1; seed <= seeds(200); ++seed) {
     INFO("seed " << seed);
     const Settings settings = hdfs_settings({{"hdfs.path", "/out/%{n}"},
                                              {"hdfs.rollCount", "7"},

@@ -6,6 +6,7 @@
 #include "sinks/spool_records.h"
 #include "tests/catch.h"
 #include "tests/support/hdfs_model.h"
+#include "tests/support/seeds.h"
 
 namespace sluice {
 namespace {
@@ -161,7 +162,7 @@ TEST_CASE("every event is in a file of any type once, whatever dies and is refus
                           {"hdfs.fileType", type},
                           {"hdfs.codeC", codec}});
   };
-  for (std::uint64_t seed = 1; seed <= 150; ++seed) {
+  for (std::uint64_t seed = 1; seed <= seeds(150); ++seed) {
     INFO("seed " << seed);
     {
       Model model(settings("SequenceFile", "none"), seed);

@@ -11,6 +11,7 @@
 #include "tests/catch.h"
 #include "tests/support/hdfs_model.h"
 #include "tests/support/late_committer.h"
+#include "tests/support/seeds.h"
 #include "tests/support/sink_rig.h"
 
 namespace sluice {
@@ -262,7 +263,7 @@ Settings model_settings() {
 }
 
 TEST_CASE("every event is in a file once, whatever dies and is refused in between") {
-  for (std::uint64_t seed = 1; seed <= 400; ++seed) {
+  for (std::uint64_t seed = 1; seed <= seeds(400); ++seed) {
     INFO("seed " << seed);
     Model model(model_settings(), seed);
     live_and_die(model);

@@ -15,6 +15,7 @@
 #include "tests/support/batches.h"
 #include "tests/support/fake_input_files.h"
 #include "tests/support/memory_channels.h"
+#include "tests/support/seeds.h"
 
 namespace sluice {
 namespace {
@@ -411,7 +412,7 @@ void Life::settle() {
 
 TEST_CASE("files: every line arrives once through any life of the files") {
   const char* const wanted = std::getenv("SLUICE_FILE_SEQUENCES");
-  const std::uint64_t sequences = wanted != nullptr ? std::stoull(wanted) : 3000;
+  const std::uint64_t sequences = wanted != nullptr ? std::stoull(wanted) : seeds(3000);
   const char* const first = std::getenv("SLUICE_FILE_SEED");
   const std::uint64_t seed = first != nullptr ? std::stoull(first) : Catch::rngSeed();
   const auto groups = *LineGroups::make(LineGroups::Options{.start_pattern = "^[0-9]"});
