@@ -96,10 +96,11 @@ struct Rows {
   static constexpr std::uint32_t chunk = 256;
 
   std::uint32_t size = 0;
-  std::vector<Column> columns;  ///< By the places in the schema.
-  /// The event each row comes from; null and empty when rows are results, not events.
+  /// By the places in the schema; null where nobody reads the column.
+  std::vector<const Column*> columns;
+  /// The event each row comes from; null when rows are results, or when nobody asks.
   const Batch* batch = nullptr;
-  std::vector<std::uint32_t> events;
+  const std::uint32_t* events = nullptr;
 };
 
 /// Something wrong in a text that a user wrote, and where in it.

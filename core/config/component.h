@@ -51,21 +51,31 @@ struct Key {
 };
 
 class Settings;
+struct ComponentInfo;
+
+/// Parts that a component is made of, in an order of their own: `steps = p w` and `steps.p.type`.
+struct PartList {
+  std::string_view list;  ///< The key of the list: "steps".
+  std::string_view kind;  ///< In messages: "step".
+  std::span<const ComponentInfo* const> types;
+};
 
 /// What a component says of its own settings, beside what the table says of each.
 struct Finding {
   Severity severity = Severity::Error;  ///< Error: the component is left out.
-  std::string key;                      ///< Of the table, or in one of its families.
+  std::string key;  ///< Of the table, in one of its families, or of a part: "steps.p.where".
   std::string message;
   std::string hint = {};
+  std::size_t offset = 0;  ///< Where in the value: bytes from its start.
 };
 
-/// A type of source, channel, sink or interceptor.
+/// A type of source, channel, sink or interceptor, or of a part of one.
 struct ComponentInfo {
   std::string_view alias;       ///< "netcat"; compared in any case. Empty: only the class name.
   std::string_view class_name;  ///< "org.apache.flume.source.NetcatSource"; empty: not Flume's.
   std::string_view meaning;     ///< One sentence.
   std::span<const Key> keys;
+  std::span<const PartList> parts = {};  ///< No key of the table begins with the name of a list.
   bool built = true;  ///< false: known from Flume, not built yet; such a component is left out.
   /// Names of the key that holds its batch size, for Flume's rule that it must not exceed the
   /// channel's transactionCapacity; empty: Flume does not judge this component.

@@ -1,7 +1,10 @@
 #include "core/config/component_reader.h"
 
 #include <algorithm>
+#include <array>
+#include <set>
 
+#include "core/config/agent_keys.h"
 #include "core/config/values.h"
 
 namespace sluice {
@@ -156,9 +159,14 @@ std::optional<Settings> ComponentReader::settings_of(const RawComponent& raw,
     values.try_emplace("type",
                        Settings::Value{type->entry->value, type->entry->value_at, type->order});
   }
+  Settings::Parts parts;
+  for (const PartList& list : info.parts) {
+    parts[std::string(list.list)] = parts_of(raw, list, own);
+  }
   std::optional<Settings> settings;
   if (own.empty()) {
     settings.emplace(raw.label, raw.name, info, std::move(values));
+    settings->set_parts(std::move(parts));
     if (info.judge != nullptr) judge(*settings, own);
   }
   reasons.insert(reasons.end(), own.begin(), own.end());
@@ -166,10 +174,51 @@ std::optional<Settings> ComponentReader::settings_of(const RawComponent& raw,
   return settings;
 }
 
+std::vector<Settings> ComponentReader::parts_of(const RawComponent& raw, const PartList& list,
+                                                std::vector<Reason>& reasons) {
+  constexpr std::array<std::string_view, 1> common = {"type"};
+  const std::string kind(list.kind);
+  const std::string stem = std::string(list.list) + ".";
+  std::vector<Settings> result;
+  std::set<std::string, std::less<>> listed;
+  const RawKey* const words = raw.find(list.list);
+  if (words != nullptr) {
+    for (const Word& word : clean_words(*words->entry, {}, *this)) {
+      if (!listed.insert(word.text).second) continue;
+      const std::string name = kind + " " + printable(word.text);
+      RawComponent each = raw.below(stem + word.text, name + " of " + raw.label);
+      each.name = word.text;
+      if (each.keys.empty()) each.where = word.where;
+      std::vector<Reason> own;
+      std::optional<Settings> settings;
+      if (const auto* info = type_of(each, kind, list.types, own)) {
+        settings = settings_of(each, *info, common, own);
+      }
+      for (Reason& reason : own) {
+        reason.because = name + ": " + reason.because;
+        reasons.push_back(std::move(reason));
+      }
+      if (settings) result.push_back(*std::move(settings));
+    }
+  }
+  for (const RawKey& key : raw.keys) {
+    if (!key.name.starts_with(stem)) continue;
+    const std::string rest = key.name.substr(stem.size());
+    const std::string name = rest.substr(0, rest.find('.'));
+    if (!listed.insert(name).second) continue;
+    warning(key_part_at(*key.entry, key.offset),
+            kind + " " + printable(name) + " of " + raw.label +
+                " is configured, but not listed: it is not used",
+            "add it to the list '" + std::string(list.list) + "' of " + raw.label);
+  }
+  return result;
+}
+
 /// Lets the component look at its settings.
 void ComponentReader::judge(const Settings& settings, std::vector<Reason>& reasons) {
   for (Finding& each : settings.info().judge(settings)) {
-    const Position where = settings.where(each.key);
+    Position where = settings.where(each.key);
+    if (each.offset > 0) where.column += static_cast<decltype(where.column)>(each.offset);
     if (each.severity == Severity::Error) {
       reasons.push_back({"its " + each.key + ": " + each.message, where});
     }
@@ -189,6 +238,10 @@ void ComponentReader::read_key(const RawComponent& raw, const RawKey& key,
   }
   const Key* known = find_key(info, key.name);
   if (known == nullptr) {
+    const bool is_part = std::any_of(info.parts.begin(), info.parts.end(), [&](const auto& list) {
+      return key.name == list.list || key.name.starts_with(std::string(list.list) + ".");
+    });
+    if (is_part) return;
     const bool is_common = std::any_of(common.begin(), common.end(), [&](std::string_view pattern) {
       return matches(pattern, key.name);
     });

@@ -64,6 +64,11 @@ class ComponentReader {
                                       std::span<const std::string_view> common,
                                       std::vector<Reason>& reasons);
 
+  /// The parts of a list, in its order; those that cannot run are reasons, for the component cannot
+  /// do without. What is configured and not listed costs a warning.
+  std::vector<Settings> parts_of(const RawComponent& raw, const PartList& list,
+                                 std::vector<Reason>& reasons);
+
   /// nearest_name(), while there are few problems: a file with thousands of them is no misspelling.
   std::string_view nearest(std::string_view word, const std::vector<std::string_view>& names);
 

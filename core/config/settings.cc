@@ -42,10 +42,23 @@ bool Settings::has(std::string_view key) const {
 Position Settings::where(std::string_view key) const {
   const auto found = values_.find(key);
   if (found != values_.end()) return found->second.where;
+  for (const auto& [list, parts] : parts_) {
+    if (!key.starts_with(list + ".")) continue;
+    for (const Settings& part : parts) {
+      const std::string stem = list + "." + part.name() + ".";
+      if (key.starts_with(stem)) return part.where(key.substr(stem.size()));
+    }
+  }
   const auto first = std::min_element(
       values_.begin(), values_.end(),
       [](const auto& a, const auto& b) { return a.second.order < b.second.order; });
   return first == values_.end() ? Position() : first->second.where;
+}
+
+const std::vector<Settings>& Settings::parts(std::string_view list) const {
+  static const std::vector<Settings> none;
+  const auto found = parts_.find(list);
+  return found == parts_.end() ? none : found->second;
 }
 
 std::string Settings::text(std::string_view key) const {

@@ -31,6 +31,9 @@ class Settings {
   /// (old names already replaced). REQUIRES: every value passed check_value() of its key.
   Settings(std::string component, std::string name, const ComponentInfo& info,
            std::map<std::string, Value, std::less<>> values);
+  using Parts = std::map<std::string, std::vector<Settings>, std::less<>>;
+  /// The parts of each list of `info`, in its order.
+  void set_parts(Parts parts) { parts_ = std::move(parts); }
 
   const std::string& component() const noexcept { return component_; }  ///< "source r1"
   const std::string& name() const noexcept { return name_; }            ///< "r1"
@@ -38,7 +41,7 @@ class Settings {
 
   /// True when the file sets the key.
   bool has(std::string_view key) const;
-  /// Where the file sets it; otherwise where the component begins.
+  /// Where the file sets it; otherwise where the component begins. Knows "steps.p.where", too.
   Position where(std::string_view key) const;
 
   std::string text(std::string_view key) const;  ///< Text, Path, Pattern, Choice (as in the table).
@@ -53,6 +56,9 @@ class Settings {
   /// Keys below a "prefix.*" entry of the table: ("k", "v") for "prefix.k = v", in file order.
   std::vector<std::pair<std::string, std::string>> below(std::string_view prefix) const;
 
+  /// The parts of a list of the component's type, in the order of the file.
+  const std::vector<Settings>& parts(std::string_view list) const;
+
  private:
   const Key& key_info(std::string_view key) const;
   std::string value_or_default(std::string_view key) const;
@@ -61,6 +67,7 @@ class Settings {
   std::string name_;
   const ComponentInfo* info_;
   std::map<std::string, Value, std::less<>> values_;
+  Parts parts_;
 };
 
 }  // namespace sluice

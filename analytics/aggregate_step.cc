@@ -1,0 +1,353 @@
+#include "analytics/aggregate_step.h"
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <sstream>
+#include <utility>
+
+namespace sluice::analytics {
+namespace {
+
+constexpr std::int64_t never = std::numeric_limits<std::int64_t>::min();
+/// The pane that rows come into, where the time of rows is when they come.
+constexpr std::int64_t open_pane = std::numeric_limits<std::int64_t>::max();
+constexpr std::size_t piece_bytes = 48 * 1024;
+
+std::string pane_key(std::int64_t end, std::size_t piece) {
+  return "p/" + std::to_string(end) + "/" + std::to_string(piece);
+}
+
+/// "p/END/PIECE"
+bool read_pane_key(std::string_view key, std::int64_t& end, std::size_t& piece) {
+  if (!key.starts_with("p/")) return false;
+  key.remove_prefix(2);
+  const char* const last = key.data() + key.size();
+  const auto first = std::from_chars(key.data(), last, end);
+  if (first.ec != std::errc() || first.ptr == last || *first.ptr != '/') return false;
+  const auto second = std::from_chars(first.ptr + 1, last, piece);
+  return second.ec == std::errc() && second.ptr == last;
+}
+
+}  // namespace
+
+AggregateStep::AggregateStep(const Schema& input, Options options,
+                             std::vector<Aggregate> aggregates,
+                             std::vector<AggregateArgument> arguments)
+    : Step(schema_of(input, options, aggregates)),
+      options_(std::move(options)),
+      inputs_(input.size()),
+      pane_ms_(options_.window.is_batch() ? 0 : options_.window.pane_ms()),
+      aggregates_(std::move(aggregates)),
+      arguments_(std::move(arguments)),
+      values_(arguments_.size()),
+      argument_columns_(arguments_.size(), nullptr),
+      out_columns_(schema_.size()) {
+  for (const std::size_t key : options_.keys) key_types_.push_back(input[key].type);
+  for (Column& column : out_columns_) out_.columns.push_back(&column);
+}
+
+Schema AggregateStep::schema_of(const Schema& input, const Options& options,
+                                const std::vector<Aggregate>& aggregates) {
+  std::vector<Schema::Field> fields;
+  if (options.window.event_time) {
+    fields.push_back({"window_start", ColumnType::Int});
+    fields.push_back({"window_end", ColumnType::Int});
+  }
+  for (const std::size_t key : options.keys) fields.push_back(input[key]);
+  const Aggregates results(aggregates);
+  for (const Schema::Field& result : results.fields().fields()) fields.push_back(result);
+  return Schema(std::move(fields));
+}
+
+Used AggregateStep::use(const Used& /*used*/) {
+  // Which groups there are depends on all keys; a function nobody reads is not worth a case.
+  Used reads(inputs_ + 1, false);
+  for (const std::size_t key : options_.keys) reads[key] = true;
+  const auto read = [&](const Expression& value, bool events) {
+    for (const std::size_t column : value.columns()) reads[column] = true;
+    if (events) reads.back() = true;
+  };
+  for (const AggregateArgument& argument : arguments_) {
+    if (argument.value) read(*argument.value, argument.reads_events);
+  }
+  if (options_.time) read(*options_.time, options_.time_reads_events);
+  return reads;
+}
+
+GroupTable AggregateStep::make_table() {
+  return {{.keys = key_types_, .seed = options_.seed, .keys_max = options_.keys_max}, aggregates_};
+}
+
+AggregateStep::Pane& AggregateStep::pane_at(std::int64_t end) {
+  const auto found = panes_.find(end);
+  if (found != panes_.end()) return found->second;
+  return panes_.emplace(end, Pane(make_table())).first->second;
+}
+
+// ---- rows come
+
+void AggregateStep::push(const Rows& rows) {
+  if (options_.window.event_time) return fold_by_time(rows);
+  fold(rows, pane_at(open_pane));
+}
+
+void AggregateStep::fold(const Rows& rows, Pane& pane) {
+  arena_.clear();
+  key_columns_.clear();
+  for (const std::size_t key : options_.keys) key_columns_.push_back(rows.columns[key]);
+  for (std::size_t i = 0; i < arguments_.size(); ++i) {
+    if (!arguments_[i].value) continue;
+    arguments_[i].value->evaluate(rows, arena_, values_[i]);
+    argument_columns_[i] = &values_[i];
+  }
+  const std::uint64_t before = pane.groups.overflowed();
+  pane.groups.fold(key_columns_, argument_columns_, rows.size);
+  pane.changed = true;
+  if (pane.groups.overflowed() != before) {
+    counts_.overflowed.fetch_add(pane.groups.overflowed() - before, std::memory_order_relaxed);
+  }
+}
+
+/// Where a row of this time goes; `never`: nowhere.
+std::int64_t AggregateStep::pane_of(std::int64_t time) {
+  if (time > now_ms_ + options_.window.future_ms) {
+    counts_.future.fetch_add(1, std::memory_order_relaxed);
+    return never;
+  }
+  seen_ms_ = std::max(seen_ms_, time);
+  const std::int64_t end = align_down(time, pane_ms_, options_.window.offset_ms) + pane_ms_;
+  const std::int64_t last = last_window_end(end);
+  if (last < end) return never;  // between two windows
+  if (passed_on_ms_ == never || last > passed_on_ms_) {
+    if (passed_on_ms_ != never && first_window_end(end) <= passed_on_ms_ &&
+        options_.window.update_ms > 0) {
+      updated_.insert(end);
+    }
+    return end;
+  }
+  if (options_.window.update_ms > 0 && last + options_.window.update_ms > watermark_ms_) {
+    updated_.insert(end);
+    return end;
+  }
+  counts_.late.fetch_add(1, std::memory_order_relaxed);
+  return never;
+}
+
+void AggregateStep::fold_by_time(const Rows& rows) {
+  arena_.clear();
+  options_.time->evaluate(rows, arena_, times_);
+  pane_ends_.clear();
+  bool same = true;
+  for (std::uint32_t row = 0; row < rows.size; ++row) {
+    std::int64_t end = never;
+    if (times_.is_null(row)) {
+      counts_.timeless.fetch_add(1, std::memory_order_relaxed);
+    } else {
+      end = pane_of(times_.cells[row].integer);
+    }
+    pane_ends_.push_back(end);
+    same = same && end == pane_ends_.front();
+  }
+  if (same) {
+    if (rows.size > 0 && pane_ends_.front() != never) fold(rows, pane_at(pane_ends_.front()));
+    return;
+  }
+  const std::set<std::int64_t> ends(pane_ends_.begin(), pane_ends_.end());
+  std::vector<std::uint32_t> chosen;
+  for (const std::int64_t end : ends) {
+    if (end == never) continue;
+    chosen.clear();
+    for (std::uint32_t row = 0; row < rows.size; ++row) {
+      if (pane_ends_[row] == end) chosen.push_back(row);
+    }
+    fold(picker_.pick(rows, chosen), pane_at(end));
+  }
+}
+
+// ---- time passes
+
+std::int64_t AggregateStep::first_window_end(std::int64_t pane_end) const noexcept {
+  const Window& window = options_.window;
+  const std::int64_t below = align_down(pane_end, window.slide_ms, window.offset_ms);
+  return below == pane_end ? below : below + window.slide_ms;
+}
+
+/// Before pane_end, if the pane lies in no window.
+std::int64_t AggregateStep::last_window_end(std::int64_t pane_end) const noexcept {
+  const Window& window = options_.window;
+  return align_down(pane_end + window.length_ms - 1, window.slide_ms, window.offset_ms);
+}
+
+void AggregateStep::tick(const Tick& tick) {
+  now_ms_ = tick.time_ms;
+  if (options_.window.is_batch()) {
+    tick_batch(tick);
+  } else if (options_.window.event_time) {
+    tick_event_time(tick);
+  } else {
+    tick_windows(tick);
+  }
+  tick_next(tick);
+}
+
+void AggregateStep::tick_batch(const Tick& tick) {
+  GroupTable& groups = pane_at(open_pane).groups;
+  emit(groups, tick.time_ms, tick.interval_ms);
+  groups.clear();
+}
+
+void AggregateStep::tick_windows(const Tick& tick) {
+  const Window& window = options_.window;
+  const std::int64_t end =
+      align_down(tick.time_ms - 1, pane_ms_, window.offset_ms) + pane_ms_;
+  if (open_end_ == 0) open_end_ = end;
+  // Also when batches were skipped: what came meanwhile belongs to the pane that was open.
+  if (tick.time_ms >= open_end_) {
+    auto open = panes_.extract(open_pane);
+    if (!open.empty()) {
+      gone_.emplace_back(open_pane, std::exchange(open.mapped().pieces, 0));
+      open.key() = open_end_;
+      open.mapped().changed = true;
+      panes_.insert(std::move(open));
+    }
+    open_end_ = 0;
+  }
+  pass_on_windows(tick.time_ms);
+  const bool window_ends = align_down(tick.time_ms, window.slide_ms, window.offset_ms) == tick.time_ms;
+  // Of no key at all there is a result also when nothing came.
+  if (options_.keys.empty() && window_ends && passed_on_ms_ < tick.time_ms) {
+    emit_window(tick.time_ms);
+  }
+  drop_panes(tick.time_ms);
+}
+
+void AggregateStep::tick_event_time(const Tick& /*tick*/) {
+  for (const std::int64_t pane : std::exchange(updated_, {})) {
+    for (std::int64_t end = first_window_end(pane);
+         end <= std::min(passed_on_ms_, last_window_end(pane)); end += options_.window.slide_ms) {
+      emit_window(end);
+    }
+  }
+  if (seen_ms_ != never) watermark_ms_ = std::max(watermark_ms_, seen_ms_ - options_.window.delay_ms);
+  if (watermark_ms_ == never) return;
+  pass_on_windows(watermark_ms_);
+  drop_panes(std::max(passed_on_ms_, watermark_ms_) - options_.window.update_ms);
+}
+
+/// The windows that end by then and have anything in them, in order.
+void AggregateStep::pass_on_windows(std::int64_t up_to) {
+  std::set<std::int64_t> ends;
+  for (const auto& [pane, groups] : panes_) {
+    if (pane == open_pane || pane > up_to) break;
+    const std::int64_t last = std::min(up_to, last_window_end(pane));
+    std::int64_t end = first_window_end(pane);
+    if (passed_on_ms_ != never) end = std::max(end, passed_on_ms_ + options_.window.slide_ms);
+    for (; end <= last; end += options_.window.slide_ms) ends.insert(end);
+  }
+  for (const std::int64_t end : ends) {
+    emit_window(end);
+    passed_on_ms_ = end;
+  }
+}
+
+void AggregateStep::emit_window(std::int64_t end) {
+  const std::int64_t length = options_.window.length_ms;
+  const auto first = panes_.upper_bound(end - length);
+  const auto last = panes_.upper_bound(end);
+  if (first != last && std::next(first) == last) return emit(first->second.groups, end, length);
+  GroupTable sum = make_table();
+  for (auto pane = first; pane != last; ++pane) sum.merge(pane->second.groups);
+  emit(sum, end, length);
+}
+
+void AggregateStep::emit(GroupTable& groups, std::int64_t window_end, std::int64_t length_ms) {
+  const std::size_t front = options_.window.event_time ? 2 : 0;
+  const std::size_t keys = options_.keys.size();
+  const std::span<Column> columns(out_columns_);
+  for (std::size_t i = 0; i < groups.size();) {
+    for (Column& column : out_columns_) column.clear();
+    out_texts_.clear();
+    out_.size = 0;
+    for (; i < groups.size() && out_.size < Rows::chunk; ++i, ++out_.size) {
+      if (front > 0) {
+        out_columns_[0].push_back(Cell::of(window_end - length_ms));
+        out_columns_[1].push_back(Cell::of(window_end));
+      }
+      groups.finish(i, columns.subspan(front, keys), columns.subspan(front + keys), out_texts_,
+                    std::chrono::milliseconds(length_ms));
+    }
+    pass(out_);
+  }
+}
+
+void AggregateStep::drop_panes(std::int64_t passed) {
+  for (auto pane = panes_.begin(); pane != panes_.end() && pane->first != open_pane;) {
+    if (last_window_end(pane->first) > passed) {
+      ++pane;
+      continue;
+    }
+    if (pane->second.pieces > 0) gone_.emplace_back(pane->first, pane->second.pieces);
+    pane = panes_.erase(pane);
+  }
+}
+
+// ---- state
+
+void AggregateStep::forget_pane(StateWriter& state, std::int64_t end, std::size_t from,
+                                std::size_t to) {
+  for (std::size_t piece = from; piece < to; ++piece) state.put(pane_key(end, piece), "");
+}
+
+void AggregateStep::save_pane(StateWriter& state, std::int64_t end, Pane& pane) {
+  std::string piece;
+  std::size_t pieces = 0;
+  for (std::size_t i = 0; i < pane.groups.size(); ++i) {
+    pane.groups.encode(i, piece);
+    if (piece.size() < piece_bytes && i + 1 < pane.groups.size()) continue;
+    state.put(pane_key(end, pieces++), std::exchange(piece, {}));
+  }
+  forget_pane(state, end, pieces, pane.pieces);
+  pane.pieces = pieces;
+  pane.changed = false;
+}
+
+void AggregateStep::save(StateWriter& state) {
+  if (options_.window.is_batch()) return;
+  for (const auto& [end, pieces] : std::exchange(gone_, {})) forget_pane(state, end, 0, pieces);
+  for (auto& [end, pane] : panes_) {
+    if (pane.changed) save_pane(state, end, pane);
+  }
+  std::ostringstream times;
+  times << seen_ms_ << ' ' << watermark_ms_ << ' ' << passed_on_ms_ << ' ' << open_end_;
+  state.put("times", times.str());
+}
+
+bool AggregateStep::load(const SavedState& state) {
+  if (options_.window.is_batch()) return state.empty();
+  for (const auto& [key, value] : state) {
+    std::int64_t end = 0;
+    std::size_t piece = 0;
+    if (key == "times") {
+      std::istringstream times(value);
+      if (!(times >> seen_ms_ >> watermark_ms_ >> passed_on_ms_ >> open_end_)) return false;
+      continue;
+    }
+    if (!read_pane_key(key, end, piece)) return false;
+    // A table without keys has its one group from the start, and would have it twice.
+    auto [place, is_new] = panes_.try_emplace(end, Pane(make_table()));
+    Pane& pane = place->second;
+    if (!pane.groups.decode(value)) return false;
+    pane.changed = false;
+    pane.pieces = std::max(pane.pieces, piece + 1);
+  }
+  return true;
+}
+
+std::uint64_t AggregateStep::state_bytes() const noexcept {
+  std::uint64_t sum = aggregates_.owned_bytes();
+  for (const auto& [end, pane] : panes_) sum += pane.groups.bytes();
+  return sum;
+}
+
+}  // namespace sluice::analytics

@@ -1,0 +1,119 @@
+// Rows by key and window: counts, sums, extremes, sketches.
+#pragma once
+
+#include <atomic>
+#include <limits>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "analytics/aggregates.h"
+#include "analytics/expression.h"
+#include "analytics/group_table.h"
+#include "analytics/row_picker.h"
+#include "analytics/step.h"
+#include "analytics/window.h"
+
+namespace sluice::analytics {
+
+/// An argument of an aggregate function.
+struct AggregateArgument {
+  std::optional<Expression> value;  ///< None: the function has none.
+  bool reads_events = false;
+};
+
+/// Folds rows into groups as they come, and passes on a row a group at the end of each window. Where
+/// windows are of event time, its rows begin with the columns window_start and window_end.
+///
+/// Windows of event time are passed on once the watermark (the latest time seen less the delay, as
+/// it was at the end of the batch before) has reached their end. A row belongs to the windows
+/// that its time lies in; one whose windows have all been passed on is late. What lies further
+/// ahead of the clock than `future_ms`, or has no time, is left out. All three are counted.
+class AggregateStep final : public Step {
+ public:
+  struct Options {
+    std::vector<std::size_t> keys;  ///< Columns of the input.
+    Window window;
+    std::optional<Expression> time;  ///< Of a row, with event time: an int.
+    bool time_reads_events = false;
+    std::size_t keys_max = 2'000'000;
+    std::uint64_t seed = 0;
+  };
+  struct Counts {
+    std::atomic<std::uint64_t> late{0};
+    std::atomic<std::uint64_t> future{0};
+    std::atomic<std::uint64_t> timeless{0};
+    std::atomic<std::uint64_t> overflowed{0};  ///< Rows of keys beyond keys_max.
+  };
+  AggregateStep(const Schema& input, Options options, std::vector<Aggregate> aggregates,
+                std::vector<AggregateArgument> arguments);
+
+  Used use(const Used& used) override;
+  void push(const Rows& rows) override;
+  void tick(const Tick& tick) override;
+  void save(StateWriter& state) override;
+  bool load(const SavedState& state) override;
+  std::uint64_t state_bytes() const noexcept override;
+  const Counts& counts() const noexcept { return counts_; }
+
+ private:
+  /// What came in a piece of time, which lies in as many windows as its length times slide gives.
+  struct Pane {
+    explicit Pane(GroupTable its) : groups(std::move(its)) {}
+    GroupTable groups;
+    bool changed = true;        ///< Since it was saved.
+    std::size_t pieces = 0;     ///< It was saved in.
+  };
+  using Panes = std::map<std::int64_t, Pane>;  ///< By their ends.
+
+  static Schema schema_of(const Schema& input, const Options& options,
+                          const std::vector<Aggregate>& aggregates);
+  GroupTable make_table();
+  Pane& pane_at(std::int64_t end);
+  void fold(const Rows& rows, Pane& pane);
+  void fold_by_time(const Rows& rows);
+  std::int64_t pane_of(std::int64_t time);
+  void tick_batch(const Tick& tick);
+  void tick_windows(const Tick& tick);
+  void tick_event_time(const Tick& tick);
+  void pass_on_windows(std::int64_t up_to);
+  void emit_window(std::int64_t end);
+  void emit(GroupTable& groups, std::int64_t window_end, std::int64_t length_ms);
+  void drop_panes(std::int64_t passed);
+  std::int64_t first_window_end(std::int64_t pane_end) const noexcept;
+  std::int64_t last_window_end(std::int64_t pane_end) const noexcept;
+  void save_pane(StateWriter& state, std::int64_t end, Pane& pane);
+  static void forget_pane(StateWriter& state, std::int64_t end, std::size_t from, std::size_t to);
+
+  Options options_;
+  const std::size_t inputs_;
+  const std::int64_t pane_ms_;
+  std::vector<ColumnType> key_types_;
+  Aggregates aggregates_;
+  std::vector<AggregateArgument> arguments_;
+  Panes panes_;
+  std::vector<std::pair<std::int64_t, std::size_t>> gone_;  ///< Panes that were saved and are no more.
+  std::int64_t open_end_ = 0;  ///< When the pane that rows come into ends; 0: it has none yet.
+  std::int64_t seen_ms_ = std::numeric_limits<std::int64_t>::min();  ///< Latest time of any row.
+  std::int64_t watermark_ms_ = std::numeric_limits<std::int64_t>::min();
+  std::int64_t passed_on_ms_ = std::numeric_limits<std::int64_t>::min();  ///< End of the last window.
+  std::set<std::int64_t> updated_;  ///< Panes that late rows came into.
+  std::int64_t now_ms_ = 0;         ///< Of the last tick.
+  Counts counts_;
+  // Scratch of a chunk:
+  TextArena arena_;
+  std::vector<Column> values_;
+  std::vector<const Column*> argument_columns_;
+  std::vector<const Column*> key_columns_;
+  Column times_;
+  std::vector<std::int64_t> pane_ends_;
+  RowPicker picker_;
+  // Of what is passed on:
+  std::vector<Column> out_columns_;
+  TextArena out_texts_;
+  Rows out_;
+};
+
+}  // namespace sluice::analytics

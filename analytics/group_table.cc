@@ -1,0 +1,325 @@
+#include "analytics/group_table.h"
+
+#include <xxhash.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "core/base/assert.h"
+
+namespace sluice::analytics {
+namespace {
+
+constexpr std::string_view other_text = "(other)";
+constexpr std::uint32_t null_length = 0xFFFFFFFF;
+
+template <typename T>
+void append_raw(std::string& out, T value) {
+  out.append(reinterpret_cast<const char*>(&value), sizeof value);
+}
+
+template <typename T>
+bool read_raw(std::string_view& in, T& value) {
+  if (in.size() < sizeof value) return false;
+  std::memcpy(&value, in.data(), sizeof value);
+  in.remove_prefix(sizeof value);
+  return true;
+}
+
+bool read_text(std::string_view& in, std::size_t bytes, std::string_view& text) {
+  if (in.size() < bytes) return false;
+  text = in.substr(0, bytes);
+  in.remove_prefix(bytes);
+  return true;
+}
+
+/// One value of a key of several parts: a byte that says whether there is one, then the value.
+void append_part(std::string& out, ColumnType type, bool is_null, const Cell& cell) {
+  out += is_null ? '\0' : '\1';
+  if (is_null) return;
+  switch (type) {
+    case ColumnType::Bool:
+      out += cell.truth ? '\1' : '\0';
+      break;
+    case ColumnType::Int:
+      append_raw(out, cell.integer);
+      break;
+    case ColumnType::Double: {
+      // Both zeros are one key, and so is everything that is no number.
+      const double plain = cell.real == 0 ? 0.0 : cell.real;
+      append_raw(out, std::isnan(plain) ? std::numeric_limits<double>::quiet_NaN() : plain);
+      break;
+    }
+    case ColumnType::Text:
+      append_raw(out, static_cast<std::uint32_t>(cell.text.bytes));
+      out.append(cell.text.data, cell.text.bytes);
+      break;
+  }
+}
+
+/// False: the bytes are no such value.
+bool read_part(std::string_view& in, ColumnType type, Column& out) {
+  char has_value = 0;
+  if (!read_raw(in, has_value)) return false;
+  if (has_value == 0) {
+    out.push_null();
+    return true;
+  }
+  Cell cell;
+  bool ok = false;
+  switch (type) {
+    case ColumnType::Bool: {
+      char truth = 0;
+      ok = read_raw(in, truth);
+      cell.truth = truth != 0;
+      break;
+    }
+    case ColumnType::Int:
+      ok = read_raw(in, cell.integer);
+      break;
+    case ColumnType::Double:
+      ok = read_raw(in, cell.real);
+      break;
+    case ColumnType::Text: {
+      std::uint32_t bytes = 0;
+      std::string_view text;
+      ok = read_raw(in, bytes) && read_text(in, bytes, text);
+      cell = Cell::of(text);
+      break;
+    }
+  }
+  if (ok) out.push_back(cell);
+  return ok;
+}
+
+}  // namespace
+
+GroupTable::GroupTable(Options options, Aggregates& aggregates)
+    : options_(std::move(options)),
+      aggregates_(&aggregates),
+      own_words_(aggregates.words()),
+      words_(own_words_ + options_.extra_words),
+      table_(options_.seed),
+      other_(other_key()) {
+  SLUICE_ASSERT(words_ > 0, "groups that remember nothing");
+  if (options_.keys.empty()) add({}, false);
+}
+
+void GroupTable::destroy_groups() noexcept {
+  if (aggregates_->owned_bytes() == 0) return;
+  for (std::size_t i = 0; i < table_.size(); ++i) aggregates_->destroy(group(i));
+}
+
+GroupTable::~GroupTable() {
+  destroy_groups();
+}
+
+std::string GroupTable::other_key() const {
+  if (plain_key()) return std::string(other_text);
+  std::string key;
+  for (const ColumnType type : options_.keys) {
+    append_part(key, type, type != ColumnType::Text, Cell::of(other_text));
+  }
+  return key;
+}
+
+/// Where the words of a new or a known group are.
+Aggregates::Group GroupTable::group_at(std::uint64_t* word) {
+  if (words_ == 1) return word;
+  if (*word == 0) {
+    std::uint64_t* place = nullptr;
+    if (!free_.empty()) {
+      place = free_.back();
+      free_.pop_back();
+    } else {
+      if (block_used_ == groups_a_block) {
+        blocks_.push_back({std::make_unique<std::uint64_t[]>(groups_a_block * words_)});
+        block_used_ = 0;
+      }
+      place = blocks_.back().words.get() + block_used_++ * words_;
+    }
+    *word = std::bit_cast<std::uint64_t>(place);
+  }
+  return std::bit_cast<std::uint64_t*>(*word);
+}
+
+Aggregates::Group GroupTable::group(std::size_t i) noexcept { return group_at(table_.entry(i).word); }
+
+void GroupTable::append_key(std::span<const Column* const> keys, std::size_t row) {
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    append_part(key_text_, options_.keys[i], keys[i]->is_null(row), keys[i]->cells[row]);
+  }
+}
+
+/// Keys of several parts, or of other types than text, as texts.
+std::span<const Cell> GroupTable::encoded_keys(std::span<const Column* const> keys,
+                                               std::uint32_t rows) {
+  key_text_.clear();
+  key_ends_.clear();
+  for (std::uint32_t row = 0; row < rows; ++row) {
+    append_key(keys, row);
+    key_ends_.push_back(key_text_.size());
+  }
+  key_cells_.clear();
+  std::size_t begin = 0;
+  for (const std::size_t end : key_ends_) {
+    key_cells_.push_back(Cell::of(std::string_view(key_text_).substr(begin, end - begin)));
+    begin = end;
+  }
+  return key_cells_;
+}
+
+/// Keys that have no room any more become the one of the others.
+void GroupTable::divert(std::span<Cell> keys, std::span<std::uint8_t> nulls) {
+  std::size_t room = options_.keys_max - std::min(options_.keys_max, table_.size());
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    if ((!nulls.empty() && nulls[i] != 0) || table_.find(keys[i].view()) != nullptr) continue;
+    if (room > 0) {  // may be the same key twice: then there is less room than could be
+      --room;
+      continue;
+    }
+    keys[i] = Cell::of(std::string_view(other_));
+    ++overflowed_;
+  }
+}
+
+void GroupTable::find_groups(std::span<const Cell> keys, std::span<const std::uint8_t> nulls) {
+  found_.resize(keys.size());
+  groups_.resize(keys.size());
+  if (table_.size() + keys.size() > options_.keys_max) {
+    std::vector<Cell> diverted(keys.begin(), keys.end());
+    nulls_.assign(nulls.begin(), nulls.end());
+    divert(diverted, nulls_);
+    table_.find_or_add(diverted, nulls_, found_);
+  } else {
+    table_.find_or_add(keys, nulls, found_);
+  }
+  if (words_ == 1) {
+    std::copy(found_.begin(), found_.end(), groups_.begin());
+  } else {
+    std::transform(found_.begin(), found_.end(), groups_.begin(),
+                   [this](std::uint64_t* word) { return group_at(word); });
+  }
+}
+
+void GroupTable::fold(std::span<const Column* const> keys,
+                      std::span<const Column* const> arguments, std::uint32_t rows) {
+  if (keys.empty()) {
+    groups_.assign(rows, group(0));
+  } else if (plain_key()) {
+    find_groups(std::span(keys[0]->cells).first(rows), keys[0]->nulls);
+  } else {
+    find_groups(encoded_keys(keys, rows), {});
+  }
+  aggregates_->fold(arguments, groups_);
+}
+
+Aggregates::Group GroupTable::add(std::string_view key, bool is_null) {
+  const Cell cell = Cell::of(key);
+  const std::uint8_t null = is_null ? 1 : 0;
+  std::uint64_t* word = nullptr;
+  table_.find_or_add(std::span(&cell, 1), std::span(&null, 1), std::span(&word, 1));
+  return group_at(word);
+}
+
+void GroupTable::merge(GroupTable& from) {
+  for (std::size_t i = 0; i < from.size(); ++i) {
+    const KeyTable::Entry entry = from.table_.entry(i);
+    const Aggregates::Group source = from.group_at(entry.word);
+    const bool known = entry.is_null || table_.find(entry.key) != nullptr;
+    const bool full = !known && table_.size() >= options_.keys_max && !options_.keys.empty();
+    if (full) ++overflowed_;
+    aggregates_->merge(add(full ? std::string_view(other_) : entry.key, entry.is_null), source);
+  }
+}
+
+void GroupTable::decode_key(std::string_view key, bool is_null, std::span<Column> out) const {
+  if (plain_key()) {
+    if (is_null) return out[0].push_null();
+    return out[0].push_back(Cell::of(key));
+  }
+  for (std::size_t i = 0; i < options_.keys.size(); ++i) {
+    const bool ok = read_part(key, options_.keys[i], out[i]);
+    SLUICE_ASSERT(ok, "a key that this table did not make");
+  }
+}
+
+void GroupTable::finish(std::size_t i, std::span<Column> keys, std::span<Column> results,
+                        TextArena& texts, std::chrono::milliseconds length) {
+  const KeyTable::Entry entry = table_.entry(i);
+  decode_key(entry.key, entry.is_null, keys);
+  aggregates_->finish(group_at(entry.word), results, texts, length);
+}
+
+std::uint64_t GroupTable::key_hash(std::size_t i) noexcept {
+  const std::string_view key = table_.entry(i).key;
+  return XXH3_64bits(key.data(), key.size());
+}
+
+void GroupTable::encode(std::size_t i, std::string& out) {
+  const KeyTable::Entry entry = table_.entry(i);
+  append_raw(out, entry.is_null ? null_length : static_cast<std::uint32_t>(entry.key.size()));
+  out += entry.key;
+  const Aggregates::Group group = group_at(entry.word);
+  for (std::size_t word = 0; word < options_.extra_words; ++word) {
+    append_raw(out, extra(group)[word]);
+  }
+  aggregates_->encode(group, out);
+}
+
+bool GroupTable::decode(std::string_view text) {
+  std::vector<Column> parts(options_.keys.size());
+  while (!text.empty()) {
+    std::uint32_t bytes = 0;
+    std::string_view key;
+    if (!read_raw(text, bytes)) return false;
+    const bool is_null = bytes == null_length;
+    if (is_null ? !plain_key() : !read_text(text, bytes, key)) return false;
+    if (!plain_key()) {
+      std::string_view rest = key;
+      for (std::size_t i = 0; i < parts.size(); ++i) {
+        parts[i].clear();
+        if (!read_part(rest, options_.keys[i], parts[i])) return false;
+      }
+      if (!rest.empty()) return false;
+    }
+    const bool known = !options_.keys.empty() && !is_null && table_.find(key) != nullptr;
+    if (known) return false;
+    const Aggregates::Group group = add(key, is_null);
+    for (std::size_t word = 0; word < options_.extra_words; ++word) {
+      if (!read_raw(text, extra(group)[word])) return false;
+    }
+    if (!aggregates_->decode(text, group)) return false;
+  }
+  return true;
+}
+
+void GroupTable::retain(std::span<const std::uint8_t> keep) {
+  for (std::size_t i = 0; i < keep.size(); ++i) {
+    if (keep[i] != 0) continue;
+    const Aggregates::Group gone = group(i);
+    aggregates_->destroy(gone);
+    if (words_ == 1) continue;
+    std::fill_n(gone, words_, 0);
+    free_.push_back(gone);
+  }
+  table_.retain(keep);
+}
+
+void GroupTable::clear() {
+  destroy_groups();
+  table_.clear();
+  blocks_.clear();
+  free_.clear();
+  block_used_ = groups_a_block;
+  if (options_.keys.empty()) add({}, false);
+}
+
+std::size_t GroupTable::bytes() const noexcept {
+  return table_.bytes() + blocks_.size() * groups_a_block * words_ * sizeof(std::uint64_t);
+}
+
+}  // namespace sluice::analytics

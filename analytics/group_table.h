@@ -1,0 +1,106 @@
+// The groups of an aggregation: their keys and what their rows have come to.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "analytics/aggregates.h"
+#include "analytics/key_table.h"
+#include "analytics/rows.h"
+
+namespace sluice::analytics {
+
+/// Rows by key. Groups keep the order in which their keys came. Not thread-safe.
+class GroupTable {
+ public:
+  struct Options {
+    std::vector<ColumnType> keys;  ///< None: all rows are one group, which is always there.
+    std::uint64_t seed = 0;
+    /// What comes with a key beyond so many goes into one group of its own, whose texts are
+    /// "(other)" and whose other keys are null.
+    std::size_t keys_max = 2'000'000;
+    /// Words of 64 bits that a group has for its owner's use, 0 at first; see extra().
+    std::size_t extra_words = 0;
+  };
+  /// `aggregates` outlives it.
+  GroupTable(Options options, Aggregates& aggregates);
+  GroupTable(GroupTable&&) noexcept = default;
+  ~GroupTable();
+
+  /// Folds rows into their groups. The words of extra() may be written at groups()[row] behind it.
+  void fold(std::span<const Column* const> keys, std::span<const Column* const> arguments,
+            std::uint32_t rows);
+  /// Of the last fold(), by row; valid until the next.
+  std::span<const Aggregates::Group> groups() const noexcept { return groups_; }
+  std::uint64_t* extra(Aggregates::Group group) const noexcept { return group + own_words_; }
+
+  /// Adds the groups of another one of the same options and layout, which came later.
+  void merge(GroupTable& from);
+
+  std::size_t size() const noexcept { return table_.size(); }
+  Aggregates::Group group(std::size_t i) noexcept;
+  /// Appends key and results of group i: a column each. Valid until the table changes, or `texts`.
+  void finish(std::size_t i, std::span<Column> keys, std::span<Column> results, TextArena& texts,
+              std::chrono::milliseconds length);
+  /// A hash of the key of group i; the same in every process.
+  std::uint64_t key_hash(std::size_t i) noexcept;
+
+  /// Appends key, extra words and what group i has seen.
+  void encode(std::size_t i, std::string& out);
+  /// Adds groups that encode() wrote, until the text ends. False: it is anything else.
+  [[nodiscard]] bool decode(std::string_view text);
+
+  /// Keeps group i where keep[i] is not 0.
+  void retain(std::span<const std::uint8_t> keep);
+  void clear();
+
+  /// Rows that went to the group of others since the table was made.
+  std::uint64_t overflowed() const noexcept { return overflowed_; }
+  std::size_t bytes() const noexcept;
+
+ private:
+  /// Groups of several words, which stay where they are.
+  struct Block {
+    std::unique_ptr<std::uint64_t[]> words;
+  };
+  static constexpr std::size_t groups_a_block = 512;
+
+  bool plain_key() const noexcept {
+    return options_.keys.size() == 1 && options_.keys[0] == ColumnType::Text;
+  }
+  std::span<const Cell> encoded_keys(std::span<const Column* const> keys, std::uint32_t rows);
+  void append_key(std::span<const Column* const> keys, std::size_t row);
+  std::string other_key() const;
+  void divert(std::span<Cell> keys, std::span<std::uint8_t> nulls);
+  Aggregates::Group group_at(std::uint64_t* word);
+  void find_groups(std::span<const Cell> keys, std::span<const std::uint8_t> nulls);
+  Aggregates::Group add(std::string_view key, bool is_null);
+  void destroy_groups() noexcept;
+  void decode_key(std::string_view key, bool is_null, std::span<Column> out) const;
+
+  Options options_;
+  Aggregates* aggregates_;
+  std::size_t own_words_;
+  std::size_t words_;  ///< Of a group, with its extra words.
+  KeyTable table_;
+  std::vector<Block> blocks_;
+  std::size_t block_used_ = groups_a_block;  ///< Groups of the last block.
+  std::vector<std::uint64_t*> free_;
+  std::string other_;
+  std::uint64_t overflowed_ = 0;
+  // Scratch of a chunk:
+  std::vector<std::uint64_t*> found_;
+  std::vector<Aggregates::Group> groups_;
+  std::string key_text_;
+  std::vector<Cell> key_cells_;
+  std::vector<std::size_t> key_ends_;
+  std::vector<std::uint8_t> nulls_;
+};
+
+}  // namespace sluice::analytics

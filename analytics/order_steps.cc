@@ -1,0 +1,157 @@
+#include "analytics/order_steps.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace sluice::analytics {
+namespace {
+
+template <typename T>
+int compare_values(const T& a, const T& b) noexcept {
+  if (a < b) return -1;
+  return b < a ? 1 : 0;
+}
+
+int compare_cells(ColumnType type, const Cell& a, const Cell& b) noexcept {
+  switch (type) {
+    case ColumnType::Bool:
+      return compare_values(a.truth, b.truth);
+    case ColumnType::Int:
+      return compare_values(a.integer, b.integer);
+    case ColumnType::Double: {
+      // What is no number is above all of them, as in Spark.
+      const bool a_is = a.real == a.real;
+      const bool b_is = b.real == b.real;
+      return a_is && b_is ? compare_values(a.real, b.real) : compare_values(!a_is, !b_is);
+    }
+    case ColumnType::Text:
+      return a.view().compare(b.view());
+  }
+  return 0;
+}
+
+int compare_by(ColumnType type, bool falling, bool a_null, const Cell& a, bool b_null,
+               const Cell& b) noexcept {
+  if (a_null || b_null) return compare_values(a_null, b_null);
+  const int order = compare_cells(type, a, b);
+  return falling ? -order : order;
+}
+
+}  // namespace
+
+TopStep::TopStep(const Schema& input, std::vector<By> order, std::uint64_t most)
+    : Step(input), order_(std::move(order)), most_(most), columns_(input.size()) {}
+
+Used TopStep::use(const Used& used) {
+  used_ = used;
+  used_.back() = false;
+  for (const By& by : order_) used_[by.column] = true;
+  out_.columns.assign(schema_.size(), nullptr);
+  for (std::size_t i = 0; i < schema_.size(); ++i) {
+    if (used_[i]) out_.columns[i] = &columns_[i];
+  }
+  return used_;
+}
+
+int TopStep::compare(const Row& a, const Row& b) const noexcept {
+  for (const By& by : order_) {
+    const Value& left = a.values[by.column];
+    const Value& right = b.values[by.column];
+    const ColumnType type = schema_[by.column].type;
+    const int order = compare_by(type, by.falling, left.is_null, left.get(type), right.is_null,
+                                 right.get(type));
+    if (order != 0) return order;
+  }
+  return 0;
+}
+
+bool TopStep::goes_before(const Row& a, const Row& b) const noexcept {
+  const int order = compare(a, b);
+  return order != 0 ? order < 0 : a.came < b.came;
+}
+
+/// Whether it goes before the last of those that are kept; most rows do not.
+bool TopStep::worth_keeping(const Rows& rows, std::uint32_t row) const noexcept {
+  const Row& last = rows_.front();
+  for (const By& by : order_) {
+    const Column& column = *rows.columns[by.column];
+    const Value& value = last.values[by.column];
+    const ColumnType type = schema_[by.column].type;
+    const int order = compare_by(type, by.falling, column.is_null(row), column.cells[row],
+                                 value.is_null, value.get(type));
+    if (order != 0) return order < 0;
+  }
+  return false;
+}
+
+TopStep::Row TopStep::copy_of(const Rows& rows, std::uint32_t row) {
+  Row copy;
+  copy.came = came_++;
+  copy.values.resize(schema_.size());
+  for (std::size_t i = 0; i < schema_.size(); ++i) {
+    if (!used_[i] || rows.columns[i]->is_null(row)) continue;
+    Value& value = copy.values[i];
+    value.is_null = false;
+    value.cell = rows.columns[i]->cells[row];
+    if (schema_[i].type == ColumnType::Text) value.text = value.cell.view();
+  }
+  return copy;
+}
+
+void TopStep::push(const Rows& rows) {
+  const auto before = [this](const Row& a, const Row& b) { return goes_before(a, b); };
+  for (std::uint32_t row = 0; row < rows.size; ++row) {
+    if (most_ == 0 || rows_.size() < most_) {
+      rows_.push_back(copy_of(rows, row));
+      if (most_ > 0) std::push_heap(rows_.begin(), rows_.end(), before);
+    } else if (worth_keeping(rows, row)) {
+      std::pop_heap(rows_.begin(), rows_.end(), before);
+      rows_.back() = copy_of(rows, row);
+      std::push_heap(rows_.begin(), rows_.end(), before);
+    }
+  }
+}
+
+void TopStep::tick(const Tick& tick) {
+  std::sort(rows_.begin(), rows_.end(),
+            [this](const Row& a, const Row& b) { return goes_before(a, b); });
+  for (std::size_t begin = 0; begin < rows_.size(); begin += Rows::chunk) {
+    const std::size_t end = std::min<std::size_t>(rows_.size(), begin + Rows::chunk);
+    for (Column& column : columns_) column.clear();
+    for (std::size_t row = begin; row < end; ++row) {
+      for (std::size_t i = 0; i < schema_.size(); ++i) {
+        if (!used_[i]) continue;
+        const Value& value = rows_[row].values[i];
+        if (value.is_null) {
+          columns_[i].push_null();
+        } else {
+          columns_[i].push_back(value.get(schema_[i].type));
+        }
+      }
+    }
+    out_.size = static_cast<std::uint32_t>(end - begin);
+    pass(out_);
+  }
+  rows_.clear();
+  came_ = 0;
+  tick_next(tick);
+}
+
+void LimitStep::push(const Rows& rows) {
+  if (left_ == 0) return;
+  if (rows.size <= left_) {
+    left_ -= rows.size;
+    return pass(rows);
+  }
+  Rows first = rows;
+  first.size = static_cast<std::uint32_t>(left_);
+  left_ = 0;
+  pass(first);
+}
+
+void LimitStep::tick(const Tick& tick) {
+  left_ = most_;
+  tick_next(tick);
+}
+
+}  // namespace sluice::analytics

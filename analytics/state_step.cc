@@ -1,0 +1,174 @@
+#include "analytics/state_step.h"
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <span>
+#include <utility>
+
+namespace sluice::analytics {
+namespace {
+
+constexpr std::size_t piece_bytes = 48 * 1024;
+
+std::vector<ColumnType> types_of(const Schema& input, const std::vector<std::size_t>& columns) {
+  std::vector<ColumnType> types;
+  for (const std::size_t column : columns) types.push_back(input[column].type);
+  return types;
+}
+
+/// "SHARD/PIECE"
+std::string piece_key(std::size_t shard, std::size_t piece) {
+  return std::to_string(shard) + "/" + std::to_string(piece);
+}
+
+bool read_piece_key(std::string_view key, std::size_t& shard, std::size_t& piece) {
+  const char* const last = key.data() + key.size();
+  const auto first = std::from_chars(key.data(), last, shard);
+  if (first.ec != std::errc() || first.ptr == last || *first.ptr != '/') return false;
+  const auto second = std::from_chars(first.ptr + 1, last, piece);
+  return second.ec == std::errc() && second.ptr == last;
+}
+
+}  // namespace
+
+StateStep::StateStep(const Schema& input, Options options, std::vector<Aggregate> aggregates)
+    : Step(schema_of(input, options, aggregates)),
+      options_(std::move(options)),
+      inputs_(input.size()),
+      aggregates_(std::move(aggregates)),
+      groups_({.keys = types_of(input, options_.keys),
+               .seed = options_.seed,
+               .keys_max = options_.keys_max,
+               .extra_words = Extra::Count},
+              aggregates_),
+      pieces_(shards, 0),
+      out_columns_(schema_.size()) {
+  for (Column& column : out_columns_) out_.columns.push_back(&column);
+}
+
+Schema StateStep::schema_of(const Schema& input, const Options& options,
+                            const std::vector<Aggregate>& aggregates) {
+  std::vector<Schema::Field> fields;
+  for (const std::size_t key : options.keys) fields.push_back(input[key]);
+  const Aggregates results(aggregates);
+  for (const Schema::Field& result : results.fields().fields()) fields.push_back(result);
+  return Schema(std::move(fields));
+}
+
+Used StateStep::use(const Used& /*used*/) {
+  Used reads(inputs_ + 1, false);
+  for (const std::size_t key : options_.keys) reads[key] = true;
+  for (const std::size_t value : options_.values) reads[value] = true;
+  return reads;
+}
+
+void StateStep::push(const Rows& rows) {
+  key_columns_.clear();
+  value_columns_.clear();
+  for (const std::size_t key : options_.keys) key_columns_.push_back(rows.columns[key]);
+  for (const std::size_t value : options_.values) value_columns_.push_back(rows.columns[value]);
+  groups_.fold(key_columns_, value_columns_, rows.size);
+  for (const Aggregates::Group group : groups_.groups()) {
+    groups_.extra(group)[Extra::Batch] = batch_;
+  }
+}
+
+void StateStep::begin_with(const Rows& rows) {
+  push(rows);
+  ++batch_;  // it did not come in the first batch
+}
+
+void StateStep::tick(const Tick& tick) {
+  now_ms_ = tick.time_ms;
+  going_.assign(groups_.size(), 0);
+  bool some_go = false;
+  for (std::size_t i = 0; i < groups_.size(); ++i) {
+    std::uint64_t* const extra = groups_.extra(groups_.group(i));
+    if (extra[Extra::Batch] == batch_ || extra[Extra::Time] == 0) {
+      extra[Extra::Time] = static_cast<std::uint64_t>(now_ms_);
+      dirty_.insert(shard_of(i));
+    } else if (options_.timeout_ms > 0 &&
+               now_ms_ - static_cast<std::int64_t>(extra[Extra::Time]) >= options_.timeout_ms) {
+      going_[i] = 1;
+      some_go = true;
+      dirty_.insert(shard_of(i));
+    }
+  }
+  emit_all();
+  if (some_go) take_out();
+  ++batch_;
+  tick_next(tick);
+}
+
+void StateStep::emit_all() {
+  const std::span<Column> columns(out_columns_);
+  const std::size_t keys = options_.keys.size();
+  const auto flush = [this] {
+    pass(out_);
+    for (Column& column : out_columns_) column.clear();
+    out_texts_.clear();
+    out_.size = 0;
+  };
+  for (std::size_t i = 0; i < groups_.size(); ++i) {
+    const bool came = groups_.extra(groups_.group(i))[Extra::Batch] == batch_;
+    const bool wanted = options_.changes_only ? came || going_[i] != 0 : going_[i] == 0;
+    if (!wanted) continue;
+    groups_.finish(i, columns.first(keys), columns.subspan(keys), out_texts_,
+                   std::chrono::milliseconds(0));
+    if (++out_.size == Rows::chunk) flush();
+  }
+  flush();
+}
+
+void StateStep::take_out() {
+  std::vector<std::uint8_t> keep(going_.size());
+  std::transform(going_.begin(), going_.end(), keep.begin(),
+                 [](std::uint8_t goes) { return static_cast<std::uint8_t>(goes == 0); });
+  groups_.retain(keep);
+}
+
+void StateStep::save(StateWriter& state) {
+  if (dirty_.empty()) return;
+  std::vector<std::string> content(shards);
+  std::vector<std::size_t> pieces(shards, 0);
+  for (std::size_t i = 0; i < groups_.size(); ++i) {
+    const std::size_t shard = shard_of(i);
+    if (!dirty_.contains(shard)) continue;
+    groups_.encode(i, content[shard]);
+    if (content[shard].size() < piece_bytes) continue;
+    state.put(piece_key(shard, pieces[shard]++), std::exchange(content[shard], {}));
+  }
+  for (const std::size_t shard : dirty_) {
+    if (!content[shard].empty()) {
+      state.put(piece_key(shard, pieces[shard]++), std::move(content[shard]));
+    }
+    for (std::size_t gone = pieces[shard]; gone < pieces_[shard]; ++gone) {
+      state.put(piece_key(shard, gone), "");
+    }
+    pieces_[shard] = pieces[shard];
+  }
+  dirty_.clear();
+}
+
+bool StateStep::load(const SavedState& state) {
+  for (const auto& [key, value] : state) {
+    std::size_t shard = 0;
+    std::size_t piece = 0;
+    if (!read_piece_key(key, shard, piece) || shard >= shards || !groups_.decode(value)) {
+      return false;
+    }
+    pieces_[shard] = std::max(pieces_[shard], piece + 1);
+  }
+  // Batches are counted anew.
+  for (std::size_t i = 0; i < groups_.size(); ++i) {
+    groups_.extra(groups_.group(i))[Extra::Batch] = 0;
+  }
+  return true;
+}
+
+std::uint64_t StateStep::state_bytes() const noexcept {
+  return groups_.bytes() + aggregates_.owned_bytes();
+}
+
+}  // namespace sluice::analytics

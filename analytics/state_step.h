@@ -1,0 +1,73 @@
+// What lives longer than a batch, by key: running totals.
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "analytics/aggregates.h"
+#include "analytics/group_table.h"
+#include "analytics/step.h"
+
+namespace sluice::analytics {
+
+/// Merges the rows of each batch into what it knows of their keys.
+///
+/// Running: every batch passes on all keys, as updateStateByKey does. Changes: only those that came
+/// in this batch, and once more those that go, as mapWithState does. A key that did not come for
+/// `timeout_ms` goes.
+class StateStep final : public Step {
+ public:
+  struct Options {
+    std::vector<std::size_t> keys;    ///< Columns of the input.
+    std::vector<std::size_t> values;  ///< Columns of the input, one a function.
+    bool changes_only = false;
+    std::int64_t timeout_ms = 0;  ///< 0: never.
+    std::size_t keys_max = 2'000'000;
+    std::uint64_t seed = 0;
+  };
+  /// `aggregates`: a function of one argument for each value, whose results have its name.
+  StateStep(const Schema& input, Options options, std::vector<Aggregate> aggregates);
+
+  /// What it begins with where nothing was saved: rows of the input's schema, before the first
+  /// push().
+  void begin_with(const Rows& rows);
+
+  Used use(const Used& used) override;
+  void push(const Rows& rows) override;
+  void tick(const Tick& tick) override;
+  void save(StateWriter& state) override;
+  bool load(const SavedState& state) override;
+  std::uint64_t state_bytes() const noexcept override;
+  std::uint64_t keys() const noexcept { return groups_.size(); }
+
+ private:
+  /// The words that a group has beside those of its functions.
+  enum Extra : std::size_t { Batch, Time, Count };
+  static constexpr std::size_t shards = 256;
+
+  static Schema schema_of(const Schema& input, const Options& options,
+                          const std::vector<Aggregate>& aggregates);
+  void emit_all();
+  void take_out();
+  std::size_t shard_of(std::size_t i) noexcept { return groups_.key_hash(i) % shards; }
+
+  const Options options_;
+  const std::size_t inputs_;
+  Aggregates aggregates_;
+  GroupTable groups_;
+  std::uint64_t batch_ = 1;  ///< Rises with the ticks; its groups have it in their extra words.
+  std::int64_t now_ms_ = 0;  ///< Of the last tick.
+  std::vector<std::uint8_t> going_;  ///< By group: its time is over.
+  std::set<std::size_t> dirty_;      ///< Shards that are not as they were saved.
+  std::vector<std::size_t> pieces_;  ///< By shard: what it was saved in.
+  std::vector<const Column*> key_columns_;
+  std::vector<const Column*> value_columns_;
+  std::vector<Column> out_columns_;
+  TextArena out_texts_;
+  Rows out_;
+};
+
+}  // namespace sluice::analytics

@@ -1,0 +1,84 @@
+// One operation of an analysis, and how rows pass through a tree of them.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "analytics/rows.h"
+#include "core/event/batch.h"
+
+namespace sluice::analytics {
+
+/// The end of a batch.
+struct Tick {
+  std::int64_t time_ms = 0;      ///< Its name: the wall time at which it ends, exclusive.
+  std::int64_t interval_ms = 0;  ///< How long batches are.
+};
+
+/// Columns that somebody reads, by their places; the last one stands for the events themselves
+/// (Rows::events), which header('x') needs.
+using Used = std::vector<bool>;
+
+/// What state is kept as: small values under keys of their own. Keys are the step's own.
+class StateWriter {
+ public:
+  virtual ~StateWriter() = default;
+  /// An empty value: there is no such key any more.
+  virtual void put(std::string_view key, std::string value) = 0;
+};
+/// What a step has saved, key by key.
+using SavedState = std::map<std::string, std::string, std::less<>>;
+
+/// A step. Rows are pushed into it, chunk by chunk; at the end of the batch tick() makes it pass on
+/// what it held back. One thread. It does not own the steps behind it.
+class Step {
+ public:
+  explicit Step(Schema schema) : schema_(std::move(schema)) {}
+  virtual ~Step() = default;
+  Step(const Step&) = delete;
+  Step& operator=(const Step&) = delete;
+
+  /// Of the rows that it passes on.
+  const Schema& schema() const noexcept { return schema_; }
+  void add_next(Step& next) { next_.push_back(&next); }
+  const std::vector<Step*>& next() const noexcept { return next_; }
+
+  /// `used`: what the steps behind it read of schema(). Returns what it reads of its input. Called
+  /// once, before any rows.
+  virtual Used use(const Used& used) = 0;
+
+  /// The rows, and what they view, are valid until it returns.
+  virtual void push(const Rows& rows) = 0;
+  /// True when it takes events as they come; then push(batch) is called, not push(rows).
+  virtual bool takes_events() const noexcept { return false; }
+  virtual void push(const Batch& /*events*/) {}
+  /// Every row of the batch has been pushed.
+  virtual void tick(const Tick& tick) { tick_next(tick); }
+
+  /// What must outlive the process, as it is behind the last tick(). Only what has changed since the
+  /// last call need be put.
+  virtual void save(StateWriter& /*state*/) {}
+  /// Before any rows. False: this is not what such a step saved.
+  virtual bool load(const SavedState& /*state*/) { return true; }
+  /// Of what it keeps beyond a batch.
+  virtual std::uint64_t state_bytes() const noexcept { return 0; }
+
+ protected:
+  void pass(const Rows& rows) {
+    if (rows.size == 0) return;
+    for (Step* const each : next_) each->push(rows);
+  }
+  void tick_next(const Tick& tick) {
+    for (Step* const each : next_) each->tick(tick);
+  }
+
+  Schema schema_;
+
+ private:
+  std::vector<Step*> next_;
+};
+
+}  // namespace sluice::analytics
