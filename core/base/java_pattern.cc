@@ -109,11 +109,16 @@ struct JavaPattern::Parts {
   std::unique_ptr<pcre2_code, FreeCode> bytes;       ///< For everything else; the same for ASCII.
   std::unique_ptr<pcre2_jit_stack, FreeStack> stack;
   std::unique_ptr<pcre2_match_context, FreeContext> context;
-  std::unique_ptr<pcre2_match_data, FreeMatch> match;
+  std::unique_ptr<pcre2_match_data, FreeMatch> match;   ///< Has room for the whole match only.
+  std::unique_ptr<pcre2_match_data, FreeMatch> groups;  ///< And for its groups.
 
   int run(std::string_view text, std::size_t from, std::uint32_t options) const noexcept {
+    return run(text, from, options, match.get());
+  }
+  int run(std::string_view text, std::size_t from, std::uint32_t options,
+          pcre2_match_data* into) const noexcept {
     const auto on = [&](const pcre2_code* code) {
-      return pcre2_match(code, units(text), text.size(), from, options, match.get(), context.get());
+      return pcre2_match(code, units(text), text.size(), from, options, into, context.get());
     };
     if (is_ascii(text)) return on(bytes.get());
     const int found = on(characters.get());
@@ -154,6 +159,7 @@ Result<JavaPattern> JavaPattern::make(const std::string& expression) {
   pcre2_set_match_limit(parts->context.get(), tries_max);
   pcre2_jit_stack_assign(parts->context.get(), nullptr, parts->stack.get());
   parts->match.reset(pcre2_match_data_create(1, nullptr));
+  parts->groups.reset(pcre2_match_data_create_from_pattern(parts->bytes.get(), nullptr));
   return JavaPattern(std::move(parts));
 }
 
@@ -169,6 +175,21 @@ JavaPattern::Answer JavaPattern::find(std::string_view text, std::size_t from,
     where = {range[0], range[1]};
   }
   return answer(found);
+}
+
+JavaPattern::Answer JavaPattern::find_group(std::string_view text, std::size_t group,
+                                            Range& where) const noexcept {
+  SLUICE_ASSERT(group <= groups(), "a group of this expression");
+  const int found = parts_->run(text, 0, 0, parts_->groups.get());
+  if (found < 0) return answer(found);
+  const PCRE2_SIZE* const range = pcre2_get_ovector_pointer(parts_->groups.get()) + 2 * group;
+  if (range[0] == PCRE2_UNSET || range[0] > range[1]) return Answer::No;
+  where = {range[0], range[1]};
+  return Answer::Yes;
+}
+
+std::size_t JavaPattern::groups() const noexcept {
+  return pcre2_get_ovector_count(parts_->groups.get()) - 1;
 }
 
 JavaPattern::Answer JavaPattern::matches(std::string_view text) const noexcept {

@@ -40,6 +40,11 @@ class JavaPattern {
   Answer find(std::string_view text) const noexcept;
   /// The first place at or behind `from` where it matches.
   Answer find(std::string_view text, std::size_t from, Range& where) const noexcept;
+  /// The part of the first match that is group `group` (0: all of it). No, also, when the group
+  /// took no part in it. REQUIRES: group <= groups().
+  Answer find_group(std::string_view text, std::size_t group, Range& where) const noexcept;
+  /// How many groups "(...)" it has.
+  std::size_t groups() const noexcept;
   /// Whether it matches the text from end to end: Java's Matcher.matches().
   Answer matches(std::string_view text) const noexcept;
 
