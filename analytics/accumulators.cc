@@ -61,8 +61,8 @@ std::string_view Collected::list(TextArena& arena) const {
   *end++ = '[';
   std::string_view rest = texts;
   std::string_view text;
-  while (take_text(rest, text)) {
-    if (end != begin + 1) {
+  for (bool is_first = true; take_text(rest, text); is_first = false) {
+    if (!is_first) {
       *end++ = ',';
       *end++ = ' ';
     }
@@ -80,11 +80,11 @@ void Collected::encode(std::string& out) const {
 
 bool Collected::decode(std::string_view& in, std::size_t limit) {
   std::uint64_t wanted = 0;
-  if (!take_number(in, wanted) || wanted > limit) return false;
+  if (!take_number(in, wanted)) return false;
   std::string_view text;
   for (std::uint64_t i = 0; i < wanted; ++i) {
     if (!take_text(in, text)) return false;
-    add(text);
+    if (count < limit) add(text);  // It may have been saved under a higher one.
   }
   return true;
 }
