@@ -107,6 +107,7 @@ TEST_CASE(
   for (std::uint64_t rank = 0; rank < 39; ++rank) sketch.add((1ULL << 38) >> (rank + 1));
   CHECK(std::llround(sketch.estimate()) == 1);  // The same 26 bits: the rarest counts.
   sketch.add(0);
+  sketch.add(1ULL << 37);  // What comes after the rarest changes nothing.
   const auto others = random_hashes(5000, 5);
   HyperLogLog dense = sketch_of(others, 0, others.size());
   const std::string before = encoded(dense);
