@@ -199,8 +199,7 @@ void AggregateStep::tick_batch(const Tick& tick) {
 
 void AggregateStep::tick_windows(const Tick& tick) {
   const Window& window = options_.window;
-  const std::int64_t end =
-      align_down(tick.time_ms - 1, pane_ms_, window.offset_ms) + pane_ms_;
+  const std::int64_t end = align_down(tick.time_ms - 1, pane_ms_, window.offset_ms) + pane_ms_;
   if (open_end_ == 0) open_end_ = end;
   // Also when batches were skipped: what came meanwhile belongs to the pane that was open.
   if (tick.time_ms >= open_end_) {
@@ -214,7 +213,8 @@ void AggregateStep::tick_windows(const Tick& tick) {
     open_end_ = 0;
   }
   pass_on_windows(tick.time_ms);
-  const bool window_ends = align_down(tick.time_ms, window.slide_ms, window.offset_ms) == tick.time_ms;
+  const bool window_ends =
+      align_down(tick.time_ms, window.slide_ms, window.offset_ms) == tick.time_ms;
   // Of no key at all there is a result also when nothing came.
   if (options_.keys.empty() && window_ends && passed_on_ms_ < tick.time_ms) {
     emit_window(tick.time_ms);
@@ -229,7 +229,8 @@ void AggregateStep::tick_event_time(const Tick& /*tick*/) {
       emit_window(end);
     }
   }
-  if (seen_ms_ != never) watermark_ms_ = std::max(watermark_ms_, seen_ms_ - options_.window.delay_ms);
+  if (seen_ms_ != never)
+    watermark_ms_ = std::max(watermark_ms_, seen_ms_ - options_.window.delay_ms);
   if (watermark_ms_ == never) return;
   pass_on_windows(watermark_ms_);
   drop_panes(std::max(passed_on_ms_, watermark_ms_) - options_.window.update_ms);

@@ -24,8 +24,8 @@ struct AggregateArgument {
   bool reads_events = false;
 };
 
-/// Folds rows into groups as they come, and passes on a row a group at the end of each window. Where
-/// windows are of event time, its rows begin with the columns window_start and window_end.
+/// Folds rows into groups as they come, and passes on a row a group at the end of each window.
+/// Where windows are of event time, its rows begin with the columns window_start and window_end.
 ///
 /// Windows of event time are passed on once the watermark (the latest time seen less the delay, as
 /// it was at the end of the batch before) has reached their end. A row belongs to the windows
@@ -34,9 +34,9 @@ struct AggregateArgument {
 class AggregateStep final : public Step {
  public:
   struct Options {
-    std::vector<std::size_t> keys;  ///< Columns of the input.
-    Window window;
-    std::optional<Expression> time;  ///< Of a row, with event time: an int.
+    std::vector<std::size_t> keys = {};  ///< Columns of the input.
+    Window window = {};
+    std::optional<Expression> time = {};  ///< Of a row, with event time: an int.
     bool time_reads_events = false;
     std::size_t keys_max = 2'000'000;
     std::uint64_t seed = 0;
@@ -63,8 +63,8 @@ class AggregateStep final : public Step {
   struct Pane {
     explicit Pane(GroupTable its) : groups(std::move(its)) {}
     GroupTable groups;
-    bool changed = true;        ///< Since it was saved.
-    std::size_t pieces = 0;     ///< It was saved in.
+    bool changed = true;     ///< Since it was saved.
+    std::size_t pieces = 0;  ///< It was saved in.
   };
   using Panes = std::map<std::int64_t, Pane>;  ///< By their ends.
 
@@ -94,13 +94,15 @@ class AggregateStep final : public Step {
   Aggregates aggregates_;
   std::vector<AggregateArgument> arguments_;
   Panes panes_;
-  std::vector<std::pair<std::int64_t, std::size_t>> gone_;  ///< Panes that were saved and are no more.
+  std::vector<std::pair<std::int64_t, std::size_t>>
+      gone_;                   ///< Panes that were saved and are no more.
   std::int64_t open_end_ = 0;  ///< When the pane that rows come into ends; 0: it has none yet.
   std::int64_t seen_ms_ = std::numeric_limits<std::int64_t>::min();  ///< Latest time of any row.
   std::int64_t watermark_ms_ = std::numeric_limits<std::int64_t>::min();
-  std::int64_t passed_on_ms_ = std::numeric_limits<std::int64_t>::min();  ///< End of the last window.
-  std::set<std::int64_t> updated_;  ///< Panes that late rows came into.
-  std::int64_t now_ms_ = 0;         ///< Of the last tick.
+  std::int64_t passed_on_ms_ =
+      std::numeric_limits<std::int64_t>::min();  ///< End of the last window.
+  std::set<std::int64_t> updated_;               ///< Panes that late rows came into.
+  std::int64_t now_ms_ = 0;                      ///< Of the last tick.
   Counts counts_;
   // Scratch of a chunk:
   TextArena arena_;

@@ -14,7 +14,7 @@ using Kind = Operation::Kind;
 Operand ExpressionProgram::operand(std::uint32_t at, const Rows* source) const noexcept {
   const Operation& operation = operations[at];
   const Column& column =
-      operation.kind == Kind::Column ? source->columns[operation.number] : operation.result;
+      operation.kind == Kind::Column ? *source->columns[operation.number] : operation.result;
   return {column.cells.data(), column.nulls.empty() ? nullptr : column.nulls.data(),
           operation.kind == Kind::Constant ? std::size_t{0} : std::size_t{1}};
 }
@@ -32,7 +32,7 @@ namespace {
 
 void run_all(ExpressionProgram& program, const Rows& rows, TextArena& arena) {
   for (const std::size_t column : program.columns) {
-    SLUICE_ASSERT(rows.columns[column].cells.size() == rows.size, "a cell a row");
+    SLUICE_ASSERT(rows.columns[column]->cells.size() == rows.size, "a cell a row");
   }
   for (std::uint32_t each = 0; each < program.operations.size(); ++each) {
     if (program.operations[each].kind == Kind::Compute) {
@@ -73,7 +73,7 @@ void Expression::evaluate(const Rows& rows, TextArena& arena, Column& out) {
     case Kind::Compute:
       std::swap(out, root.result);  // both keep their memory for the next chunk
       break;
-    case Kind::Column: out = rows.columns[root.number]; break;
+    case Kind::Column: out = *rows.columns[root.number]; break;
     case Kind::Constant:
       out.cells.assign(rows.size, root.result.cells[0]);
       out.nulls.assign(root.result.is_null(0) ? rows.size : 0, 1);

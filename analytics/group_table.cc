@@ -41,12 +41,8 @@ void append_part(std::string& out, ColumnType type, bool is_null, const Cell& ce
   out += is_null ? '\0' : '\1';
   if (is_null) return;
   switch (type) {
-    case ColumnType::Bool:
-      out += cell.truth ? '\1' : '\0';
-      break;
-    case ColumnType::Int:
-      append_raw(out, cell.integer);
-      break;
+    case ColumnType::Bool: out += cell.truth ? '\1' : '\0'; break;
+    case ColumnType::Int: append_raw(out, cell.integer); break;
     case ColumnType::Double: {
       // Both zeros are one key, and so is everything that is no number.
       const double plain = cell.real == 0 ? 0.0 : cell.real;
@@ -77,12 +73,8 @@ bool read_part(std::string_view& in, ColumnType type, Column& out) {
       cell.truth = truth != 0;
       break;
     }
-    case ColumnType::Int:
-      ok = read_raw(in, cell.integer);
-      break;
-    case ColumnType::Double:
-      ok = read_raw(in, cell.real);
-      break;
+    case ColumnType::Int: ok = read_raw(in, cell.integer); break;
+    case ColumnType::Double: ok = read_raw(in, cell.real); break;
     case ColumnType::Text: {
       std::uint32_t bytes = 0;
       std::string_view text;
@@ -113,9 +105,7 @@ void GroupTable::destroy_groups() noexcept {
   for (std::size_t i = 0; i < table_.size(); ++i) aggregates_->destroy(group(i));
 }
 
-GroupTable::~GroupTable() {
-  destroy_groups();
-}
+GroupTable::~GroupTable() { destroy_groups(); }
 
 std::string GroupTable::other_key() const {
   if (plain_key()) return std::string(other_text);
@@ -146,7 +136,9 @@ Aggregates::Group GroupTable::group_at(std::uint64_t* word) {
   return std::bit_cast<std::uint64_t*>(*word);
 }
 
-Aggregates::Group GroupTable::group(std::size_t i) noexcept { return group_at(table_.entry(i).word); }
+Aggregates::Group GroupTable::group(std::size_t i) noexcept {
+  return group_at(table_.entry(i).word);
+}
 
 void GroupTable::append_key(std::span<const Column* const> keys, std::size_t row) {
   for (std::size_t i = 0; i < keys.size(); ++i) {
@@ -205,8 +197,8 @@ void GroupTable::find_groups(std::span<const Cell> keys, std::span<const std::ui
   }
 }
 
-void GroupTable::fold(std::span<const Column* const> keys,
-                      std::span<const Column* const> arguments, std::uint32_t rows) {
+void GroupTable::fold(std::span<const Column* const> keys, std::span<const Column* const> arguments,
+                      std::uint32_t rows) {
   if (keys.empty()) {
     groups_.assign(rows, group(0));
   } else if (plain_key()) {

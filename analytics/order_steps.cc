@@ -1,6 +1,7 @@
 #include "analytics/order_steps.h"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 namespace sluice::analytics {
@@ -14,18 +15,15 @@ int compare_values(const T& a, const T& b) noexcept {
 
 int compare_cells(ColumnType type, const Cell& a, const Cell& b) noexcept {
   switch (type) {
-    case ColumnType::Bool:
-      return compare_values(a.truth, b.truth);
-    case ColumnType::Int:
-      return compare_values(a.integer, b.integer);
+    case ColumnType::Bool: return compare_values(a.truth, b.truth);
+    case ColumnType::Int: return compare_values(a.integer, b.integer);
     case ColumnType::Double: {
       // What is no number is above all of them, as in Spark.
       const bool a_is = a.real == a.real;
       const bool b_is = b.real == b.real;
       return a_is && b_is ? compare_values(a.real, b.real) : compare_values(!a_is, !b_is);
     }
-    case ColumnType::Text:
-      return a.view().compare(b.view());
+    case ColumnType::Text: return a.view().compare(b.view());
   }
   return 0;
 }
@@ -58,8 +56,8 @@ int TopStep::compare(const Row& a, const Row& b) const noexcept {
     const Value& left = a.values[by.column];
     const Value& right = b.values[by.column];
     const ColumnType type = schema_[by.column].type;
-    const int order = compare_by(type, by.falling, left.is_null, left.get(type), right.is_null,
-                                 right.get(type));
+    const int order =
+        compare_by(type, by.falling, left.is_null, left.get(type), right.is_null, right.get(type));
     if (order != 0) return order;
   }
   return 0;
@@ -143,10 +141,9 @@ void LimitStep::push(const Rows& rows) {
     left_ -= rows.size;
     return pass(rows);
   }
-  Rows first = rows;
-  first.size = static_cast<std::uint32_t>(left_);
-  left_ = 0;
-  pass(first);
+  std::vector<std::uint32_t> first(std::exchange(left_, 0));
+  std::iota(first.begin(), first.end(), 0);
+  pass(picker_.pick(rows, first));
 }
 
 void LimitStep::tick(const Tick& tick) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "analytics/row_picker.h"
 #include "analytics/step.h"
 
 namespace sluice::analytics {
@@ -64,6 +65,7 @@ class LimitStep final : public Step {
  private:
   const std::uint64_t most_;
   std::uint64_t left_;
+  RowPicker picker_;
 };
 
 }  // namespace sluice::analytics

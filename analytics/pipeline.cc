@@ -139,8 +139,8 @@ class PipelineBuilder {
                      "a window says which rows an aggregation puts together");
       return std::nullopt;
     }
-    pipeline_->nodes_.push_back({settings.name(), std::move(built->fingerprint),
-                                 std::move(built->step), false});
+    pipeline_->nodes_.push_back(
+        {settings.name(), std::move(built->fingerprint), std::move(built->step), false});
     return Place{&step, {&step.schema(), false, by_row ? before.input.window : nullptr}};
   }
 
@@ -169,8 +169,8 @@ class PipelineBuilder {
   std::set<const Settings*> used_windows_;
 };
 
-std::unique_ptr<Pipeline> Pipeline::make(const std::vector<Settings>& steps,
-                                         const Options& options, std::vector<Finding>& findings) {
+std::unique_ptr<Pipeline> Pipeline::make(const std::vector<Settings>& steps, const Options& options,
+                                         std::vector<Finding>& findings) {
   return PipelineBuilder(options, findings).build(steps);
 }
 

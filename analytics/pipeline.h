@@ -33,7 +33,8 @@ class Pipeline {
   /// The step of this name; null when there is none. An empty name: the last step, or where there
   /// is none the events themselves.
   const Step* step(std::string_view name) const noexcept;
-  /// Steps that no other step reads, in the order of the file: what outputs show if they do not say.
+  /// Steps that no other step reads, in the order of the file: what outputs show if they do not
+  /// say.
   std::vector<std::string> ends() const;
   /// Lets `output`, which has the schema of that step, have its rows. It outlives the pipeline.
   void attach(std::string_view step, Step& output);

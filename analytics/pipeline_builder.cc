@@ -1,7 +1,6 @@
 #include "analytics/pipeline_builder.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <set>
 #include <utility>
 #include <variant>
@@ -11,8 +10,6 @@
 #include "analytics/row_steps.h"
 #include "analytics/state_step.h"
 #include "analytics/word_splitter.h"
-#include "core/base/input_stream.h"
-#include "core/base/letter_case.h"
 #include "core/base/nearest_name.h"
 
 namespace sluice::analytics {
@@ -34,9 +31,8 @@ std::string names_of(const Schema& schema) {
 bool may_read_headers(std::string_view text, const Schema& schema) {
   constexpr std::string_view word = "header";
   return schema.with_headers() &&
-         std::search(text.begin(), text.end(), word.begin(), word.end(), [](char a, char b) {
-           return (a | 0x20) == b;
-         }) != text.end();
+         std::search(text.begin(), text.end(), word.begin(), word.end(),
+                     [](char a, char b) { return (a | 0x20) == b; }) != text.end();
 }
 
 /// Everything that a step was told, for fingerprints.
@@ -123,7 +119,8 @@ std::optional<BuiltStep> StepBuilder::build(const Settings& settings, const Step
 // ---- rows
 
 std::optional<BuiltStep> StepBuilder::parse(const Settings& step, const Schema& input) {
-  ParseOptions options{.format = step.text("format")};
+  ParseOptions options;
+  options.format = step.text("format");
   bool good = true;
   const auto read = [&](const char* key, std::vector<Schema::Field>& fields) {
     auto result = read_fields(step.text(key));
@@ -241,10 +238,9 @@ std::optional<BuiltStep> StepBuilder::map(const Settings& step, const Schema& in
     fields.push_back({names[i], work[i].type});
     kept.push_back(i);
   }
-  return BuiltStep{
-      std::make_unique<MapStep>(Schema(std::move(fields), input.with_headers()), input.size(),
-                                std::move(sets), std::move(kept)),
-      {}};
+  return BuiltStep{std::make_unique<MapStep>(Schema(std::move(fields), input.with_headers()),
+                                             input.size(), std::move(sets), std::move(kept)),
+                   {}};
 }
 
 std::optional<BuiltStep> StepBuilder::filter(const Settings& step, const Schema& input) {
@@ -257,38 +253,35 @@ std::optional<BuiltStep> StepBuilder::filter(const Settings& step, const Schema&
           "compare it with something");
     return std::nullopt;
   }
-  return BuiltStep{std::make_unique<FilterStep>(input, *std::move(condition),
-                                                may_read_headers(text, input)),
-                   {}};
+  return BuiltStep{
+      std::make_unique<FilterStep>(input, *std::move(condition), may_read_headers(text, input)),
+      {}};
 }
 
 // ---- groups
 
-bool StepBuilder::check_window(const Settings& settings) {
-  return window_of(settings).has_value();
-}
+bool StepBuilder::check_window(const Settings& settings) { return window_of(settings).has_value(); }
 
 std::optional<Window> StepBuilder::window_of(const Settings& settings) {
   Window window;
   window.length_ms = settings.duration("length").count();
-  window.slide_ms =
-      settings.has("slide") ? settings.duration("slide").count() : window.length_ms;
+  window.slide_ms = settings.has("slide") ? settings.duration("slide").count() : window.length_ms;
   window.offset_ms = settings.duration("offset").count();
   window.event_time = settings.text("time") == "event";
   if (window.event_time) {
     window.delay_ms = settings.duration("delay").count();
     window.future_ms = settings.duration("maxFuture").count();
     if (settings.text("late") == "update") {
-      window.update_ms = settings.has("updateFor") ? settings.duration("updateFor").count()
-                                                   : window.length_ms;
+      window.update_ms =
+          settings.has("updateFor") ? settings.duration("updateFor").count() : window.length_ms;
     }
   } else {
     for (const char* key : {"length", "slide", "offset"}) {
       if (!settings.has(key) || settings.duration(key).count() % interval_ms_ == 0) continue;
-      error(settings, key,
-            "it must be a multiple of the batches' interval, " + std::to_string(interval_ms_) +
-                " ms",
-            "windows are made of whole batches");
+      error(
+          settings, key,
+          "it must be a multiple of the batches' interval, " + std::to_string(interval_ms_) + " ms",
+          "windows are made of whole batches");
       return std::nullopt;
     }
   }
@@ -305,8 +298,8 @@ std::optional<Window> StepBuilder::window_of(const Settings& settings) {
 
 std::optional<BuiltStep> StepBuilder::aggregate(const Settings& step, const StepInput& input) {
   const Schema& schema = *input.schema;
-  AggregateStep::Options options{
-      .keys_max = static_cast<std::size_t>(step.integer("maxKeys")), .seed = seed_};
+  AggregateStep::Options options{.keys_max = static_cast<std::size_t>(step.integer("maxKeys")),
+                                 .seed = seed_};
   std::string fingerprint;
   if (input.window != nullptr) {
     const auto window = window_of(*input.window);
@@ -342,8 +335,8 @@ std::optional<BuiltStep> StepBuilder::aggregate(const Settings& step, const Step
     Aggregate aggregate{.name = name, .call = std::get<AggregateCall>(std::move(call))};
     AggregateArgument argument;
     if (aggregate.call.has_argument()) {
-      argument.value = expression(step, key, aggregate.call.argument,
-                                  aggregate.call.argument_offset, schema);
+      argument.value =
+          expression(step, key, aggregate.call.argument, aggregate.call.argument_offset, schema);
       if (!argument.value) return std::nullopt;
       argument.reads_events = may_read_headers(aggregate.call.argument, schema);
       aggregate.argument = argument.value->type();
@@ -404,49 +397,8 @@ std::optional<BuiltStep> StepBuilder::state(const Settings& step, const Schema& 
   for (std::size_t i = 0; i < input.size(); ++i) {
     if (!merged.contains(i)) options.keys.push_back(i);
   }
-  auto made = std::make_unique<StateStep>(input, std::move(options), std::move(aggregates));
-  if (step.has("initial") && !begin_state(step, input, *made)) return std::nullopt;
-  return BuiltStep{std::move(made), told(step)};
-}
-
-/// Reads the file that the state begins with.
-bool StepBuilder::begin_state(const Settings& step, const Schema& input, StateStep& state) {
-  constexpr std::uint64_t bytes_max = 256 << 20;
-  auto content = read_whole_file(step.text("initial"), bytes_max);
-  if (!content.ok()) {
-    error(step, "initial", content.status().message());
-    return false;
-  }
-  auto parser = RecordParser::make({.format = "csv", .fields = input.fields()});
-  SLUICE_ASSERT(std::holds_alternative<std::unique_ptr<RecordParser>>(parser),
-                "columns that are no fields");
-  auto& records = *std::get<std::unique_ptr<RecordParser>>(parser);
-  std::vector<Column> columns(input.size());
-  Rows rows;
-  for (const Column& each : columns) rows.columns.push_back(&each);
-  TextArena arena;
-  std::vector<std::uint8_t> bad;
-  std::string_view rest = *content;
-  for (std::size_t line = 1; !rest.empty(); ++line) {
-    const std::size_t end = std::min(rest.find('\n'), rest.size());
-    std::string_view text = rest.substr(0, end);
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-    if (text.ends_with('\r')) text.remove_suffix(1);
-    if (text.empty()) continue;
-    Column record;
-    record.push_back(Cell::of(text));
-    records.parse(record, 1, columns, arena, bad);
-    if (bad[0] != 0) {
-      error(step, "initial",
-            step.text("initial") + ":" + std::to_string(line) + " is no record of " +
-                names_of(input));
-      return false;
-    }
-    rows.size = 1;
-    state.push(rows);
-  }
-  state.begun();
-  return true;
+  return BuiltStep{std::make_unique<StateStep>(input, std::move(options), std::move(aggregates)),
+                   told(step)};
 }
 
 // ---- order
@@ -472,8 +424,7 @@ std::optional<BuiltStep> StepBuilder::order(const Settings& step, const Schema& 
   }
   auto by = order_by(step, input);
   if (!by) return std::nullopt;
-  const std::uint64_t most =
-      type == "top" ? static_cast<std::uint64_t>(step.integer("n")) : 0;
+  const std::uint64_t most = type == "top" ? static_cast<std::uint64_t>(step.integer("n")) : 0;
   return BuiltStep{std::make_unique<TopStep>(input, *std::move(by), most), {}};
 }
 

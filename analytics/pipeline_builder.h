@@ -22,8 +22,8 @@ namespace sluice::analytics {
 /// What a step is made from, beside its own settings.
 struct StepInput {
   const Schema* schema = nullptr;
-  bool is_events = false;                 ///< Rows are the events as they come.
-  const Settings* window = nullptr;       ///< The window that applies to them; null: the batch.
+  bool is_events = false;            ///< Rows are the events as they come.
+  const Settings* window = nullptr;  ///< The window that applies to them; null: the batch.
 };
 
 /// A step and what builds on it needs to know. None: it is no step of its own (a window).
@@ -44,8 +44,8 @@ class StepBuilder {
   /// Whether a window's own settings fit together. False: no.
   bool check_window(const Settings& settings);
 
-  void error(const Settings& step, std::string_view key, std::string message,
-             std::string hint = {}, std::size_t offset = 0);
+  void error(const Settings& step, std::string_view key, std::string message, std::string hint = {},
+             std::size_t offset = 0);
   void warning(const Settings& step, std::string_view key, std::string message, std::string hint);
 
  private:
@@ -56,7 +56,6 @@ class StepBuilder {
   std::optional<BuiltStep> aggregate(const Settings& step, const StepInput& input);
   std::optional<BuiltStep> state(const Settings& step, const Schema& input);
   std::optional<BuiltStep> order(const Settings& step, const Schema& input);
-  bool begin_state(const Settings& step, const Schema& input, class StateStep& state);
 
   std::optional<std::size_t> column(const Settings& step, std::string_view key,
                                     std::string_view name, const Schema& schema);

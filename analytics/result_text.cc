@@ -256,21 +256,26 @@ void append_cell(std::string& out, const Column& column, ColumnType type, std::s
 }
 
 void append_scala(std::string& out, const Rows& rows, const Schema& schema, std::size_t row) {
-  if (schema.size() == 1) return append_cell(out, rows.columns[0], schema[0].type, row);
+  if (schema.size() == 1) return append_cell(out, *rows.columns[0], schema[0].type, row);
   out += '(';
   for (std::size_t i = 0; i < schema.size(); ++i) {
     if (i != 0) out += ',';
-    append_cell(out, rows.columns[i], schema[i].type, row);
+    append_cell(out, *rows.columns[i], schema[i].type, row);
   }
   out += ')';
 }
 
 void append_python(std::string& out, const Rows& rows, const Schema& schema, std::size_t row) {
-  if (schema.size() == 1) return append_python_cell(out, rows.columns[0], schema[0].type, row);
+  // print() of one thing is its str(), which for a text has no quotes; null is None all the same.
+  const bool text_alone = schema.size() == 1 && schema[0].type == ColumnType::Text;
+  if (text_alone && !rows.columns[0]->is_null(row)) {
+    return append_cell(out, *rows.columns[0], schema[0].type, row);
+  }
+  if (schema.size() == 1) return append_python_cell(out, *rows.columns[0], schema[0].type, row);
   out += '(';
   for (std::size_t i = 0; i < schema.size(); ++i) {
     if (i != 0) out += ", ";
-    append_python_cell(out, rows.columns[i], schema[i].type, row);
+    append_python_cell(out, *rows.columns[i], schema[i].type, row);
   }
   out += ')';
 }
@@ -281,7 +286,7 @@ void append_json(std::string& out, const Rows& rows, const Schema& schema, std::
     if (i != 0) out += ',';
     append_json_text(out, schema[i].name);
     out += ':';
-    append_value(out, rows.columns[i], schema[i].type, row, java_words, append_json_double,
+    append_value(out, *rows.columns[i], schema[i].type, row, java_words, append_json_double,
                  append_json_text);
   }
   out += '}';
@@ -291,7 +296,7 @@ void append_csv(std::string& out, const Rows& rows, const Schema& schema, std::s
   constexpr Words words{"", java_words.yes, java_words.no};
   for (std::size_t i = 0; i < schema.size(); ++i) {
     if (i != 0) out += ',';
-    append_value(out, rows.columns[i], schema[i].type, row, words, append_java_double,
+    append_value(out, *rows.columns[i], schema[i].type, row, words, append_java_double,
                  append_csv_text);
   }
 }

@@ -35,8 +35,8 @@ Used ParseStep::use(const Used& used) {
   Used reads = nothing(inputs_);
   reads[options_.column] = true;
   reads.back() = used.back();
-  parser_->need(std::vector<bool>(used.begin(),
-                                  used.begin() + static_cast<std::ptrdiff_t>(fields_.size())));
+  parser_->need(
+      std::vector<bool>(used.begin(), used.begin() + static_cast<std::ptrdiff_t>(fields_.size())));
   out_.columns.assign(schema_.size(), nullptr);
   for (std::size_t i = 0; i < fields_.size(); ++i) {
     if (used[i]) out_.columns[i] = &fields_[i];
@@ -134,7 +134,8 @@ void SplitStep::cut(WordSplitter::Cursor cursor) {
 void SplitStep::push(const Batch& events) {
   arena_.clear();
   // Lines that stand behind each other are cut in one go, but where each loses what is at its end.
-  const bool whole = splitter_.takes_lines() && (options_.trailing_empty || !splitter_.keeps_empty());
+  const bool whole =
+      splitter_.takes_lines() && (options_.trailing_empty || !splitter_.keeps_empty());
   out_.batch = nullptr;
   out_.events = nullptr;
   if (whole) {
@@ -257,9 +258,7 @@ void MapStep::push(const Rows& rows) {
 // ---- filter
 
 FilterStep::FilterStep(const Schema& input, Expression condition, bool reads_events)
-    : Step(input),
-      condition_(std::move(condition)),
-      reads_events_(reads_events) {}
+    : Step(input), condition_(std::move(condition)), reads_events_(reads_events) {}
 
 Used FilterStep::use(const Used& used) {
   Used reads = used;

@@ -20,9 +20,9 @@ namespace sluice::analytics {
 class ParseStep final : public Step {
  public:
   struct Options {
-    std::size_t column = 0;          ///< Of the input, a text.
-    std::vector<std::size_t> kept;   ///< Columns of the input.
-    bool keep_bad = false;           ///< A bad record is a row of nulls; else it is left out.
+    std::size_t column = 0;              ///< Of the input, a text.
+    std::vector<std::size_t> kept = {};  ///< Columns of the input.
+    bool keep_bad = false;               ///< A bad record is a row of nulls; else it is left out.
   };
   ParseStep(const Schema& input, Options options, std::unique_ptr<RecordParser> parser);
 
@@ -61,7 +61,8 @@ class SplitStep final : public Step {
   void push(const Rows& rows) override;
   void push(const Batch& events) override;
 
-  static constexpr std::size_t word_bytes_max = 64 * 1024;  ///< The rest of a longer word is cut off.
+  static constexpr std::size_t word_bytes_max =
+      64 * 1024;  ///< The rest of a longer word is cut off.
 
  private:
   static Schema schema_of(const Schema& input, const Options& options);

@@ -3,8 +3,12 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <memory>
 #include <span>
 #include <utility>
+#include <variant>
+
+#include "analytics/record_parser.h"
 
 namespace sluice::analytics {
 namespace {
@@ -35,7 +39,7 @@ bool read_piece_key(std::string_view key, std::size_t& shard, std::size_t& piece
 StateStep::StateStep(const Schema& input, Options options, std::vector<Aggregate> aggregates)
     : Step(schema_of(input, options, aggregates)),
       options_(std::move(options)),
-      inputs_(input.size()),
+      input_(input),
       aggregates_(std::move(aggregates)),
       groups_({.keys = types_of(input, options_.keys),
                .seed = options_.seed,
@@ -57,7 +61,7 @@ Schema StateStep::schema_of(const Schema& input, const Options& options,
 }
 
 Used StateStep::use(const Used& /*used*/) {
-  Used reads(inputs_ + 1, false);
+  Used reads(input_.size() + 1, false);
   for (const std::size_t key : options_.keys) reads[key] = true;
   for (const std::size_t value : options_.values) reads[value] = true;
   return reads;
@@ -74,9 +78,33 @@ void StateStep::push(const Rows& rows) {
   }
 }
 
-void StateStep::begin_with(const Rows& rows) {
-  push(rows);
-  ++batch_;  // it did not come in the first batch
+Status StateStep::begin_with(std::string_view csv) {
+  ParseOptions options;
+  options.format = "csv";
+  options.fields = input_.fields();
+  auto made = RecordParser::make(std::move(options));
+  if (const auto* problem = std::get_if<Problem>(&made)) return Invalid(problem->message);
+  RecordParser& parser = *std::get<std::unique_ptr<RecordParser>>(made);
+  std::vector<Column> columns(input_.size());
+  Rows rows;
+  for (const Column& each : columns) rows.columns.push_back(&each);
+  TextArena arena;
+  std::vector<std::uint8_t> bad;
+  for (std::size_t line = 1; !csv.empty(); ++line) {
+    const std::size_t end = std::min(csv.find('\n'), csv.size());
+    std::string_view text = csv.substr(0, end);
+    csv.remove_prefix(std::min(end + 1, csv.size()));
+    if (text.ends_with('\r')) text.remove_suffix(1);
+    if (text.empty()) continue;
+    Column record;
+    record.push_back(Cell::of(text));
+    parser.parse(record, 1, columns, arena, bad);
+    if (bad[0] != 0) return Invalid("line " + std::to_string(line) + " is no such record");
+    rows.size = 1;
+    push(rows);
+  }
+  ++batch_;  // nothing of it came in the first batch
+  return {};
 }
 
 void StateStep::tick(const Tick& tick) {

@@ -10,6 +10,7 @@
 #include "analytics/aggregates.h"
 #include "analytics/group_table.h"
 #include "analytics/step.h"
+#include "core/base/status.h"
 
 namespace sluice::analytics {
 
@@ -21,8 +22,8 @@ namespace sluice::analytics {
 class StateStep final : public Step {
  public:
   struct Options {
-    std::vector<std::size_t> keys;    ///< Columns of the input.
-    std::vector<std::size_t> values;  ///< Columns of the input, one a function.
+    std::vector<std::size_t> keys = {};    ///< Columns of the input.
+    std::vector<std::size_t> values = {};  ///< Columns of the input, one a function.
     bool changes_only = false;
     std::int64_t timeout_ms = 0;  ///< 0: never.
     std::size_t keys_max = 2'000'000;
@@ -31,9 +32,9 @@ class StateStep final : public Step {
   /// `aggregates`: a function of one argument for each value, whose results have its name.
   StateStep(const Schema& input, Options options, std::vector<Aggregate> aggregates);
 
-  /// What it begins with where nothing was saved: rows of the input's schema, before the first
-  /// push().
-  void begin_with(const Rows& rows);
+  /// What it begins with where nothing was saved: lines of CSV with the columns of its input.
+  /// Before the first push(). Errors: Invalid, with the number of the line.
+  Status begin_with(std::string_view csv);
 
   Used use(const Used& used) override;
   void push(const Rows& rows) override;
@@ -55,7 +56,7 @@ class StateStep final : public Step {
   std::size_t shard_of(std::size_t i) noexcept { return groups_.key_hash(i) % shards; }
 
   const Options options_;
-  const std::size_t inputs_;
+  const Schema input_;
   Aggregates aggregates_;
   GroupTable groups_;
   std::uint64_t batch_ = 1;  ///< Rises with the ticks; its groups have it in their extra words.

@@ -58,8 +58,8 @@ class Step {
   /// Every row of the batch has been pushed.
   virtual void tick(const Tick& tick) { tick_next(tick); }
 
-  /// What must outlive the process, as it is behind the last tick(). Only what has changed since the
-  /// last call need be put.
+  /// What must outlive the process, as it is behind the last tick(). Only what has changed since
+  /// the last call need be put.
   virtual void save(StateWriter& /*state*/) {}
   /// Before any rows. False: this is not what such a step saved.
   virtual bool load(const SavedState& /*state*/) { return true; }

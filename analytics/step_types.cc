@@ -6,8 +6,9 @@ namespace {
 /// Every step has it.
 constexpr Key input_key{.name = "input",
                         .type = KeyType::Text,
-                        .meaning = "The step whose rows it gets; without it the one before, or the "
-                                   "events of the channel."};
+                        .meaning =
+                            "The step whose rows it gets; without it the one before, or the "
+                            "events of the channel."};
 
 constexpr Key parse_keys[] = {
     input_key,
@@ -118,7 +119,8 @@ constexpr Key window_keys[] = {
     {.name = "time",
      .type = KeyType::Choice,
      .default_value = "processing",
-     .meaning = "processing: rows belong to the time when they came. event: to the time they carry.",
+     .meaning =
+         "processing: rows belong to the time when they came. event: to the time they carry.",
      .choices = "processing event"},
     {.name = "timestamp",
      .type = KeyType::Text,
@@ -160,7 +162,8 @@ constexpr Key aggregate_keys[] = {
     {.name = "maxKeys",
      .type = KeyType::Integer,
      .default_value = "2000000",
-     .meaning = "Groups at most; rows of further keys go into one, called (other), and are counted.",
+     .meaning =
+         "Groups at most; rows of further keys go into one, called (other), and are counted.",
      .min = 1,
      .max = 1'000'000'000},
 };
@@ -195,7 +198,11 @@ constexpr Key state_keys[] = {
 
 constexpr Key top_keys[] = {
     input_key,
-    {.name = "n", .type = KeyType::Integer, .default_value = "10", .meaning = "Rows.", .min = 1,
+    {.name = "n",
+     .type = KeyType::Integer,
+     .default_value = "10",
+     .meaning = "Rows.",
+     .min = 1,
      .max = 1'000'000},
     {.name = "order",
      .type = KeyType::List,
@@ -238,8 +245,8 @@ constexpr ComponentInfo top{.alias = "top", .meaning = "The first by an order.",
 constexpr ComponentInfo sort{.alias = "sort", .meaning = "Orders results.", .keys = sort_keys};
 constexpr ComponentInfo limit{.alias = "limit", .meaning = "The first rows.", .keys = limit_keys};
 
-constexpr const ComponentInfo* all[] = {&parse, &split, &map,  &filter, &having, &window,
-                                        &aggregate, &state, &top, &sort, &limit};
+constexpr const ComponentInfo* all[] = {&parse,     &split, &map, &filter, &having, &window,
+                                        &aggregate, &state, &top, &sort,   &limit};
 
 }  // namespace
 

@@ -48,7 +48,7 @@ void TextTable::begin(const Schema& schema) {
 void TextTable::add(const Rows& rows, const Schema& schema, std::size_t row) {
   for (std::size_t i = 0; i < schema.size(); ++i) {
     scratch_.clear();
-    append_cell(scratch_, rows.columns[i], schema[i].type, row);
+    append_cell(scratch_, *rows.columns[i], schema[i].type, row);
     add_cell(scratch_, cell_characters_max);
   }
 }

@@ -11,6 +11,7 @@
 
 #include "analytics/expression.h"
 #include "fuzz/byte_file.h"
+#include "tests/support/owned_rows.h"
 
 namespace sluice::analytics {
 namespace {
@@ -24,12 +25,12 @@ Schema schema() {
 }
 
 /// Seven rows with odd values, and each of their columns null in some of them.
-Rows rows() {
+OwnedRows rows() {
   const std::vector<std::string_view> texts{
       "", "a path/course/12", "12", "gr\xc3\xb6\xc3\x9f\x65", "x", "\xff\x80 broken", "%_\\"};
   const std::vector<std::int64_t> ints{0, 1, -1, INT64_MIN, INT64_MAX, 7, 100};
   const std::vector<double> doubles{0.0, -0.0, 1.5, -1e300, 1e-300, NAN, INFINITY};
-  Rows made;
+  OwnedRows made;
   made.size = 7;
   made.columns.resize(4);
   for (std::uint32_t row = 0; row < made.size; ++row) {
@@ -46,8 +47,8 @@ Rows rows() {
   return made;
 }
 
-Rows only(const Rows& all, std::uint32_t row) {
-  Rows made;
+OwnedRows only(const OwnedRows& all, std::uint32_t row) {
+  OwnedRows made;
   made.size = 1;
   for (const Column& column : all.columns) {
     Column& one = made.columns.emplace_back();
@@ -71,7 +72,7 @@ bool same(ColumnType type, const Column& a, std::size_t row_a, const Column& b, 
 }
 
 void check(Expression& expression) {
-  const Rows all = rows();
+  const OwnedRows all = rows();
   TextArena arena;
   Column out;
   Column again;

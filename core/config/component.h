@@ -72,7 +72,7 @@ struct Finding {
 /// A type of source, channel, sink or interceptor, or of a part of one.
 struct ComponentInfo {
   std::string_view alias;       ///< "netcat"; compared in any case. Empty: only the class name.
-  std::string_view class_name;  ///< "org.apache.flume.source.NetcatSource"; empty: not Flume's.
+  std::string_view class_name = {};  ///< "org.apache.flume.source.NetcatSource"; empty: not Flume's.
   std::string_view meaning;     ///< One sentence.
   std::span<const Key> keys;
   std::span<const PartList> parts = {};  ///< No key of the table begins with the name of a list.

@@ -44,6 +44,8 @@ class Settings {
   /// Where the file sets it; otherwise where the component begins. Knows "steps.p.where", too.
   Position where(std::string_view key) const;
 
+  /// As it is in the file, or the default.
+  std::string raw(std::string_view key) const { return value_or_default(key); }
   std::string text(std::string_view key) const;  ///< Text, Path, Pattern, Choice (as in the table).
   std::int64_t integer(std::string_view key) const;
   bool boolean(std::string_view key) const;

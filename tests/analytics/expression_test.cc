@@ -11,6 +11,7 @@
 
 #include "tests/catch.h"
 #include "tests/support/batches.h"
+#include "tests/support/owned_rows.h"
 
 namespace sluice::analytics {
 namespace {
@@ -34,8 +35,8 @@ Schema schema() {
 
 /// `size` times one row: i = 7, j = -2, d = 2.5, t = "Hello", b = true, größe = 5, status = "404",
 /// and nulls.
-Rows rows(std::uint32_t size) {
-  Rows made;
+OwnedRows rows(std::uint32_t size) {
+  OwnedRows made;
   made.size = size;
   made.columns.resize(10);
   for (std::uint32_t row = 0; row < size; ++row) {
@@ -79,7 +80,7 @@ std::string shown(ColumnType type, const Column& column, std::size_t row) {
 std::string value(std::string_view text) {
   INFO(text);
   Expression expression = compiled(text);
-  const Rows chunk = rows(3);
+  const OwnedRows chunk = rows(3);
   TextArena arena;
   Column out;
   out.push_back(Cell::of(true));
@@ -452,7 +453,7 @@ TEST_CASE("columns that are read are known, in order, once") {
 }
 
 TEST_CASE("columns that are not read may be missing") {
-  Rows chunk = rows(2);
+  OwnedRows chunk = rows(2);
   for (const std::size_t each : {2u, 3u, 9u}) chunk.columns[each].clear();
   TextArena arena;
   Column out;
@@ -562,7 +563,7 @@ TEST_CASE("header() reads the header of the event of each row") {
   REQUIRE(builder.append("one"));
   REQUIRE(builder.append("two", encoded({{"host", "web2"}})));
   const Batch batch = builder.seal();
-  Rows chunk = rows(3);
+  OwnedRows chunk = rows(3);
   chunk.batch = &batch;
   chunk.events = {2, 0, 1};
   TextArena arena;
@@ -591,7 +592,7 @@ TEST_CASE("select gives the rows that are true, in chunks of any size") {
   Expression condition = compiled("x % 3 = 1 and y like 'k%' and x != 4", of);
   TextArena arena;
   for (const std::uint32_t size : {256u, 0u, 1u, 300u, 256u}) {
-    Rows chunk;
+    OwnedRows chunk;
     chunk.size = size;
     chunk.columns.resize(2);
     std::vector<std::uint32_t> expected{99999};
@@ -677,7 +678,7 @@ TEST_CASE("random expressions are what a simple evaluator says they are") {
   constexpr std::size_t size = Rows::chunk;
   const Schema of({{"a", ColumnType::Int}, {"b", ColumnType::Int}, {"c", ColumnType::Int}});
   Random random{std::mt19937_64(20240607), {}};
-  Rows chunk;
+  OwnedRows chunk;
   chunk.size = size;
   chunk.columns.resize(3);
   for (std::size_t column = 0; column < 3; ++column) {
@@ -716,7 +717,7 @@ TEST_CASE("random expressions are what a simple evaluator says they are") {
 
 TEST_CASE("texts live in the arena, and a warm evaluation takes no more of it than they need") {
   Expression expression = compiled("concat(lower(t), '-', i)");
-  const Rows chunk = rows(Rows::chunk);
+  const OwnedRows chunk = rows(Rows::chunk);
   TextArena arena;
   Column out;
   expression.evaluate(chunk, arena, out);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tests/catch.h"
+#include "tests/support/owned_rows.h"
 
 namespace sluice::analytics {
 namespace {
@@ -13,8 +14,8 @@ namespace {
 const Schema words({{"word", ColumnType::Text}, {"n", ColumnType::Int}});
 
 /// Pairs of a word and a number; the words outlive it.
-Rows pairs(const std::vector<std::pair<std::string_view, std::int64_t>>& values) {
-  Rows rows;
+OwnedRows pairs(const std::vector<std::pair<std::string_view, std::int64_t>>& values) {
+  OwnedRows rows;
   rows.columns.resize(2);
   for (const auto& [word, n] : values) {
     rows.columns[0].push_back(Cell::of(word));
@@ -25,7 +26,7 @@ Rows pairs(const std::vector<std::pair<std::string_view, std::int64_t>>& values)
 }
 
 /// (w,first) to (w,last).
-Rows numbered(std::int64_t first, std::int64_t last) {
+OwnedRows numbered(std::int64_t first, std::int64_t last) {
   std::vector<std::pair<std::string_view, std::int64_t>> values;
   for (std::int64_t n = first; n <= last; ++n) values.emplace_back("w", n);
   return pairs(values);
@@ -71,7 +72,7 @@ std::string python_time(std::int64_t time_ms, const std::string& zone) {
 }
 
 TEST_CASE("the block of the guide's word count") {
-  const Rows rows = pairs({{"hello", 1}, {"world", 1}});
+  const OwnedRows rows = pairs({{"hello", 1}, {"world", 1}});
   CHECK(one_chunk(block_of(BlockStyle::Scala), rows) == scala_head + "(hello,1)\n(world,1)\n\n");
   CHECK(one_chunk(block_of(BlockStyle::Python), rows) ==
         python_head + "('hello', 1)\n('world', 1)\n\n");
@@ -87,14 +88,14 @@ TEST_CASE("the block of the guide's word count") {
 
 TEST_CASE("a batch without rows has its headline and an empty line") {
   for (const std::uint64_t num : {0U, 1U, 10U}) {
-    CHECK(one_chunk(block_of(BlockStyle::Scala, num), Rows(), words) == scala_head + "\n");
-    CHECK(one_chunk(block_of(BlockStyle::Python, num), Rows(), words) == python_head + "\n");
-    CHECK(one_chunk(block_of(BlockStyle::Table, num), Rows(), words) == table_head +
-                                                                            "+----+---+\n"
-                                                                            "|word|  n|\n"
-                                                                            "+----+---+\n"
-                                                                            "+----+---+\n"
-                                                                            "\n");
+    CHECK(one_chunk(block_of(BlockStyle::Scala, num), OwnedRows(), words) == scala_head + "\n");
+    CHECK(one_chunk(block_of(BlockStyle::Python, num), OwnedRows(), words) == python_head + "\n");
+    CHECK(one_chunk(block_of(BlockStyle::Table, num), OwnedRows(), words) == table_head +
+                                                                                 "+----+---+\n"
+                                                                                 "|word|  n|\n"
+                                                                                 "+----+---+\n"
+                                                                                 "+----+---+\n"
+                                                                                 "\n");
   }
   ResultBlock table = block_of(BlockStyle::Table);
   table.begin(0, 12);
@@ -169,7 +170,7 @@ TEST_CASE("the clock of the Python style is that of its zone") {
 }
 
 TEST_CASE("the other styles have no use for the zone") {
-  const Rows rows = numbered(1, 1);
+  const OwnedRows rows = numbered(1, 1);
   for (const BlockStyle style : {BlockStyle::Scala, BlockStyle::Table}) {
     CHECK(one_chunk(block_of(style, 10, "Asia/Shanghai"), rows) ==
           one_chunk(block_of(style, 10, "UTC"), rows));
@@ -200,7 +201,7 @@ TEST_CASE("a table says how many rows of more it shows") {
 /// The lines of a table with one column: its rules, its name, its cell.
 std::string cell(std::string_view text, const std::string& name = "t") {
   const Schema schema({{name, ColumnType::Text}});
-  Rows rows;
+  OwnedRows rows;
   rows.columns.resize(1);
   rows.columns[0].push_back(Cell::of(text));
   rows.size = 1;
@@ -272,7 +273,7 @@ TEST_CASE("nothing in a cell breaks the frame of a table") {
 TEST_CASE("every type has its cell in a table") {
   const Schema schema(
       {{"b", ColumnType::Bool}, {"d", ColumnType::Double}, {"none", ColumnType::Int}});
-  Rows rows;
+  OwnedRows rows;
   rows.columns.resize(3);
   rows.columns[0].push_back(Cell::of(true));
   rows.columns[1].push_back(Cell::of(1e7));

@@ -6,6 +6,7 @@
 
 #include "analytics/characters.h"
 #include "tests/catch.h"
+#include "tests/support/owned_rows.h"
 
 namespace sluice::analytics {
 namespace {
@@ -53,7 +54,7 @@ class OneRow {
     return out;
   }
 
-  Rows rows;
+  OwnedRows rows;
   Schema schema;
 };
 
@@ -131,7 +132,7 @@ TEST_CASE("every type has its text, and null too") {
 
 TEST_CASE("of several rows the one asked for is written") {
   Schema schema({{"word", ColumnType::Text}, {"n", ColumnType::Int}});
-  Rows rows;
+  OwnedRows rows;
   rows.columns.resize(2);
   for (int i = 0; i < 3; ++i) {
     rows.columns[0].push_back(Cell::of(std::string_view("abc").substr(0, i)));
