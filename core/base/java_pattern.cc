@@ -110,10 +110,15 @@ struct JavaPattern::Parts {
   std::unique_ptr<pcre2_jit_stack, FreeStack> stack;
   std::unique_ptr<pcre2_match_context, FreeContext> context;
   std::unique_ptr<pcre2_match_data, FreeMatch> match;
+  std::unique_ptr<pcre2_match_data, FreeMatch> match_groups;  ///< With room for every group.
 
   int run(std::string_view text, std::size_t from, std::uint32_t options) const noexcept {
+    return run(text, from, options, match.get());
+  }
+  int run(std::string_view text, std::size_t from, std::uint32_t options,
+          pcre2_match_data* into) const noexcept {
     const auto on = [&](const pcre2_code* code) {
-      return pcre2_match(code, units(text), text.size(), from, options, match.get(), context.get());
+      return pcre2_match(code, units(text), text.size(), from, options, into, context.get());
     };
     if (is_ascii(text)) return on(bytes.get());
     const int found = on(characters.get());
@@ -154,6 +159,7 @@ Result<JavaPattern> JavaPattern::make(const std::string& expression) {
   pcre2_set_match_limit(parts->context.get(), tries_max);
   pcre2_jit_stack_assign(parts->context.get(), nullptr, parts->stack.get());
   parts->match.reset(pcre2_match_data_create(1, nullptr));
+  parts->match_groups.reset(pcre2_match_data_create_from_pattern(parts->bytes.get(), nullptr));
   return JavaPattern(std::move(parts));
 }
 
@@ -171,8 +177,44 @@ JavaPattern::Answer JavaPattern::find(std::string_view text, std::size_t from,
   return answer(found);
 }
 
+JavaPattern::Answer JavaPattern::find(std::string_view text,
+                                      std::span<Range> groups) const noexcept {
+  SLUICE_ASSERT(groups.size() <= this->groups(), "only groups that there are can be asked for");
+  const int found = parts_->run(text, 0, 0, parts_->match_groups.get());
+  if (found < 0) return answer(found);
+  // Behind the last group that took part PCRE2 leaves its PCRE2_UNSET, which is Range::none.
+  static_assert(PCRE2_UNSET == Range::none);
+  const PCRE2_SIZE* const ranges = pcre2_get_ovector_pointer(parts_->match_groups.get());
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    groups[i] = {ranges[2 * i + 2], ranges[2 * i + 3]};
+  }
+  return Answer::Yes;
+}
+
 JavaPattern::Answer JavaPattern::matches(std::string_view text) const noexcept {
   return answer(parts_->run(text, 0, PCRE2_ANCHORED | PCRE2_ENDANCHORED));
+}
+
+std::size_t JavaPattern::groups() const noexcept {
+  std::uint32_t count = 0;
+  pcre2_pattern_info(parts_->bytes.get(), PCRE2_INFO_CAPTURECOUNT, &count);
+  return count;
+}
+
+std::vector<std::string> JavaPattern::group_names() const {
+  std::vector<std::string> names(groups());
+  std::uint32_t count = 0;
+  std::uint32_t entry_bytes = 0;
+  PCRE2_SPTR entry = nullptr;
+  pcre2_pattern_info(parts_->bytes.get(), PCRE2_INFO_NAMECOUNT, &count);
+  pcre2_pattern_info(parts_->bytes.get(), PCRE2_INFO_NAMEENTRYSIZE, &entry_bytes);
+  pcre2_pattern_info(parts_->bytes.get(), PCRE2_INFO_NAMETABLE, &entry);
+  // An entry is the number of the group in two bytes, then the name and a zero.
+  for (; count > 0; --count, entry += entry_bytes) {
+    const std::size_t group = static_cast<std::size_t>(entry[0]) << 8 | entry[1];
+    names.at(group - 1) = reinterpret_cast<const char*>(entry + 2);
+  }
+  return names;
 }
 
 }  // namespace sluice
