@@ -27,6 +27,7 @@ RUN apt-get update \
       libpcre2-8-0 \
       librdkafka1 \
       librocksdb7.8 \
+      libsimdjson14 \
       libsnappy1v5 \
       libspdlog1.10 \
       libssl3 \

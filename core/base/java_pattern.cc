@@ -109,8 +109,8 @@ struct JavaPattern::Parts {
   std::unique_ptr<pcre2_code, FreeCode> bytes;       ///< For everything else; the same for ASCII.
   std::unique_ptr<pcre2_jit_stack, FreeStack> stack;
   std::unique_ptr<pcre2_match_context, FreeContext> context;
-  std::unique_ptr<pcre2_match_data, FreeMatch> match;   ///< Has room for the whole match only.
-  std::unique_ptr<pcre2_match_data, FreeMatch> groups;  ///< And for its groups.
+  std::unique_ptr<pcre2_match_data, FreeMatch> match;
+  std::unique_ptr<pcre2_match_data, FreeMatch> match_groups;  ///< With room for every group.
 
   int run(std::string_view text, std::size_t from, std::uint32_t options) const noexcept {
     return run(text, from, options, match.get());
@@ -159,7 +159,7 @@ Result<JavaPattern> JavaPattern::make(const std::string& expression) {
   pcre2_set_match_limit(parts->context.get(), tries_max);
   pcre2_jit_stack_assign(parts->context.get(), nullptr, parts->stack.get());
   parts->match.reset(pcre2_match_data_create(1, nullptr));
-  parts->groups.reset(pcre2_match_data_create_from_pattern(parts->bytes.get(), nullptr));
+  parts->match_groups.reset(pcre2_match_data_create_from_pattern(parts->bytes.get(), nullptr));
   return JavaPattern(std::move(parts));
 }
 
@@ -180,20 +180,52 @@ JavaPattern::Answer JavaPattern::find(std::string_view text, std::size_t from,
 JavaPattern::Answer JavaPattern::find_group(std::string_view text, std::size_t group,
                                             Range& where) const noexcept {
   SLUICE_ASSERT(group <= groups(), "a group of this expression");
-  const int found = parts_->run(text, 0, 0, parts_->groups.get());
+  const int found = parts_->run(text, 0, 0, parts_->match_groups.get());
   if (found < 0) return answer(found);
-  const PCRE2_SIZE* const range = pcre2_get_ovector_pointer(parts_->groups.get()) + 2 * group;
+  const PCRE2_SIZE* const range = pcre2_get_ovector_pointer(parts_->match_groups.get()) + 2 * group;
   if (range[0] == PCRE2_UNSET || range[0] > range[1]) return Answer::No;
   where = {range[0], range[1]};
   return Answer::Yes;
 }
 
-std::size_t JavaPattern::groups() const noexcept {
-  return pcre2_get_ovector_count(parts_->groups.get()) - 1;
+JavaPattern::Answer JavaPattern::find(std::string_view text,
+                                      std::span<Range> groups) const noexcept {
+  SLUICE_ASSERT(groups.size() <= this->groups(), "only groups that there are can be asked for");
+  const int found = parts_->run(text, 0, 0, parts_->match_groups.get());
+  if (found < 0) return answer(found);
+  // Behind the last group that took part PCRE2 leaves its PCRE2_UNSET, which is Range::none.
+  static_assert(PCRE2_UNSET == Range::none);
+  const PCRE2_SIZE* const ranges = pcre2_get_ovector_pointer(parts_->match_groups.get());
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    groups[i] = {ranges[2 * i + 2], ranges[2 * i + 3]};
+  }
+  return Answer::Yes;
 }
 
 JavaPattern::Answer JavaPattern::matches(std::string_view text) const noexcept {
   return answer(parts_->run(text, 0, PCRE2_ANCHORED | PCRE2_ENDANCHORED));
+}
+
+std::size_t JavaPattern::groups() const noexcept {
+  std::uint32_t count = 0;
+  pcre2_pattern_info(parts_->bytes.get(), PCRE2_INFO_CAPTURECOUNT, &count);
+  return count;
+}
+
+std::vector<std::string> JavaPattern::group_names() const {
+  std::vector<std::string> names(groups());
+  std::uint32_t count = 0;
+  std::uint32_t entry_bytes = 0;
+  PCRE2_SPTR entry = nullptr;
+  pcre2_pattern_info(parts_->bytes.get(), PCRE2_INFO_NAMECOUNT, &count);
+  pcre2_pattern_info(parts_->bytes.get(), PCRE2_INFO_NAMEENTRYSIZE, &entry_bytes);
+  pcre2_pattern_info(parts_->bytes.get(), PCRE2_INFO_NAMETABLE, &entry);
+  // An entry is the number of the group in two bytes, then the name and a zero.
+  for (; count > 0; --count, entry += entry_bytes) {
+    const std::size_t group = static_cast<std::size_t>(entry[0]) << 8 | entry[1];
+    names.at(group - 1) = reinterpret_cast<const char*>(entry + 2);
+  }
+  return names;
 }
 
 }  // namespace sluice

@@ -3,8 +3,10 @@
 
 #include <cstddef>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/base/status.h"
 
@@ -25,7 +27,8 @@ class JavaPattern {
   };
   /// A part of the text.
   struct Range {
-    std::size_t begin = 0;
+    static constexpr std::size_t none = ~std::size_t{0};
+    std::size_t begin = 0;  ///< `none` for a group that took no part.
     std::size_t end = 0;
   };
 
@@ -43,10 +46,16 @@ class JavaPattern {
   /// The part of the first match that is group `group` (0: all of it). No, also, when the group
   /// took no part in it. REQUIRES: group <= groups().
   Answer find_group(std::string_view text, std::size_t group, Range& where) const noexcept;
-  /// How many groups "(...)" it has.
-  std::size_t groups() const noexcept;
+  /// find(), and what the groups matched: group i + 1 at place i.
+  /// REQUIRES: no more ranges than groups(). All are written if the answer is Yes, else none.
+  Answer find(std::string_view text, std::span<Range> groups) const noexcept;
   /// Whether it matches the text from end to end: Java's Matcher.matches().
   Answer matches(std::string_view text) const noexcept;
+
+  /// How many (groups) it has.
+  std::size_t groups() const noexcept;
+  /// Their names, group i + 1 at place i; empty for those without one.
+  std::vector<std::string> group_names() const;
 
  private:
   struct Parts;

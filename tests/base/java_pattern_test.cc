@@ -121,5 +121,25 @@ TEST_CASE("places are told from where the search begins") {
   CHECK(comma.find("a , b,c", where.end, where) == Answer::No);
 }
 
+TEST_CASE("groups have places, and names where the expression has them") {
+  const JavaPattern each = pattern("(\\d+)(x)? (?<word>\\p{L}+)(?<rest>!)?");
+  REQUIRE(each.groups() == 4);
+  CHECK(each.group_names() == std::vector<std::string>{"", "", "word", "rest"});
+  std::vector<JavaPattern::Range> found(4, JavaPattern::Range{1, 1});
+  const std::string text = "-- 12 \xC3\xA4rger";
+  CHECK(each.find("--", found) == Answer::No);
+  CHECK(found[0].begin == 1);
+  REQUIRE(each.find(text, found) == Answer::Yes);
+  CHECK(text.substr(found[0].begin, found[0].end - found[0].begin) == "12");
+  CHECK(found[1].begin == JavaPattern::Range::none);
+  CHECK(text.substr(found[2].begin, found[2].end - found[2].begin) == "\xC3\xA4rger");
+  CHECK(found[3].begin == JavaPattern::Range::none);
+  found.resize(1);
+  CHECK(each.find("1x a!", found) == Answer::Yes);
+  CHECK(found[0].end == 1);
+  CHECK(pattern("a").groups() == 0);
+  CHECK(pattern("a").group_names().empty());
+}
+
 }  // namespace
 }  // namespace sluice
