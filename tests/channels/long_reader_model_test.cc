@@ -62,7 +62,7 @@ class Run {
       options.retention.bytes = retention_;
       Process process(path_, pool_, std::move(options));
       held_.clear();
-      for (int step = 0; step < 120; ++step) {
+      for (int step = 0; step < 80; ++step) {
         act(process);
         if (below(3) > 0) REQUIRE(process.mended());
         check(process.channel);
