@@ -3,32 +3,46 @@
 namespace sluice {
 namespace {
 
-void subtract(Flow& from, const Batch& batch) noexcept {
-  from.events.sub(batch.size());
-  from.bytes.sub(batch.body_bytes());
+void subtract(Flow& from, const Amount& amount) noexcept {
+  from.events.sub(amount.events);
+  from.bytes.sub(amount.bytes);
+}
+
+Amount amount_of(const Taken::Piece& piece) noexcept {
+  return {piece.batch.size(), piece.batch.body_bytes()};
 }
 
 }  // namespace
 
 void Channel::count_taken(const Taken::Pieces& pieces) noexcept {
   for (const Taken::Piece& piece : pieces) {
-    subtract(counters_.stored, piece.batch);
-    counters_.in_flight.add(piece.batch.size(), piece.batch.body_bytes());
+    const Amount amount = amount_of(piece);
+    subtract(counters_.stored, amount);
+    counters_.in_flight.add(amount);
   }
 }
 
-void Channel::count_finished(const Taken::Pieces& pieces) noexcept {
-  for (const Taken::Piece& piece : pieces) {
-    counters_.committed.add(piece.batch.size(), piece.batch.body_bytes());
-    subtract(counters_.in_flight, piece.batch);
-  }
+void Channel::count_finished(const Taken& events) noexcept {
+  const auto count = [this](const Amount& amount) {
+    counters_.committed.add(amount);
+    subtract(counters_.in_flight, amount);
+  };
+  for (const Taken::Piece& piece : events.pieces()) count(amount_of(piece));
+  if (events.ahead() != nullptr) count(events.ahead()->amount());
 }
 
 void Channel::count_put_back(const Taken::Pieces& pieces) noexcept {
-  for (const Taken::Piece& piece : pieces) {
-    subtract(counters_.in_flight, piece.batch);
-    counters_.stored.add(piece.batch.size(), piece.batch.body_bytes());
-  }
+  for (const Taken::Piece& piece : pieces) count_put_back(amount_of(piece));
+}
+
+void Channel::count_put_back(const Amount& amount) noexcept {
+  subtract(counters_.in_flight, amount);
+  counters_.stored.add(amount);
+}
+
+void Channel::count_gone(const ReadAhead& ahead, Flow& as) noexcept {
+  subtract(counters_.in_flight, ahead.amount());
+  as.add(ahead.amount());
 }
 
 }  // namespace sluice

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "channels/read_ahead.h"
 #include "core/base/clock.h"
 #include "core/base/status.h"
 #include "core/event/batch.h"
@@ -76,6 +77,9 @@ class Reservation {
 ///
 /// Destroying it uncommitted returns them to the head of the channel, oldest first, and tells the
 /// next taker; that never blocks and never fails. One owner at a time; movable.
+///
+/// A reader that commits many takes at once, much later, lets go of each when it has read it, and
+/// appends them to one another.
 class Taken {
  public:
   /// A part of the channel's queue as it was put, with its place in the order.
@@ -105,20 +109,39 @@ class Taken {
       : channel_(std::exchange(other.channel_, nullptr)),
         pieces_(std::move(other.pieces_)),
         batch_(std::move(other.batch_)),
-        copied_(std::move(other.copied_)) {}
+        copied_(std::move(other.copied_)),
+        ahead_(std::move(other.ahead_)) {}
   Taken& operator=(Taken&& other) noexcept;
   ~Taken();
 
   /// Views into the channel's slabs (see the lifetime rule in core/event/batch.h).
+  /// Empty once they are let go.
   const Batch& batch() const noexcept { return batch_; }
-  bool empty() const noexcept { return batch_.empty(); }
+  bool empty() const noexcept { return batch_.empty() && !ahead_; }
   Channel* channel() const noexcept { return channel_; }
 
-  /// Cuts the first `events` off, to be committed alone. REQUIRES: events <= batch().size().
+  /// The reader has read them: they need no memory any more, nor room in the channel, where that
+  /// can be given back (see Channel), and are uncommitted all the same. batch() and pieces() are
+  /// empty from now on. Again, or of nothing: no-op.
+  ///
+  /// Destroyed uncommitted they come back as any others and are read once more, except from a
+  /// channel in memory, which has them no more: they count as lost, and their receipts say "not
+  /// delivered".
+  void let_go() noexcept;
+  /// Commits and rolls back `next` with this one, at the cost of one where the reader reads alone.
+  /// REQUIRES: both were let go, of the same channel; or this one is of nothing.
+  void append(Taken&& next) noexcept;
+  /// What was let go; null before.
+  const ReadAhead* ahead() const noexcept { return ahead_.get(); }
+
+  /// Cuts the first `events` off, to be committed alone. REQUIRES: events <= batch().size(), not
+  /// let go.
   Taken split_front(std::uint32_t events);
 
   /// For channels, which give pieces out and get them back.
   const Pieces& pieces() const noexcept { return pieces_; }
+  /// For channels in which this is where events arrive.
+  void settle_receipts() const noexcept;
 
  private:
   friend class Commit;
@@ -126,9 +149,14 @@ class Taken {
   Pieces pieces_;
   Batch batch_;
   MemoryCharge copied_;
+  std::unique_ptr<ReadAhead> ahead_;
 };
 
 /// A bounded queue of events. Thread-safe: any number of sources and sinks may use it at once.
+///
+/// Its capacity bounds what waits to be read and what readers hold. What they let go has its room
+/// back at once; on disk only as far as the channel may be read ahead of its commits, so that those
+/// who put are held back beyond that.
 ///
 /// Sources do not call it themselves (ChannelProcessor does), nor do sinks (SinkRunner does).
 class Channel {
@@ -165,10 +193,12 @@ class Channel {
   /// many events that are. REQUIRES: closed, no takers.
   virtual std::uint64_t abandon() = 0;
 
-  /// Closed, and nothing is left inside, in the hands of a taker, or reserved and on its way in.
+  /// Closed, and nothing is left inside, in the hands of a taker, let go and uncommitted, or
+  /// reserved and on its way in.
   virtual bool drained() const = 0;
 
-  virtual std::uint64_t size_events() const noexcept = 0;  ///< Committed, not yet out for good.
+  /// Committed, not yet out for good. What was let go counts, so it may be above the capacity.
+  virtual std::uint64_t size_events() const noexcept = 0;
   virtual std::uint64_t capacity_events() const noexcept = 0;
   virtual std::uint64_t transaction_capacity() const noexcept = 0;
 
@@ -194,8 +224,11 @@ class Channel {
  protected:
   /// The books of events on their way out.
   void count_taken(const Taken::Pieces& pieces) noexcept;
-  void count_finished(const Taken::Pieces& pieces) noexcept;
+  void count_finished(const Taken& events) noexcept;
   void count_put_back(const Taken::Pieces& pieces) noexcept;
+  void count_put_back(const Amount& amount) noexcept;
+  /// They were let go and come to nothing: `as` counts them.
+  void count_gone(const ReadAhead& ahead, Flow& as) noexcept;
 
   ChannelCounters counters_;
 
@@ -212,6 +245,9 @@ class Channel {
   virtual void finish(Taken& events) noexcept = 0;
   /// The events go back to the head.
   virtual void put_back(Taken& events) noexcept = 0;
+  /// The pieces, which `ahead` stands for, need no memory any more. Claims all of it (see
+  /// ReadAhead) when their room cannot be given back.
+  virtual void let_go(const Taken::Pieces& pieces, ReadAhead& ahead) noexcept = 0;
   /// A piece that was given out will be finished or put back in two parts.
   virtual void split(const Batch& piece) noexcept = 0;
 

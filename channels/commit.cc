@@ -29,6 +29,7 @@ Taken& Taken::operator=(Taken&& other) noexcept {
   pieces_ = std::move(other.pieces_);
   batch_ = std::move(other.batch_);
   copied_ = std::move(other.copied_);
+  ahead_ = std::move(other.ahead_);
   return *this;
 }
 
@@ -36,7 +37,39 @@ Taken::~Taken() {
   if (channel_) channel_->put_back(*this);
 }
 
+void Taken::settle_receipts() const noexcept {
+  for (const Piece& piece : pieces_) piece.batch.receipt().settle(piece.batch.size());
+  if (ahead_) ahead_->settle_receipts();
+}
+
+void Taken::let_go() noexcept {
+  if (channel_ == nullptr || ahead_) return;
+  ahead_ = std::make_unique<ReadAhead>();
+  for (const Piece& piece : pieces_) {
+    ahead_->add({piece.sequence, piece.batch.size(), piece.frame, piece.frame_events},
+                piece.batch.body_bytes(), piece.batch.receipt());
+  }
+  channel_->let_go(pieces_, *ahead_);
+  pieces_.clear();
+  batch_ = {};
+  copied_ = {};
+}
+
+void Taken::append(Taken&& next) noexcept {
+  if (next.channel_ == nullptr) return;
+  if (channel_ == nullptr) {
+    *this = std::move(next);
+    return;
+  }
+  SLUICE_ASSERT(channel_ == next.channel_, "takes of one channel are appended to each other");
+  SLUICE_ASSERT(ahead_ && next.ahead_, "a take that was not let go cannot be appended");
+  ahead_->append(std::move(*next.ahead_));
+  next.ahead_.reset();
+  next.channel_ = nullptr;
+}
+
 Taken Taken::split_front(std::uint32_t events) {
+  SLUICE_ASSERT(!ahead_, "nobody knows any more where what was let go could be split");
   SLUICE_ASSERT(events <= batch_.size(), "a split beyond what was taken");
   Pieces front;
   Pieces back;

@@ -52,7 +52,10 @@ class Commit {
   bool join(Committer* committer) noexcept;
 
   void put(Reservation room) { puts_.push_back(std::move(room)); }
-  void take(Taken events) { takes_.push_back(std::move(events)); }
+  /// A take of nothing is none.
+  void take(Taken events) {
+    if (events.channel() != nullptr) takes_.push_back(std::move(events));
+  }
   void note(Note note);
   /// What channels on disk have taken before is added to it before `done` is called with Ok.
   void tell_doubles(std::shared_ptr<Amount> to) { doubles_ = std::move(to); }

@@ -150,6 +150,7 @@ Status DurableChannel::restore() {
   next_sequence_ = account.next;
   on_disk_ = {account.head_frame, account.next};
   if (account.stored_events() == 0) on_disk_ = {account.next, account.next};
+  if (!account.above.empty()) unremoved_below_ = account.above.rbegin()->second;
   used_events_ = account.stored_events();
   used_bytes_ = account.stored_bytes();
   counters_.put.add(account.next, account.put_bytes);
@@ -273,7 +274,8 @@ void DurableChannel::fetch(std::unique_lock<std::mutex>& lock, const TakeLimit& 
   for (const auto& [begin, end] : std::exchange(refused_quarantines_, {})) {
     store_.commits().submit(std::make_unique<Quarantine>(*this, begin, end));
   }
-  if (on_disk_.empty() || loading_ || load(lock)) return;
+  if (loading_ || (on_disk_.empty() && unread_.empty())) return;
+  if (unread_.empty() ? load(lock) : load_again(lock)) return;
   wait_until(not_empty_, lock, Deadline::in(std::min(limit.wait_max, read_pause)), stop,
              [] { return false; });
 }
@@ -283,7 +285,8 @@ bool DurableChannel::load(std::unique_lock<std::mutex>& lock) {
   loading_ = true;
   const OnDisk wanted = on_disk_;
   lock.unlock();
-  Loaded loaded = read_from_disk(wanted.begin, wanted.end);
+  Loaded loaded;
+  read_from_disk(wanted.begin, wanted.end, loaded);
   lock.lock();
   for (Taken::Piece& piece : loaded.pieces) {
     piece.batch = keeper_.keep(piece.batch);
@@ -296,8 +299,34 @@ bool DurableChannel::load(std::unique_lock<std::mutex>& lock) {
   return !loaded.failed;
 }
 
-DurableChannel::Loaded DurableChannel::read_from_disk(std::uint64_t begin, std::uint64_t end) {
+/// What was let go and came back, the oldest first. Likewise.
+bool DurableChannel::load_again(std::unique_lock<std::mutex>& lock) {
+  // What a refused commit has removed is not there before it is written again.
+  if (!refused_takes_.empty()) return false;
+  const auto [begin, wanted] = *unread_.begin();
   Loaded loaded;
+  loaded.wanted_begin = begin;
+  loaded.wanted_end = wanted.end;
+  loading_ = true;
+  lock.unlock();
+  read_from_disk(wanted.frame, wanted.end, loaded);
+  lock.lock();
+  for (Taken::Piece& piece : loaded.pieces) {
+    piece.batch = keeper_.keep(piece.batch);
+    queue_.put_back(piece);
+  }
+  if (loaded.end > begin) {
+    unread_.erase(begin);
+    if (loaded.end < wanted.end) unread_[loaded.end] = {wanted.end, loaded.end};
+    missing_from_ = unread_.empty() ? UINT64_MAX : unread_.begin()->first;
+  }
+  loading_ = false;
+  if (takers_asleep_ > 0) not_empty_.notify_all();
+  return !loaded.failed;
+}
+
+/// REQUIRES: a frame begins at `begin`.
+void DurableChannel::read_from_disk(std::uint64_t begin, std::uint64_t end, Loaded& loaded) {
   loaded.end = begin;
   std::uint64_t bytes = 0;
   std::string damaged;
@@ -323,7 +352,7 @@ DurableChannel::Loaded DurableChannel::read_from_disk(std::uint64_t begin, std::
     if (next.ok()) {
       if (!damaged.empty()) keep_damaged(loaded.end, damaged);
       skip_damage(loaded.end, next.value(), status, loaded);
-      return loaded;
+      return;
     }
     status = next.status();
   }
@@ -333,22 +362,26 @@ DurableChannel::Loaded DurableChannel::read_from_disk(std::uint64_t begin, std::
   } else if (bytes < load_bytes && loaded.end < end) {
     skip_damage(loaded.end, end, Reject("it is not there"), loaded);
   }
-  return loaded;
 }
 
-/// What of a frame is not out: all of it, but for the first ones behind a start.
+/// What of a frame is not out: all of it, but for the first ones behind a start; and of what came
+/// back, that alone.
 void DurableChannel::add_loaded(std::uint64_t first, const Batch& frame, Loaded& loaded) const {
   const std::uint32_t events = frame.size();
+  const auto out_or_not_wanted = [&](std::uint64_t sequence) {
+    return sequence < loaded.wanted_begin || sequence >= loaded.wanted_end ||
+           recovered_.settled(sequence);
+  };
   const bool untouched = first >= recovered_.low && recovered_.above.empty();
-  if (untouched) {
+  if (untouched && first >= loaded.wanted_begin && first + events <= loaded.wanted_end) {
     loaded.pieces.push_back({first, frame, first, events});
     return;
   }
   std::uint32_t left = 0;
   for (std::uint32_t i = 0; i < events;) {
-    const bool out = recovered_.settled(first + i);
+    const bool out = out_or_not_wanted(first + i);
     std::uint32_t run = 1;
-    while (i + run < events && recovered_.settled(first + i + run) == out) ++run;
+    while (i + run < events && out_or_not_wanted(first + i + run) == out) ++run;
     if (!out) loaded.pieces.push_back({first + i, frame.slice(i, run), first, events});
     if (!out) left += run;
     i += run;
@@ -359,11 +392,12 @@ void DurableChannel::add_loaded(std::uint64_t first, const Batch& frame, Loaded&
 
 void DurableChannel::skip_damage(std::uint64_t begin, std::uint64_t end, const Status& why,
                                  Loaded& loaded) {
-  // What is out already is not missed.
-  for (std::uint64_t at = begin; at < end;) {
+  // What is out already is not missed, nor what somebody else has in hand.
+  const std::uint64_t missed_end = std::min(end, loaded.wanted_end);
+  for (std::uint64_t at = std::max(begin, loaded.wanted_begin); at < missed_end;) {
     const bool out = recovered_.settled(at);
     std::uint64_t run_end = at + 1;
-    while (run_end < end && recovered_.settled(run_end) == out) ++run_end;
+    while (run_end < missed_end && recovered_.settled(run_end) == out) ++run_end;
     if (!out) quarantine(at, run_end, why);
     at = run_end;
   }
@@ -396,13 +430,13 @@ void DurableChannel::quarantined(std::uint64_t events) noexcept {
 
 /// See settle_bytes().
 void DurableChannel::forget_quarantined_bytes() noexcept {
-  if (used_events_ > 0 || used_bytes_ == 0) return;
+  if (!nothing_left() || used_bytes_ == 0) return;
   counters_.quarantined.bytes.add(used_bytes_);
   counters_.stored.bytes.sub(used_bytes_);
   used_bytes_ = 0;
 }
 
-/// True when the piece was the last of its frame.
+/// True when the piece was the last of its frame, which can be removed.
 bool DurableChannel::take_from_frame(const Taken::Piece& piece) {
   const std::uint32_t events = piece.batch.size();
   const auto found = open_frames_.find(piece.frame);
@@ -413,7 +447,19 @@ bool DurableChannel::take_from_frame(const Taken::Piece& piece) {
                          .first->second;
   SLUICE_ASSERT(frame.left >= events, "more events leave a frame than it has");
   frame.left -= events;
-  return frame.left == 0;
+  return frame.left == 0 && !frame.only_copy;
+}
+
+/// Calls f(place of the frame, how many of its events are in the run).
+template <typename F>
+void DurableChannel::for_each_open_frame(const ReadAhead::Run& run, F f) {
+  auto at = open_frames_.lower_bound(run.frame);
+  while (at != open_frames_.end() && at->first < run.end()) {
+    const auto here = at++;
+    const std::uint64_t begin = std::max(here->first, run.sequence);
+    const std::uint64_t end = std::min(here->first + here->second.events, run.end());
+    if (begin < end) f(here, static_cast<std::uint32_t>(end - begin));
+  }
 }
 
 /// Where a start has to begin to read. What is not loaded begins at a frame, too.
@@ -425,25 +471,53 @@ std::uint64_t DurableChannel::head_frame(std::uint64_t low) const noexcept {
   return low < first + frame.events ? first : low;
 }
 
-void DurableChannel::write_take(WriteGroup& group, const Taken::Pieces& pieces) {
+void DurableChannel::write_take(WriteGroup& group, const Taken& events) {
   fail_point(FailPoint::TakeBeforeCommit);
   Account& account = ledger_->written();
   const std::lock_guard lock(mutex_);
-  for (const Taken::Piece& piece : pieces) {
+  for (const Taken::Piece& piece : events.pieces()) {
     account.settle(piece.sequence, piece.sequence + piece.batch.size());
     account.out_bytes += piece.batch.body_bytes();
     const bool removed = take_from_frame(piece) && !retention_.keeps();
     if (removed) group.batch().remove_frame(ledger_->channel(), piece.frame);
   }
+  if (const ReadAhead* const ahead = events.ahead()) {
+    for (const ReadAhead::Run& run : ahead->runs()) {
+      account.settle(run.sequence, run.end());
+      for_each_open_frame(run, [](auto frame, std::uint32_t out) {
+        SLUICE_ASSERT(frame->second.left >= out, "more events leave a frame than it has");
+        frame->second.left -= out;
+      });
+    }
+    account.out_bytes += ahead->amount().bytes;
+  }
   settle_bytes(account);
   account.head_frame = head_frame(account.low);
   group.touch(*ledger_);
-  if (account.kept) retain(group);
+  if (account.kept) {
+    retain(group);
+  } else {
+    abandon_out(group, account);
+  }
 }
 
-void DurableChannel::undo_take(const Taken::Pieces& pieces) noexcept {
+/// Frames that were let go are not removed one by one: a refused commit could not bring them back,
+/// for nobody has their bytes. Once the commit is on disk the store forgets them together.
+void DurableChannel::abandon_out(WriteGroup& group, const Account& account) {
+  if (abandoned_below_ >= unremoved_below_ || account.head_frame <= abandoned_below_) return;
+  group.abandon_frames(*ledger_, account.head_frame);
+  abandoned_below_ = account.head_frame;
+}
+
+void DurableChannel::undo_take(const Taken& events) noexcept {
   const std::lock_guard lock(mutex_);
-  for (const Taken::Piece& piece : pieces) {
+  abandoned_below_ = 0;
+  if (const ReadAhead* const ahead = events.ahead()) {
+    for (const ReadAhead::Run& run : ahead->runs()) {
+      for_each_open_frame(run, [](auto frame, std::uint32_t back) { frame->second.left += back; });
+    }
+  }
+  for (const Taken::Piece& piece : events.pieces()) {
     const auto found = open_frames_.find(piece.frame);
     if (found != open_frames_.end()) found->second.left += piece.batch.size();
     refused_takes_[piece.frame].push_back(piece);
@@ -500,8 +574,45 @@ Batch DurableChannel::frame_of(std::uint64_t first, std::vector<Taken::Piece> re
   return row.size() == 1 ? row.front() : Batch::concat(row, pool_);
 }
 
-void DurableChannel::forget(const Taken::Pieces& pieces) noexcept {
+// ---- letting go
+
+bool DurableChannel::note_let_go(const Taken::Pieces& pieces, const Amount& amount) noexcept {
   for (const Taken::Piece& piece : pieces) {
+    auto frame = open_frames_.find(piece.frame);
+    if (frame == open_frames_.end() && piece.batch.size() < piece.frame_events) {
+      frame = open_frames_
+                  .emplace(piece.frame,
+                           OpenFrame{piece.frame_events, piece.frame_events, piece.frame_events})
+                  .first;
+    }
+    if (frame != open_frames_.end()) frame->second.only_copy = true;
+    unremoved_below_ = std::max(unremoved_below_, piece.frame + piece.frame_events);
+  }
+  const std::uint64_t most = options_.read_ahead_bytes_max;
+  return most == 0 || ahead_.bytes + amount.bytes <= most;
+}
+
+void DurableChannel::come_back(const ReadAhead& ahead) noexcept {
+  count_put_back(ahead.amount());
+  used_events_ += ahead.freed().events;
+  used_bytes_ += ahead.freed().bytes;
+  ahead_ = ahead_ - ahead.freed();
+  for (const ReadAhead::Run& run : ahead.runs()) {
+    unread_[run.sequence] = {run.end(), run.frame};
+  }
+  missing_from_ = unread_.begin()->first;
+}
+
+void DurableChannel::forget(const Taken& events) noexcept {
+  if (const ReadAhead* const ahead = events.ahead()) {
+    for (const ReadAhead::Run& run : ahead->runs()) {
+      for_each_open_frame(run, [this](auto frame, std::uint32_t out) {
+        frame->second.unfinished -= out;
+        if (frame->second.unfinished == 0) open_frames_.erase(frame);
+      });
+    }
+  }
+  for (const Taken::Piece& piece : events.pieces()) {
     const auto found = open_frames_.find(piece.frame);
     if (found == open_frames_.end()) continue;
     found->second.unfinished -= piece.batch.size();

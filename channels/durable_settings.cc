@@ -45,6 +45,7 @@ DurableChannel::Options durable_options(const Settings& settings, const ChannelC
   }
   options.budget_bytes = context.memory_share_bytes;
   if (settings.has("cacheBytes")) options.budget_bytes = settings.bytes("cacheBytes");
+  options.read_ahead_bytes_max = settings.bytes("replayCapacity");
   options.compression = compression_of(settings);
   const TimeOrSize retention = settings.time_or_size("retention");
   options.retention = {.age = retention.time, .bytes = retention.bytes};

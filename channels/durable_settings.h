@@ -62,6 +62,12 @@ inline constexpr std::array durable_keys{
         .default_value = "0",
         .meaning = "How long, or up to which size of bodies, delivered events are kept to be "
                    "replayed: 24h, 10GB, or both; no part of capacity; 0 keeps nothing."},
+    Key{.name = "replayCapacity",
+        .type = KeyType::Bytes,
+        .default_value = "1GiB",
+        .meaning = "Bodies that a sink with batches of its own may have read ahead of its commit, "
+                   "on disk beside capacity; 0 is no limit.",
+        .min = 0},
 };
 
 /// A key of Flume's that is accepted and does nothing.

@@ -93,9 +93,7 @@ bool MemoryChannel::eased() noexcept {
 
 void MemoryChannel::finish(Taken& events) noexcept {
   // Out for good: only now has it arrived, as far as a source is concerned.
-  for (const Taken::Piece& piece : events.pieces()) {
-    piece.batch.receipt().settle(piece.batch.size());
-  }
+  events.settle_receipts();
   QueueChannel::finish(events);
 }
 

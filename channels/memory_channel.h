@@ -26,6 +26,7 @@ class MemoryChannel final : public QueueChannel {
 
  private:
   void finish(Taken& events) noexcept override;
+  void come_back(const ReadAhead& ahead) noexcept override { drop_ahead(ahead, counters_.lost); }
 
   void pace(std::unique_lock<std::mutex>& lock, const Batch& batch,
             const std::stop_token& stop) override;

@@ -36,10 +36,6 @@ void PieceQueue::put_back(const Taken::Piece& piece) {
   returned_.insert(place, piece);
 }
 
-const Batch& PieceQueue::front() const noexcept {
-  return returned_.empty() ? queue_.front().batch : returned_.front().batch;
-}
-
 Taken::Piece PieceQueue::pop_front(std::uint32_t events_max) {
   const bool from_queue = returned_.empty();
   Taken::Piece& head = from_queue ? queue_.front() : returned_.front();
@@ -61,12 +57,12 @@ Taken::Piece PieceQueue::pop_front(std::uint32_t events_max) {
   return piece;
 }
 
-Taken::Pieces PieceQueue::collect(const TakeLimit& limit) {
+Taken::Pieces PieceQueue::collect(const TakeLimit& limit, std::uint64_t below) {
   Taken::Pieces pieces;
   std::uint64_t events = 0;
   std::uint64_t bytes = 0;
-  while (!empty()) {
-    const Batch& head = front();
+  while (has_before(below)) {
+    const Batch& head = front().batch;
     const std::uint64_t head_bytes = head.body_bytes();
     const bool more = !pieces.empty();
     if (more && (bytes + head_bytes > std::min(gather_bytes_max, limit.bytes_max) ||

@@ -25,9 +25,13 @@ class PieceQueue {
   void push_back(Taken::Piece piece);
   void put_back(const Taken::Piece& piece);
 
-  /// What one take gets: at most limit.events_max events, and small neighbours together. Never
-  /// holds a part back, so it is empty only when the queue is.
-  Taken::Pieces collect(const TakeLimit& limit);
+  /// True when the oldest piece lies before sequence `below`.
+  bool has_before(std::uint64_t below) const noexcept {
+    return !empty() && front().sequence < below;
+  }
+  /// What one take gets of the pieces before sequence `below`: at most limit.events_max events, and
+  /// small neighbours together. Never holds a part back, so it is empty only when there are none.
+  Taken::Pieces collect(const TakeLimit& limit, std::uint64_t below);
   Taken::Piece pop_front(std::uint32_t events_max);
   /// Takes those out, in order, of which `goes(batch)` is true.
   template <typename Goes>
@@ -37,7 +41,9 @@ class PieceQueue {
   }
 
  private:
-  const Batch& front() const noexcept;
+  const Taken::Piece& front() const noexcept {
+    return returned_.empty() ? queue_.front() : returned_.front();
+  }
 
   BatchKeeper& keeper_;
   boost::circular_buffer<Taken::Piece> queue_;  ///< Grows when it is full.

@@ -109,6 +109,17 @@ void QueueChannel::give_room(const Batch& batch) noexcept {
   keeper_.let_go(batch);
 }
 
+void QueueChannel::give_room(const ReadAhead& ahead) noexcept {
+  used_events_ -= ahead.claimed().events;
+  used_bytes_ -= ahead.claimed().bytes;
+  ahead_ = ahead_ - ahead.freed();
+}
+
+void QueueChannel::drop_ahead(const ReadAhead& ahead, Flow& as) noexcept {
+  give_room(ahead);
+  count_gone(ahead, as);
+}
+
 std::uint64_t QueueChannel::drop(const std::vector<Taken::Piece>& pieces, Flow& as) noexcept {
   std::uint64_t sum = 0;
   for (const Taken::Piece& piece : pieces) {
@@ -135,7 +146,11 @@ void QueueChannel::cancel(Reservation& room) noexcept {
 void QueueChannel::fetch(std::unique_lock<std::mutex>& /*lock*/, const TakeLimit& /*limit*/,
                          const std::stop_token& /*stop*/) {}
 
-void QueueChannel::forget(const Taken::Pieces& /*pieces*/) noexcept {}
+void QueueChannel::forget(const Taken& /*events*/) noexcept {}
+
+bool QueueChannel::note_let_go(const Taken::Pieces& /*pieces*/, const Amount& /*amount*/) noexcept {
+  return true;
+}
 
 Taken QueueChannel::take(const TakeLimit& limit, std::stop_token stop) {
   SLUICE_ASSERT(limit.events_max > 0, "a take of nothing");
@@ -151,8 +166,8 @@ Taken QueueChannel::take(const TakeLimit& limit, std::stop_token stop) {
                  [&] { return can_take() || spent() || called_off(limit); });
       --takers_asleep_;
     }
-    if (queue_.empty()) fetch(lock, limit, stop);
-    pieces = queue_.collect(limit);
+    if (!queue_has_next()) fetch(lock, limit, stop);
+    pieces = queue_.collect(limit, missing_from_);
     count_taken(pieces);
     wake = eased() && putters_asleep_ > 0;
     wake_next = takers_asleep_ > 0 && can_take();  // one put woke one taker
@@ -171,13 +186,14 @@ void QueueChannel::wake_takers() noexcept {
 }
 
 void QueueChannel::finish(Taken& events) noexcept {
-  count_finished(events.pieces());
+  count_finished(events);
   bool wake;
   bool last;
   {
     const std::lock_guard lock(mutex_);
     for (const Taken::Piece& piece : events.pieces()) give_room(piece.batch);
-    forget(events.pieces());
+    if (events.ahead() != nullptr) give_room(*events.ahead());
+    forget(events);
     if (used_events_ == 0) keeper_.rest();
     wake = putters_asleep_ > 0;
     last = spent();
@@ -189,10 +205,33 @@ void QueueChannel::finish(Taken& events) noexcept {
 void QueueChannel::put_back(Taken& events) noexcept {
   {
     const std::lock_guard lock(mutex_);
-    count_put_back(events.pieces());
-    for (const Taken::Piece& piece : events.pieces()) queue_.put_back(piece);
+    if (events.ahead() != nullptr) {
+      come_back(*events.ahead());
+    } else {
+      count_put_back(events.pieces());
+      for (const Taken::Piece& piece : events.pieces()) queue_.put_back(piece);
+    }
   }
   not_empty_.notify_all();
+}
+
+void QueueChannel::let_go(const Taken::Pieces& pieces, ReadAhead& ahead) noexcept {
+  bool wake;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const Taken::Piece& piece : pieces) keeper_.let_go(piece.batch);
+    if (note_let_go(pieces, ahead.amount())) {
+      used_events_ -= ahead.amount().events;
+      used_bytes_ -= ahead.amount().bytes;
+      ahead_ += ahead.amount();
+    } else {
+      ahead.claim_all();
+    }
+    if (used_events_ == 0) keeper_.rest();
+    // Memory counts, too: also where the room stays claimed.
+    wake = putters_asleep_ > 0;
+  }
+  if (wake) not_full_.notify_all();
 }
 
 void QueueChannel::split(const Batch& piece) noexcept {

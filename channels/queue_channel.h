@@ -52,6 +52,7 @@ class QueueChannel : public Channel {
   void cancel(Reservation& room) noexcept override;
   void finish(Taken& events) noexcept override;
   void put_back(Taken& events) noexcept override;
+  void let_go(const Taken::Pieces& pieces, ReadAhead& ahead) noexcept override;
   void split(const Batch& piece) noexcept override;
 
   // All below: REQUIRES mutex_.
@@ -64,20 +65,32 @@ class QueueChannel : public Channel {
   /// What is published goes to its place.
   virtual void enqueue(std::uint64_t first_sequence, const Batch& batch) noexcept = 0;
   /// True when take() need not wait.
-  virtual bool can_take() const noexcept { return !queue_.empty(); }
-  /// Brings events into an empty queue; may wait, with the lock or without.
+  virtual bool can_take() const noexcept { return queue_has_next(); }
+  /// Brings events into the queue, which has none to give; may wait, with the lock or without.
   virtual void fetch(std::unique_lock<std::mutex>& lock, const TakeLimit& limit,
                      const std::stop_token& stop);
   /// Behind a take; true when those who wait to put should look again.
   virtual bool eased() noexcept { return false; }
   /// These are out for good; their room is given back already.
-  virtual void forget(const Taken::Pieces& pieces) noexcept;
+  virtual void forget(const Taken& events) noexcept;
+  /// These are being let go; false when their room must not be given back before the commit.
+  virtual bool note_let_go(const Taken::Pieces& pieces, const Amount& amount) noexcept;
+  /// What was let go is rolled back: it comes to its place, or is counted out with drop_ahead().
+  virtual void come_back(const ReadAhead& ahead) noexcept = 0;
 
+  /// True when the queue holds the oldest events there are.
+  bool queue_has_next() const noexcept { return queue_.has_before(missing_from_); }
+  /// What is left of the room of what was let go.
+  void give_room(const ReadAhead& ahead) noexcept;
+  /// It was let go, and never comes back: `as` counts it.
+  void drop_ahead(const ReadAhead& ahead, Flow& as) noexcept;
   void give_room(const Batch& batch) noexcept;
   /// These have waited and are never taken: `as` counts them. Returns how many events they hold.
   std::uint64_t drop(const std::vector<Taken::Piece>& pieces, Flow& as) noexcept;
-  /// Closed, and nothing is inside, in a taker's hands or on its way in.
-  bool spent() const noexcept { return closed_ && used_events_ == 0; }
+  /// Nothing is inside, in a taker's hands, let go and uncommitted, or on its way in.
+  bool nothing_left() const noexcept { return used_events_ == 0 && ahead_.events == 0; }
+  /// Closed, and nothing is left.
+  bool spent() const noexcept { return closed_ && nothing_left(); }
 
   SlabPool& pool_;
   mutable std::mutex mutex_;
@@ -86,9 +99,11 @@ class QueueChannel : public Channel {
   // Guarded by mutex_:
   BatchKeeper keeper_;
   PieceQueue queue_{keeper_};
-  std::uint64_t next_sequence_ = 0;  ///< Of the next event that becomes visible.
-  std::uint64_t used_events_ = 0;    ///< Reserved, waiting, or taken.
-  std::uint64_t used_bytes_ = 0;     ///< Of bodies, likewise.
+  std::uint64_t next_sequence_ = 0;          ///< Of the next event that becomes visible.
+  std::uint64_t missing_from_ = UINT64_MAX;  ///< Of the oldest event that came back unread.
+  std::uint64_t used_events_ = 0;            ///< Reserved, waiting, or taken and not let go.
+  std::uint64_t used_bytes_ = 0;             ///< Of bodies, likewise.
+  Amount ahead_;                             ///< Let go, uncommitted, and not counted in these.
   std::uint32_t takers_asleep_ = 0;
   std::uint32_t putters_asleep_ = 0;
   bool closed_ = false;

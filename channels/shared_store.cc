@@ -29,7 +29,7 @@ class StoreCommit final : public Work {
     }
     for (const Taken& taken : commit_.takes()) {
       if (StoredQueue* const queue = taken.channel()->stored()) {
-        queue->write_take(group, taken.pieces());
+        queue->write_take(group, taken);
       }
     }
     for (const Note& note : commit_.notes()) group.note(note.key, note.value);
@@ -41,9 +41,7 @@ class StoreCommit final : public Work {
         if (StoredQueue* const queue = room.channel()->stored()) queue->undo_put(room);
       }
       for (const Taken& taken : commit_.takes()) {
-        if (StoredQueue* const queue = taken.channel()->stored()) {
-          queue->undo_take(taken.pieces());
-        }
+        if (StoredQueue* const queue = taken.channel()->stored()) queue->undo_take(taken);
       }
     }
     std::move(commit_).complete(status);

@@ -19,10 +19,10 @@ class StoredQueue {
   virtual void write_put(WriteGroup& group, const Frame& frame, Reservation& room) = 0;
   /// What write_put() wrote was refused.
   virtual void undo_put(const Reservation& room) noexcept = 0;
-  /// These pieces are out; frames that are out as a whole are removed.
-  virtual void write_take(WriteGroup& group, const Taken::Pieces& pieces) = 0;
+  /// These events are out; frames that are out as a whole are removed.
+  virtual void write_take(WriteGroup& group, const Taken& events) = 0;
   /// What write_take() wrote was refused; the account is restored by the committer.
-  virtual void undo_take(const Taken::Pieces& pieces) noexcept = 0;
+  virtual void undo_take(const Taken& events) noexcept = 0;
 };
 
 }  // namespace sluice

@@ -125,10 +125,26 @@ void TopicChannel::enqueue(std::uint64_t first_sequence, const Batch& batch) noe
 }
 
 void TopicChannel::finish(Taken& events) noexcept {
-  for (const Taken::Piece& piece : events.pieces()) {
-    piece.batch.receipt().settle(piece.batch.size());
-  }
+  events.settle_receipts();
   QueueChannel::finish(events);
+}
+
+void TopicChannel::put_back(Taken& events) noexcept {
+  QueueChannel::put_back(events);
+  if (events.ahead() == nullptr) return;
+  std::stop_source round;
+  {
+    const std::lock_guard lock(mutex_);
+    round = round_;
+  }
+  round.request_stop();
+}
+
+/// What waits was fetched later, and comes again behind it.
+void TopicChannel::come_back(const ReadAhead& ahead) noexcept {
+  drop_ahead(ahead, counters_.given_back);
+  drop(queue_.extract_all(), counters_.given_back);
+  reads_again_ = true;
 }
 
 // ---- reading
@@ -144,18 +160,21 @@ void TopicChannel::read(const std::stop_token& stop) {
   std::mutex mutex;
   std::condition_variable never;
   while (!stop.stop_requested()) {
-    Status status = reader_.open();
-    if (status.ok()) status = reader_.run(stop);
-    reader_.close();
-    // Where the group did not answer, or a sink has put something back since.
-    if (!status.ok() || stop.stop_requested()) {
+    const Status status = read_once(stop);
+    bool again;
+    {
       const std::lock_guard lock(mutex_);
-      drop(queue_.extract_all(), counters_.given_back);
+      again = reads_again_;
+      // Where the group did not answer, or a sink has put something back since.
+      if (!status.ok() || stop.stop_requested() || again) {
+        drop(queue_.extract_all(), counters_.given_back);
+      }
     }
     {
       const std::lock_guard lock(health_mutex_);
       read_health_ = status;
     }
+    if (status.ok() && again) continue;
     if (status.ok()) break;
     counters_.failures.add();
     if (worth_saying(++failures)) {
@@ -168,6 +187,21 @@ void TopicChannel::read(const std::stop_token& stop) {
   QueueChannel::close();
 }
 
+/// Until stop, the end, or something has to be read again.
+Status TopicChannel::read_once(const std::stop_token& stop) {
+  std::stop_source round;
+  {
+    const std::lock_guard lock(mutex_);
+    round_ = round;
+    reads_again_ = false;
+  }
+  const std::stop_callback end_with(stop, [&round] { round.request_stop(); });
+  Status status = reader_.open();
+  if (status.ok()) status = reader_.run(round.get_token());
+  reader_.close();
+  return status;
+}
+
 Status TopicChannel::put_notes(Notes /*notes*/, const std::stop_token& /*stop*/) {
   SLUICE_ASSERT(false, "a topic keeps no notes");
   return {};
@@ -176,6 +210,10 @@ Status TopicChannel::put_notes(Notes /*notes*/, const std::stop_token& /*stop*/)
 Status TopicChannel::put(Batch batch, const std::stop_token& stop, Done done, Notes /*notes*/,
                          Deadline room_by) {
   SLUICE_ASSERT(!done, "a channel in memory answers by receipts");
+  {
+    const std::lock_guard lock(mutex_);
+    if (reads_again_) return Retry("it is read again");
+  }
   auto kept = claim(batch, room_by, stop);
   if (!kept.ok()) return kept.status();
   counters_.fetched.add(batch.size(), batch.body_bytes());

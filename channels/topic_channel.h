@@ -24,7 +24,9 @@ namespace sluice {
 /// Sinks take from a queue in memory that a reader fills, once the first of them has asked; the
 /// consumer group hears of what their commits have finished. Records that were fetched and not
 /// taken are given back when their partitions go, and whoever reads on gets them. When the agent is
-/// killed, what the group had not heard of comes again.
+/// killed, what the group had not heard of comes again. So does, at once, what was let go and is
+/// rolled back: the topic is read once more from where the group stands, and what sinks have in
+/// hand just then may come twice.
 ///
 /// capacity_events bounds what is fetched ahead; a topic has no bound. budget_bytes is shared by
 /// both directions.
@@ -58,6 +60,8 @@ class TopicChannel final : public QueueChannel, private KafkaTarget {
   void publish(Reservation& room) noexcept override;
   void cancel(Reservation& room) noexcept override;
   void finish(Taken& events) noexcept override;
+  void put_back(Taken& events) noexcept override;
+  void come_back(const ReadAhead& ahead) noexcept override;
   void enqueue(std::uint64_t first_sequence, const Batch& batch) noexcept override;
 
   // KafkaTarget
@@ -70,6 +74,7 @@ class TopicChannel final : public QueueChannel, private KafkaTarget {
 
   void start_reading();
   void read(const std::stop_token& stop);
+  Status read_once(const std::stop_token& stop);
 
   const Clock& clock_;
   MemoryAccount window_;  ///< Of the reader.
@@ -83,6 +88,8 @@ class TopicChannel final : public QueueChannel, private KafkaTarget {
 
   KafkaReader reader_;
   std::once_flag reading_;
+  bool reads_again_ = false;  // guarded by mutex_: once the reader has ended
+  std::stop_source round_;    // guarded by mutex_: ends the reader
   mutable std::mutex health_mutex_;
   Status read_health_;  // guarded by health_mutex_
   std::jthread read_thread_;

@@ -36,6 +36,8 @@ class Receipt {
   ~Receipt();
 
   explicit operator bool() const noexcept { return rep_ != nullptr; }
+  /// True when both are of one delivery, or of none.
+  bool operator==(const Receipt& other) const noexcept { return rep_ == other.rep_; }
 
   /// More settlements are needed: the same events go into another required channel.
   /// REQUIRES: not settled yet.

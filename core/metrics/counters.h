@@ -74,7 +74,7 @@ struct ChannelCounters {
   Flow stored;       ///< Waiting. A gauge.
   Flow quarantined;  ///< Damaged on disk, set aside.
   Flow kept;         ///< Of the committed: still on disk, to be replayed. A gauge.
-  Flow lost;         ///< Still in a memory channel when the agent stopped.
+  Flow lost;         ///< Still in a memory channel at its end, or let go and rolled back.
   // Of a channel that lies outside the agent, a topic:
   Flow sent;              ///< Of what was put: it is out there.
   Flow dead_lettered;     ///< Of what was put: nobody out there will ever take it.

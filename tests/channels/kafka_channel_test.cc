@@ -315,6 +315,49 @@ TEST_CASE("kafka channel: what comes back is taken first, oldest first") {
   CHECK(rig.read(40) == numbers(0, 40));
 }
 
+TEST_CASE(
+    "kafka channel: a long reader reads on beyond what is fetched ahead, and commits at once") {
+  KafkaMock mock;
+  mock.create_topic("t", 1);
+  mock.produce_numbers("t", 0, 0, 300);
+  Rig rig(mock, {{"fetchedAhead", "50"}, {"parseAsFlumeEvent", "false"}});
+  Taken batch;
+  Lines read;
+  while (read.size() < 300) {
+    Taken taken = rig.take(20);
+    REQUIRE_FALSE(taken.empty());
+    for (const std::string& body : bodies_of(taken.batch())) read.push_back(body);
+    taken.let_go();
+    batch.append(std::move(taken));
+  }
+  CHECK(read == numbers(0, 300));
+  CHECK(rig.channel->account().used_bytes() == 0);
+  CHECK(mock.committed("flume", "t", 0).offset <= 0);
+  rig.finish(std::move(batch));
+  CHECK(is_told(mock, 300));
+}
+
+TEST_CASE("kafka channel: what was let go and is rolled back is read again from the topic") {
+  KafkaMock mock;
+  mock.create_topic("t", 1);
+  Rig rig(mock);
+  rig.put(numbers(0, 10));
+  CHECK(rig.read(10) == numbers(0, 10));
+  REQUIRE(is_told(mock, 10));
+  rig.put(numbers(10, 30));
+  Taken batch;
+  for (int i = 0; i < 2; ++i) {
+    Taken taken = rig.take(10);
+    REQUIRE(taken.batch().size() == 10);
+    taken.let_go();
+    batch.append(std::move(taken));
+  }
+  batch = {};
+  CHECK(rig.read(30) == numbers(10, 30));
+  CHECK(is_told(mock, 40));
+  CHECK(rig.channel->health().ok());
+}
+
 TEST_CASE("kafka channel: once it is closed it is drained when all of the topic is out") {
   KafkaMock mock;
   mock.create_topic("t", 2);

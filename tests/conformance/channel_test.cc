@@ -98,6 +98,49 @@ TEST_CASE("capacity counts events that wait and events that are taken") {
   }
 }
 
+TEST_CASE("capacity does not count what is let go, which is uncommitted all the same") {
+  const bool rolled_back = GENERATE(false, true);
+  for (const ChannelUnderTest& type : channels_under_test()) {
+    Fixture f(type, {.capacity_events = 10});
+    auto book = std::make_shared<ReceiptBook>();
+    Taken batch;
+    for (std::uint64_t i = 0; i < 5; ++i) {
+      const Batch ten = numbered(f.pool(), i * 10, 10);
+      REQUIRE(put(f.channel(), ten.with_receipt(Receipt::make(book, i, 10))));
+      REQUIRE_FALSE(put(f.channel(), numbered(f.pool(), 0, 1)));
+      for (const std::uint32_t events : {3U, 7U}) {
+        Taken taken = take_now(f.channel(), events);
+        CHECK(taken.batch().size() == events);
+        taken.let_go();
+        batch.append(std::move(taken));
+      }
+      CHECK(f.channel().account().used_bytes() == 0);
+      CHECK(take_now(f.channel()).empty());
+    }
+    CHECK(f.channel().size_events() == 50);
+    CHECK(book->settled_receipts() == (type.durable ? 5 : 0));
+    if (rolled_back) {
+      batch = {};
+      Numbers again;
+      for (Taken part = take_now(f.channel()); !part.empty(); part = take_now(f.channel())) {
+        for (const auto n : numbers_of(part.batch())) again.push_back(n);
+        commit(std::move(part));
+      }
+      CHECK(again == (type.durable ? row(0, 50) : Numbers{}));
+      CHECK(f.channel().counters().lost.events.get() == (type.durable ? 0 : 50));
+    } else {
+      f.channel().close();
+      CHECK_FALSE(f.channel().drained());
+      commit(std::move(batch));
+      CHECK(f.channel().drained());
+    }
+    CHECK(f.channel().size_events() == 0);
+    CHECK(book->settled_receipts() == 5);
+    CHECK(book->delivered(4) == (type.durable || !rolled_back));
+    CHECK_FALSE(book->twice());
+  }
+}
+
 TEST_CASE("bytes of bodies are a bound too") {
   for (const ChannelUnderTest& type : channels_under_test()) {
     Fixture f(type, {.body_bytes_max = 1000});
