@@ -152,8 +152,14 @@ void Agent::add_sink_unit(std::string component, std::string name,
   parts.state_directory = options_.state_directory;
   for (const SinkPlan* each : planned) {
     parts.members.push_back(
-        {each->settings, &type_of<SinkType>(each->settings, types),
-         each->dead_letter_channel.empty() ? nullptr : find_channel(each->dead_letter_channel)});
+        {each->settings,
+         &type_of<SinkType>(each->settings, types),
+         each->dead_letter_channel.empty() ? nullptr : find_channel(each->dead_letter_channel),
+         {}});
+    for (const std::string& results : each->result_channels) {
+      parts.members.back().result_channels.push_back(find_channel(results));
+    }
+    parts.reset_state = options_.reset_state.contains(each->settings.name());
   }
   sinks_.push_back(std::make_unique<SinkUnit>(std::move(parts), pool_, *options_.files,
                                               *options_.clock, unit_events()));

@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <span>
 #include <stop_token>
 #include <string>
@@ -38,6 +39,8 @@ class Agent {
     milliseconds drain_max{5000};
     /// --once: sources that follow something end when they have caught up.
     bool once = false;
+    /// Sinks that forget the state they have kept.
+    std::set<std::string, std::less<>> reset_state = {};
     FileSystem* files = &FileSystem::real();
     const Clock* clock = &Clock::system();
     /// Types of sinks beside the built ones, for tests.

@@ -21,6 +21,7 @@ enum class Meaning : unsigned char {
   ConfDir,
   PollInterval,
   Once,
+  ResetState,
   Strict,
   Json,
   DryRun,
@@ -54,13 +55,14 @@ struct Flag {
   std::string_view why = {};  ///< NoMeaning: what to tell.
 };
 
-constexpr std::array<Flag, 38> kFlags = {{
+constexpr std::array<Flag, 39> kFlags = {{
     {"name", "n", Meaning::Name, true},
     {"conf-file", "f", Meaning::ConfFile, true},
     {"conf-uri", "u", Meaning::ConfUri, true},
     {"conf", "c", Meaning::ConfDir, true},
     {"poll-interval", "i", Meaning::PollInterval, true},
     {"once", "", Meaning::Once, false},
+    {"reset-state", "", Meaning::ResetState, true},
     {"strict", "", Meaning::Strict, false},
     {"json", "", Meaning::Json, false},
     {"dry-run", "", Meaning::DryRun, false},
@@ -309,6 +311,7 @@ class Parser {
       case Meaning::ConfDir: line_.conf_dir = std::move(value); break;
       case Meaning::PollInterval: return poll_interval(value);
       case Meaning::Once: line_.once = true; break;
+      case Meaning::ResetState: line_.reset_state.push_back(std::move(value)); break;
       case Meaning::Strict: line_.strict = true; break;
       case Meaning::Json: line_.json = true; break;
       case Meaning::DryRun: line_.dry_run = true; break;
@@ -623,6 +626,7 @@ agent:
   --once                    end with status 0 when finite sources are drained; all must run
   --strict                  refuse to start when anything would be left out, or is an error
   --dryrun, -d              check and print, but do not run
+  --reset-state SINK        forget what a microbatch sink has kept, at this start; may be repeated
   --no-reload-conf          read the file only once
   --poll-interval, -i <s>   seconds between looks at the file
   --conf-uri, -u <uri>      file: only

@@ -65,6 +65,7 @@ struct CommandLine {
   std::map<std::string, std::string, std::less<>> properties;  ///< -Dkey=value
   std::optional<std::chrono::seconds> poll_interval;
   bool once = false;
+  std::vector<std::string> reset_state;  ///< Sinks whose state is forgotten at the start.
   bool strict = false;
   bool json = false;
   bool dry_run = false;

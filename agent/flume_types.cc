@@ -7,7 +7,7 @@ namespace {
 
 constexpr ComponentInfo later(std::string_view alias, std::string_view class_name,
                               std::string_view meaning) {
-  return {alias, class_name, meaning, {}, false, {}};
+  return {.alias = alias, .class_name = class_name, .meaning = meaning, .keys = {}, .built = false};
 }
 
 constexpr std::array kSources = {

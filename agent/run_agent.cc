@@ -134,6 +134,7 @@ std::uint64_t default_memory_limit() {
 Agent::Options agent_options(const CommandLine& line, const Plan& plan) {
   Agent::Options options;
   options.once = line.once;
+  options.reset_state.insert(line.reset_state.begin(), line.reset_state.end());
   options.state_directory = state_directory(line);
   options.memory_limit_bytes = plan.memory_limit_bytes.value_or(default_memory_limit());
   read_property(line, "sluice.memory.limit", parse_bytes, options.memory_limit_bytes);

@@ -1,8 +1,11 @@
 #include "agent/units.h"
 
+#include <algorithm>
 #include <condition_variable>
+#include <iostream>
 #include <mutex>
 
+#include "core/base/assert.h"
 #include "core/base/backoff.h"
 #include "core/base/log.h"
 #include "core/base/rarely.h"
@@ -164,6 +167,7 @@ ChannelUnits channels_of(const SinkUnit::Parts& parts) {
   ChannelUnits channels{parts.channel};
   for (const SinkUnit::Member& member : parts.members) {
     if (member.dead_letter_channel != nullptr) channels.push_back(member.dead_letter_channel);
+    channels.insert(channels.end(), member.result_channels.begin(), member.result_channels.end());
   }
   return channels;
 }
@@ -176,9 +180,13 @@ SinkUnit::SinkUnit(Parts parts, SlabPool& pool, FileSystem& files, const Clock& 
       thread_name_(parts.runner.sink),
       channels_(channels_of(parts)),
       events_(std::move(events)),
-      members_(make(parts, pool, files, clock)),
-      runner_(parts.runner, parts.channel->channel(),
-              runner_members(members_, parts.runner.dead_letters), std::move(parts.processor)) {}
+      channel_(parts.channel->channel()),
+      members_(make(parts, pool, files, clock)) {
+  if (members_.front()->reader) return;
+  runner_ = std::make_unique<SinkRunner>(parts.runner, parts.channel->channel(),
+                                         runner_members(members_, parts.runner.dead_letters),
+                                         std::move(parts.processor));
+}
 
 SinkUnit::AllMade SinkUnit::make(Parts& parts, SlabPool& pool, FileSystem& files,
                                  const Clock& clock) {
@@ -188,6 +196,20 @@ SinkUnit::AllMade SinkUnit::make(Parts& parts, SlabPool& pool, FileSystem& files
     if (member.dead_letter_channel != nullptr) {
       made.dead_letters = std::make_unique<DeadLetterChannel>(member.dead_letter_channel->channel(),
                                                               pool, made.counters, clock);
+    }
+    if (member.type->make_reader != nullptr) {
+      made.reader = member.type->make_reader(
+          made.settings,
+          {made.counters, files, clock, pool, parts.runner.committer, std::cout,
+           [channels = member.result_channels](const std::string& name) {
+             const auto found =
+                 std::find_if(channels.begin(), channels.end(),
+                              [&](ChannelUnit* unit) { return unit->channel().name() == name; });
+             SLUICE_ASSERT(found != channels.end(), "a channel that the plan does not know");
+             return &(*found)->channel();
+           },
+           parts.reset_state});
+      continue;
     }
     made.sink = member.type->make(made.settings, {made.counters, files, clock,
                                                   parts.runner.committer, parts.state_directory});
@@ -212,7 +234,7 @@ void SinkUnit::start() {
   thread_ = std::jthread([this](std::stop_token stop) {
     name_this_thread(thread_name_);
     enter(UnitState::Running);
-    const Status status = runner_.run(std::move(stop));
+    const Status status = run(std::move(stop));
     if (status.code() == Code::Fatal) {
       events_.fatal(status);
     } else if (!status.ok()) {
@@ -220,6 +242,15 @@ void SinkUnit::start() {
     }
     enter(status.ok() ? UnitState::Finished : UnitState::Failed);
   });
+}
+
+Status SinkUnit::run(std::stop_token stop) {
+  if (runner_) return runner_->run(std::move(stop));
+  return members_.front()->reader->run(channel_, std::move(stop));
+}
+
+bool SinkUnit::healthy() const noexcept {
+  return runner_ ? runner_->healthy() : members_.front()->reader->healthy();
 }
 
 void SinkUnit::join() {
@@ -239,13 +270,14 @@ bool SinkUnit::ended() const noexcept {
 
 UnitState SinkUnit::state() const noexcept {
   const UnitState state = state_.load(std::memory_order_acquire);
-  return state == UnitState::Running && !runner_.healthy() ? UnitState::Retrying : state;
+  return state == UnitState::Running && !healthy() ? UnitState::Retrying : state;
 }
 
 UnitState SinkUnit::state(std::size_t member) const noexcept {
   const UnitState state = state_.load(std::memory_order_acquire);
-  if (runner_.left_out(member)) return UnitState::Failed;
-  return state == UnitState::Running && !runner_.healthy(member) ? UnitState::Retrying : state;
+  if (!runner_) return this->state();
+  if (runner_->left_out(member)) return UnitState::Failed;
+  return state == UnitState::Running && !runner_->healthy(member) ? UnitState::Retrying : state;
 }
 
 }  // namespace sluice

@@ -120,6 +120,7 @@ class SinkUnit {
     const SinkType* type;
     /// Null: dead letters go where the runner's options say.
     ChannelUnit* dead_letter_channel = nullptr;
+    std::vector<ChannelUnit*> result_channels = {};  ///< That a long reader writes to.
   };
   struct Parts {
     std::vector<Member> members;
@@ -127,6 +128,7 @@ class SinkUnit {
     ChannelUnit* channel;
     SinkRunner::Options runner;
     std::string state_directory = {};
+    bool reset_state = false;  ///< Of a long reader.
   };
   SinkUnit(Parts parts, SlabPool& pool, FileSystem& files, const Clock& clock, UnitEvents events);
   ~SinkUnit();
@@ -159,20 +161,25 @@ class SinkUnit {
     SinkCounters counters;
     std::unique_ptr<DeadLetters> dead_letters;  ///< None: those of the runner's options.
     std::unique_ptr<Sink> sink;
+    std::unique_ptr<LongReader> reader;  ///< Instead of a sink; then it is alone.
   };
   using AllMade = std::vector<std::unique_ptr<Made>>;
   static AllMade make(Parts& parts, SlabPool& pool, FileSystem& files, const Clock& clock);
   static std::vector<SinkRunner::Member> runner_members(const AllMade& members,
                                                         DeadLetters* otherwise);
 
+  Status run(std::stop_token stop);
+  bool healthy() const noexcept;
   void enter(UnitState state);
 
   const std::string name_;
   const std::string thread_name_;
-  const ChannelUnits channels_;  ///< The one it reads, then those of its dead letters.
+  /// The one it reads, then those it writes to: of its dead letters, of its results.
+  const ChannelUnits channels_;
   const UnitEvents events_;
+  Channel& channel_;  ///< The one it reads.
   const AllMade members_;
-  SinkRunner runner_;
+  std::unique_ptr<SinkRunner> runner_;  ///< Null: a reader runs by itself.
   std::atomic<UnitState> state_{UnitState::New};
   std::jthread thread_;
 };

@@ -6,6 +6,7 @@
 #include "analytics/aggregate_step.h"
 #include "analytics/pipeline_builder.h"
 #include "analytics/row_steps.h"
+#include "analytics/state_step.h"
 #include "core/base/assert.h"
 #include "core/base/nearest_name.h"
 
@@ -230,6 +231,12 @@ std::string Pipeline::fingerprint() const {
     if (!node.fingerprint.empty()) all += node.name + "\n" + node.fingerprint + "\n\n";
   }
   return all;
+}
+
+Status Pipeline::begin_with(std::string_view step_name, std::string_view csv) {
+  Node* const node = find(step_name);
+  SLUICE_ASSERT(node != nullptr, "the state of a step that is not there");
+  return dynamic_cast<StateStep&>(*node->step).begin_with(csv);
 }
 
 void Pipeline::save(StateWriter& state) {

@@ -48,6 +48,8 @@ class Pipeline {
   bool keeps_state() const noexcept;
   /// What the state depends on: steps whose settings differ cannot read each other's.
   std::string fingerprint() const;
+  /// What a state begins with where nothing was saved: lines of CSV. REQUIRES: `step` is a state.
+  Status begin_with(std::string_view step, std::string_view csv);
   /// Keys begin with the names of the steps.
   void save(StateWriter& state);
   /// Errors: Invalid (it was saved by other steps).

@@ -172,6 +172,7 @@ class Channel {
   virtual Status open() = 0;
   /// No more puts; what is inside can still be taken. Wakes everybody who waits.
   virtual void close() = 0;
+  virtual bool closed() const = 0;
 
   /// Claims room for the whole batch, or for nothing.
   ///

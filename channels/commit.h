@@ -7,6 +7,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "channels/channel.h"
 #include "core/event/frame.h"
@@ -25,6 +27,8 @@ class Committer {
   virtual void submit(Commit commit) = 0;
   /// The value that the commits which completed well have given this note. Thread-safe.
   virtual std::optional<std::string> note(std::string_view key) const = 0;
+  /// All notes whose keys begin so, in no order. Thread-safe.
+  virtual std::vector<std::pair<std::string, std::string>> notes(std::string_view prefix) const = 0;
 };
 
 /// Takes, puts and notes that become true together.

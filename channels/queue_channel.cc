@@ -24,6 +24,11 @@ Status QueueChannel::open() {
   return {};
 }
 
+bool QueueChannel::closed() const {
+  const std::lock_guard lock(mutex_);
+  return closed_;
+}
+
 void QueueChannel::close() {
   {
     const std::lock_guard lock(mutex_);

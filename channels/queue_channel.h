@@ -26,6 +26,7 @@ class QueueChannel : public Channel {
 
   Status open() override;
   void close() override;
+  bool closed() const override;
   Result<Reservation> reserve(const Batch& batch, Deadline deadline, std::stop_token stop) override;
   Taken take(const TakeLimit& limit, std::stop_token stop) override;
   void wake_takers() noexcept override;

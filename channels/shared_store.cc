@@ -95,6 +95,11 @@ std::optional<std::string> SharedStore::note(std::string_view key) const {
   return commits_->note(key);
 }
 
+std::vector<std::pair<std::string, std::string>> SharedStore::notes(std::string_view prefix) const {
+  SLUICE_ASSERT(commits_ != nullptr, "notes are asked from a store that is not open");
+  return commits_->notes(prefix);
+}
+
 SharedStore& Stores::at(const Store::Options& options, const GroupCommit::Options& commits) {
   // Two ways to write one directory are one store.
   auto& store = stores_[canonical_path(options.path)];

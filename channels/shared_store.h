@@ -34,6 +34,7 @@ class SharedStore final : public Committer {
 
   void submit(Commit commit) override;
   std::optional<std::string> note(std::string_view key) const override;
+  std::vector<std::pair<std::string, std::string>> notes(std::string_view prefix) const override;
 
  private:
   Store::Options store_options_;

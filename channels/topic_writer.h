@@ -57,6 +57,10 @@ class TopicWriter final : public Committer {
   // Committer
   void submit(Commit commit) override;
   std::optional<std::string> note(std::string_view /*key*/) const override { return {}; }
+  std::vector<std::pair<std::string, std::string>> notes(
+      std::string_view /*prefix*/) const override {
+    return {};
+  }
 
  private:
   /// What one reservation puts.

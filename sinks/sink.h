@@ -13,6 +13,7 @@
 #include "core/base/status.h"
 #include "core/config/settings.h"
 #include "core/metrics/counters.h"
+#include "sinks/long_reader.h"
 
 namespace sluice {
 
@@ -102,7 +103,11 @@ class Sink {
 /// A type of sink: its tables and how to make one.
 struct SinkType {
   const ComponentInfo* info;
+  /// Null: it makes a reader instead.
   std::unique_ptr<Sink> (*make)(const Settings& settings, SinkContext context);
+  /// A sink that takes and commits by itself; it cannot be in a group.
+  std::unique_ptr<LongReader> (*make_reader)(const Settings& settings,
+                                             const LongReaderContext& context) = nullptr;
 };
 
 /// Sinks that write byte streams have no unit that a batch size would cut; they take at least so

@@ -57,7 +57,9 @@ struct ComponentInfo;
 struct PartList {
   std::string_view list;  ///< The key of the list: "steps".
   std::string_view kind;  ///< In messages: "step".
-  std::span<const ComponentInfo* const> types;
+  /// The key of a part that names a channel it writes to; empty: parts of this list have none.
+  std::string_view channel_key = {};
+  std::span<const ComponentInfo* const> types = {};
 };
 
 /// What a component says of its own settings, beside what the table says of each.
@@ -71,9 +73,10 @@ struct Finding {
 
 /// A type of source, channel, sink or interceptor, or of a part of one.
 struct ComponentInfo {
-  std::string_view alias;       ///< "netcat"; compared in any case. Empty: only the class name.
-  std::string_view class_name = {};  ///< "org.apache.flume.source.NetcatSource"; empty: not Flume's.
-  std::string_view meaning;     ///< One sentence.
+  std::string_view alias;  ///< "netcat"; compared in any case. Empty: only the class name.
+  std::string_view class_name =
+      {};                    ///< "org.apache.flume.source.NetcatSource"; empty: not Flume's.
+  std::string_view meaning;  ///< One sentence.
   std::span<const Key> keys;
   std::span<const PartList> parts = {};  ///< No key of the table begins with the name of a list.
   bool built = true;  ///< false: known from Flume, not built yet; such a component is left out.
@@ -85,6 +88,7 @@ struct ComponentInfo {
   std::vector<Finding> (*judge)(const Settings& settings) = nullptr;
   bool on_disk = false;     ///< Of a channel: what is inside is there after a restart.
   bool has_others = false;  ///< Of a channel: other agents may write to it, or read it.
+  bool reads_long = false;  ///< Of a sink: it commits by itself, so no group may hold it.
   /// Of a sink: true when no other one may read its channel, which has to be on disk. Null: never.
   bool (*wants_channel_to_itself)(const Settings& settings) = nullptr;
 };

@@ -34,6 +34,11 @@ std::string Settings::value_or_default(std::string_view key) const {
   return found == values_.end() ? std::string(info.default_value) : found->second.text;
 }
 
+bool Settings::knows(std::string_view key) const noexcept {
+  return std::any_of(info_->keys.begin(), info_->keys.end(),
+                     [&](const Key& each) { return each.name == key; });
+}
+
 bool Settings::has(std::string_view key) const {
   key_info(key);
   return values_.find(key) != values_.end();

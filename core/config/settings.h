@@ -39,6 +39,8 @@ class Settings {
   const std::string& name() const noexcept { return name_; }            ///< "r1"
   const ComponentInfo& info() const noexcept { return *info_; }
 
+  /// True when the component's type has the key.
+  bool knows(std::string_view key) const noexcept;
   /// True when the file sets the key.
   bool has(std::string_view key) const;
   /// Where the file sets it; otherwise where the component begins. Knows "steps.p.where", too.

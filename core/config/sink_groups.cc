@@ -129,8 +129,16 @@ class Groups {
       if (!first) {
         reader_.warning(word.where, "sink " + printable(word.text) + " is in " + owner->second +
                                         " already; it stays there");
-      } else if (find_sink(word.text) != plan_.sinks.end()) {
-        result.push_back({word.text});
+      } else if (const auto sink = find_sink(word.text); sink != plan_.sinks.end()) {
+        if (!sink->settings.info().reads_long) {
+          result.push_back({word.text});
+          continue;
+        }
+        reader_.warning(word.where,
+                        "sink " + printable(word.text) +
+                            " cannot stand in for others: it runs on "
+                            "its own",
+                        "the group goes on without it");
       } else if (!is_left_out(word.text)) {
         reader_.warning(word.where,
                         "there is no sink " + in_quotes(word.text) + " for " + group.label,

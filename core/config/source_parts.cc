@@ -8,7 +8,7 @@ std::vector<InterceptorPlan> read_interceptors(const RawComponent& raw,
                                                ComponentReader& reader,
                                                std::vector<Reason>& reasons) {
   std::vector<InterceptorPlan> result;
-  for (Settings& each : reader.parts_of(raw, {"interceptors", "interceptor", types}, reasons)) {
+  for (Settings& each : reader.parts_of(raw, {"interceptors", "interceptor", {}, types}, reasons)) {
     result.push_back({std::move(each)});
   }
   return result;

@@ -244,9 +244,12 @@ class Planner {
     }
     std::string channel = sink_channel(raw, reasons);
     std::string dead_letters = dead_letter_channel(raw, channel, reasons);
+    std::vector<std::string> results;
+    if (settings) results = result_channels(raw, *settings, channel, reasons);
     if (!reasons.empty()) return leave_out(raw, reasons);
     check_batch_size(*settings, channel);
-    plan_.sinks.push_back({*std::move(settings), std::move(channel), std::move(dead_letters)});
+    plan_.sinks.push_back(
+        {*std::move(settings), std::move(channel), std::move(dead_letters), std::move(results)});
   }
 
   std::string sink_channel(const RawComponent& raw, std::vector<Reason>& reasons) {
@@ -274,6 +277,31 @@ class Planner {
     }
     if (auto problem = channel_problem(raw, name, where)) reasons.push_back(*std::move(problem));
     return name;
+  }
+
+  /// The channels that parts of the sink write to.
+  std::vector<std::string> result_channels(const RawComponent& raw, const Settings& settings,
+                                           const std::string& channel,
+                                           std::vector<Reason>& reasons) {
+    std::vector<std::string> found;
+    for (const PartList& list : settings.info().parts) {
+      if (list.channel_key.empty()) continue;
+      for (const Settings& part : settings.parts(list.list)) {
+        if (!part.knows(list.channel_key) || !part.has(list.channel_key)) continue;
+        const std::string name = part.text(list.channel_key);
+        const Position where = part.where(list.channel_key);
+        if (auto problem = channel_problem(raw, name, where)) {
+          reasons.push_back(*std::move(problem));
+        } else if (name == channel) {
+          reader_.error(where, part.component() + " writes into the channel that it reads",
+                        "give results a channel of their own");
+          reasons.push_back({"its results would come back to it", where});
+        } else {
+          found.push_back(name);
+        }
+      }
+    }
+    return found;
   }
 
   /// The channel for what the sink rejects; empty when the file names none.
@@ -377,6 +405,7 @@ class Planner {
     for (const SinkPlan& sink : plan_.sinks) {
       read.insert(sink.channel);
       if (!sink.dead_letter_channel.empty()) written_by_sinks.insert(sink.dead_letter_channel);
+      written_by_sinks.insert(sink.result_channels.begin(), sink.result_channels.end());
     }
     std::vector<ChannelPlan> kept;
     for (ChannelPlan& channel : plan_.channels) {

@@ -54,7 +54,8 @@ struct SourcePlan {
 struct SinkPlan {
   Settings settings;
   std::string channel;
-  std::string dead_letter_channel;  ///< Empty: the agent's dead-letter file.
+  std::string dead_letter_channel;                ///< Empty: the agent's dead-letter file.
+  std::vector<std::string> result_channels = {};  ///< That parts of it write to.
 };
 
 /// The processor failover.

@@ -96,6 +96,15 @@ std::optional<std::string> GroupCommit::note(std::string_view key) const {
   return found->second;
 }
 
+std::vector<std::pair<std::string, std::string>> GroupCommit::notes(std::string_view prefix) const {
+  std::vector<std::pair<std::string, std::string>> found;
+  const std::lock_guard lock(mutex_);
+  for (const auto& [key, value] : notes_) {
+    if (key.starts_with(prefix)) found.emplace_back(key, value);
+  }
+  return found;
+}
+
 Status GroupCommit::health() const {
   const std::lock_guard lock(mutex_);
   return broken_;

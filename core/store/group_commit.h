@@ -163,6 +163,8 @@ class GroupCommit {
 
   /// The value that the completed commits gave this note.
   std::optional<std::string> note(std::string_view key) const;
+  /// Those whose keys begin so, in no order.
+  std::vector<std::pair<std::string, std::string>> notes(std::string_view prefix) const;
   /// Ok, or why commits are refused just now.
   Status health() const;
   const GroupCommitCounters& counters() const noexcept { return counters_; }

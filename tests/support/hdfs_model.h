@@ -106,6 +106,13 @@ class SmallStore final : public Committer {
     if (status.ok()) keep(commit.notes());
     std::move(commit).complete(status);
   }
+  std::vector<std::pair<std::string, std::string>> notes(std::string_view prefix) const override {
+    std::vector<std::pair<std::string, std::string>> found;
+    for (const auto& [key, value] : notes_) {
+      if (key.starts_with(prefix)) found.emplace_back(key, value);
+    }
+    return found;
+  }
   std::optional<std::string> note(std::string_view key) const override {
     const auto found = notes_.find(key);
     return found == notes_.end() ? std::nullopt : std::optional(found->second);

@@ -46,6 +46,14 @@ class LateCommitter final : public Committer {
     changed_.notify_all();
   }
 
+  std::vector<std::pair<std::string, std::string>> notes(std::string_view prefix) const override {
+    std::vector<std::pair<std::string, std::string>> found;
+    const std::lock_guard lock(mutex_);
+    for (const auto& [key, value] : notes_) {
+      if (key.starts_with(prefix)) found.emplace_back(key, value);
+    }
+    return found;
+  }
   std::optional<std::string> note(std::string_view key) const override {
     const std::lock_guard lock(mutex_);
     const auto found = notes_.find(key);

@@ -1,0 +1,296 @@
+#include "sinks/batch_output.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "analytics/result_text.h"
+#include "core/base/assert.h"
+#include "core/base/time_zone.h"
+
+namespace sluice {
+namespace {
+
+using analytics::BlockStyle;
+using analytics::Rows;
+using analytics::Tick;
+
+constexpr Key input_key{.name = "input",
+                        .type = KeyType::Text,
+                        .meaning =
+                            "The step whose rows it gets; without it all steps that no "
+                            "other step reads."};
+
+constexpr Key print_keys[] = {
+    input_key,
+    {.name = "style",
+     .type = KeyType::Choice,
+     .default_value = "scala",
+     .meaning = "As Spark prints: print() of Scala and Java, pprint() of Python, or the table of "
+                "its console.",
+     .choices = "scala python table"},
+    {.name = "num",
+     .type = KeyType::Integer,
+     .default_value = "10",
+     .meaning = "Rows of a batch that are printed; 0: all.",
+     .min = 0},
+    {.name = "timeZone",
+     .type = KeyType::Text,
+     .meaning = "Of the times that the style python prints; without it the machine's."},
+    {.name = "emptyBatches",
+     .type = KeyType::Boolean,
+     .default_value = "true",
+     .meaning = "Batches without rows are printed too."},
+};
+
+constexpr Key channel_keys[] = {
+    input_key,
+    {.name = "channel",
+     .type = KeyType::Text,
+     .meaning = "The channel; any sink may read it.",
+     .required = true},
+    {.name = "format",
+     .type = KeyType::Choice,
+     .default_value = "json",
+     .meaning = "What the body of an event is: one row.",
+     .choices = "json csv text"},
+};
+
+constexpr Key file_keys[] = {
+    input_key,
+    {.name = "prefix",
+     .type = KeyType::Path,
+     .meaning = "A batch is the file <prefix>-<its time in milliseconds><suffix>.",
+     .required = true},
+    {.name = "suffix", .type = KeyType::Text, .meaning = "What the names end in."},
+    {.name = "format",
+     .type = KeyType::Choice,
+     .default_value = "text",
+     .meaning = "What a line is: one row. csv has a line with the names first.",
+     .choices = "json csv text"},
+    {.name = "emptyBatches",
+     .type = KeyType::Boolean,
+     .default_value = "false",
+     .meaning = "Batches without rows are files too, as with Spark."},
+};
+
+std::vector<Finding> judge_print(const Settings& settings) {
+  const auto zone = TimeZone::find(settings.text("timeZone"));
+  if (zone.ok()) return {};
+  return {{Severity::Error, "timeZone", zone.status().message(), {}, 0}};
+}
+
+constexpr ComponentInfo print_info{.alias = "print",
+                                   .meaning = "Prints the first rows of each batch.",
+                                   .keys = print_keys,
+                                   .judge = judge_print};
+constexpr ComponentInfo channel_info{.alias = "channel",
+                                     .meaning = "Puts each row into a channel, as an event.",
+                                     .keys = channel_keys};
+constexpr ComponentInfo file_info{
+    .alias = "file", .meaning = "Writes a file a batch.", .keys = file_keys};
+constexpr const ComponentInfo* types[] = {&print_info, &channel_info, &file_info};
+
+/// Rows as lines or bodies.
+class RowFormat {
+ public:
+  explicit RowFormat(std::string_view name) : csv_(name == "csv"), json_(name == "json") {}
+  void append(std::string& out, const Rows& rows, const analytics::Schema& schema,
+              std::size_t row) const {
+    if (json_) {
+      analytics::append_json(out, rows, schema, row);
+    } else if (csv_) {
+      analytics::append_csv(out, rows, schema, row);
+    } else {
+      analytics::append_scala(out, rows, schema, row);
+    }
+  }
+  bool csv() const noexcept { return csv_; }
+
+ private:
+  const bool csv_;
+  const bool json_;
+};
+
+class PrintOutput final : public BatchOutput {
+ public:
+  PrintOutput(const Settings& settings, std::string label, const analytics::Schema& schema,
+              std::ostream& out)
+      : BatchOutput(std::move(label), schema),
+        block_(options_of(settings)),
+        empty_too_(settings.boolean("emptyBatches")),
+        out_(out) {}
+
+  void begin(const Tick& tick, std::uint64_t number) override {
+    block_.begin(tick.time_ms, number);
+    has_rows_ = false;
+  }
+  void push(const Rows& rows) override {
+    has_rows_ = true;
+    block_.add(rows, schema());
+  }
+  std::string take_text() override {
+    std::string text;
+    if (has_rows_ || empty_too_) block_.end(text);
+    return text;
+  }
+  Status deliver(std::string_view text) override {
+    out_.write(text.data(), static_cast<std::streamsize>(text.size()));
+    out_.flush();
+    // Nobody reads any more: what is printed is not data.
+    if (!out_) out_.clear();
+    return {};
+  }
+
+ private:
+  static analytics::BlockOptions options_of(const Settings& settings) {
+    const std::string style = settings.text("style");
+    auto zone = TimeZone::find(settings.text("timeZone"));
+    SLUICE_ASSERT(zone.ok(), "judge() let a bad zone through");
+    return {.style = style == "python"  ? BlockStyle::Python
+                     : style == "table" ? BlockStyle::Table
+                                        : BlockStyle::Scala,
+            .num = static_cast<std::uint64_t>(settings.integer("num")),
+            .zone = *std::move(zone)};
+  }
+
+  analytics::ResultBlock block_;
+  const bool empty_too_;
+  std::ostream& out_;
+  bool has_rows_ = false;
+};
+
+/// A file a batch, whole or not at all: its text begins with its name.
+class FileOutput final : public BatchOutput {
+ public:
+  FileOutput(const Settings& settings, std::string label, const analytics::Schema& schema,
+             FileSystem& files)
+      : BatchOutput(std::move(label), schema),
+        prefix_(settings.text("prefix")),
+        suffix_(settings.has("suffix") ? settings.text("suffix") : ""),
+        format_(settings.text("format")),
+        empty_too_(settings.boolean("emptyBatches")),
+        files_(files) {}
+
+  void begin(const Tick& tick, std::uint64_t /*number*/) override {
+    text_ = prefix_ + "-" + std::to_string(tick.time_ms) + suffix_ + "\n";
+    name_bytes_ = text_.size();
+    if (!format_.csv()) return;
+    analytics::append_csv_header(text_, schema());
+    text_ += '\n';
+    name_bytes_ = text_.size();
+  }
+  void push(const Rows& rows) override {
+    for (std::uint32_t row = 0; row < rows.size; ++row) {
+      format_.append(text_, rows, schema(), row);
+      text_ += '\n';
+    }
+  }
+  std::string take_text() override {
+    if (text_.size() == name_bytes_ && !empty_too_) return {};
+    return std::exchange(text_, {});
+  }
+  Status deliver(std::string_view text) override {
+    const std::size_t end = text.find('\n');
+    SLUICE_ASSERT(end != std::string_view::npos, "a file without a name");
+    const std::string path(text.substr(0, end));
+    auto there = files_.size_of(path);
+    if (!there.ok()) return there.status();
+    if (*there) return {};  // delivered, and then the agent died
+    return write(path, text.substr(end + 1));
+  }
+
+ private:
+  Status write(const std::string& path, std::string_view content) {
+    const std::string directory = path.substr(0, path.rfind('/') + 1);
+    if (!directory.empty()) {
+      if (auto made = files_.make_path(directory); !made.ok()) return made.status();
+    }
+    const std::string unfinished = path + ".tmp";
+    if (auto left = files_.size_of(unfinished); left.ok() && *left) {
+      if (Status status = files_.remove(unfinished); !status.ok()) return status;
+    }
+    auto file = files_.create(unfinished, false);
+    if (!file.ok()) return Retry(file.status().message());
+    const iovec piece{const_cast<char*>(content.data()), content.size()};
+    Status status = (*file)->append(std::span(&piece, 1));
+    if (status.ok()) status = (*file)->sync();
+    if (status.ok()) status = files_.rename(unfinished, path);
+    if (status.ok()) status = files_.sync_directory(directory.empty() ? "." : directory);
+    return status.with_context(path);
+  }
+
+  const std::string prefix_;
+  const std::string suffix_;
+  const RowFormat format_;
+  const bool empty_too_;
+  FileSystem& files_;
+  std::string text_;
+  std::size_t name_bytes_ = 0;
+};
+
+class ChannelOutput final : public BatchOutput {
+ public:
+  ChannelOutput(const Settings& settings, std::string label, const analytics::Schema& schema,
+                SlabPool& pool, Channel* channel)
+      : BatchOutput(std::move(label), schema),
+        format_(settings.text("format")),
+        builder_(pool),
+        channel_(channel) {}
+
+  Channel* channel() noexcept override { return channel_; }
+  void begin(const Tick& tick, std::uint64_t /*number*/) override {
+    headers_ = HeaderBlock()
+                   .with("timestamp", std::to_string(tick.time_ms))
+                   .with("mb.batch", std::to_string(tick.time_ms))
+                   .with("mb.stage", label());
+  }
+  void push(const Rows& rows) override {
+    for (std::uint32_t row = 0; row < rows.size; ++row) {
+      body_.clear();
+      format_.append(body_, rows, schema(), row);
+      if (builder_.append(body_)) continue;
+      seal();
+      builder_.renew(body_.size() + 64);
+      const bool fits = builder_.append(body_);
+      SLUICE_ASSERT(fits, "a fresh slab has no room for an event");
+    }
+  }
+  std::vector<Batch> take_events() override {
+    seal();
+    builder_.reset();
+    return std::exchange(sealed_, {});
+  }
+
+ private:
+  void seal() {
+    Batch batch = builder_.seal();
+    if (!batch.empty()) sealed_.push_back(batch.with_shared_headers(headers_, {}));
+  }
+
+  const RowFormat format_;
+  BatchBuilder builder_;
+  Channel* const channel_;
+  HeaderBlock headers_;
+  std::string body_;
+  std::vector<Batch> sealed_;
+};
+
+}  // namespace
+
+std::span<const ComponentInfo* const> batch_output_types() { return types; }
+
+std::unique_ptr<BatchOutput> make_batch_output(const Settings& settings, std::string label,
+                                               const analytics::Schema& schema,
+                                               const LongReaderContext& context) {
+  const ComponentInfo* const type = &settings.info();
+  if (type == &print_info) {
+    return std::make_unique<PrintOutput>(settings, std::move(label), schema, context.out);
+  }
+  if (type == &file_info) {
+    return std::make_unique<FileOutput>(settings, std::move(label), schema, context.files);
+  }
+  return std::make_unique<ChannelOutput>(settings, std::move(label), schema, context.pool,
+                                         context.channel_of(settings.text("channel")));
+}
+
+}  // namespace sluice

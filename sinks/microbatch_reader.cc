@@ -1,0 +1,416 @@
+#include "sinks/microbatch_reader.h"
+
+#include <algorithm>
+#include <charconv>
+#include <random>
+#include <set>
+
+#include "core/base/assert.h"
+#include "core/base/log.h"
+#include "core/base/wait.h"
+
+namespace sluice {
+namespace {
+
+constexpr std::size_t piece_bytes = 48 * 1024;
+constexpr std::string_view plan_note = "plan";
+constexpr std::string_view clock_note = "batch";
+constexpr std::string_view state_prefix = "state/";
+constexpr std::string_view outbox_prefix = "outbox/";
+
+std::uint64_t random_seed() {
+  std::random_device random;
+  return std::uint64_t{random()} << 32 | random();
+}
+
+/// Pieces of the outbox sort as they follow each other.
+std::string outbox_key(std::size_t piece) {
+  std::string number = std::to_string(piece);
+  return std::string(outbox_prefix) +
+         std::string(8 - std::min<std::size_t>(8, number.size()), '0') + number;
+}
+
+void append_sized(std::string& out, std::string_view text) {
+  out += std::to_string(text.size());
+  out += '\n';
+  out += text;
+}
+
+/// Reads what append_sized() wrote off the front. False: it is not that.
+bool read_sized(std::string_view& in, std::string& text) {
+  std::size_t bytes = 0;
+  const auto read = std::from_chars(in.data(), in.data() + in.size(), bytes);
+  if (read.ec != std::errc() || read.ptr == in.data() + in.size() || *read.ptr != '\n')
+    return false;
+  in.remove_prefix(static_cast<std::size_t>(read.ptr - in.data()) + 1);
+  if (in.size() < bytes) return false;
+  text = in.substr(0, bytes);
+  in.remove_prefix(bytes);
+  return true;
+}
+
+void pause(milliseconds time, const std::stop_token& stop) {
+  std::mutex mutex;
+  std::condition_variable_any never;
+  std::unique_lock lock(mutex);
+  never.wait_for(lock, stop, time, [] { return false; });
+}
+
+}  // namespace
+
+/// What the steps save becomes notes of a commit.
+class MicrobatchReader::State final : public analytics::StateWriter {
+ public:
+  State(Commit& commit, std::string prefix) : commit_(commit), prefix_(std::move(prefix)) {}
+  void put(std::string_view key, std::string value) override {
+    commit_.note({prefix_ + std::string(key), std::move(value)});
+  }
+
+ private:
+  Commit& commit_;
+  const std::string prefix_;
+};
+
+MicrobatchReader::MicrobatchReader(const Settings& settings, LongReaderContext context)
+    : settings_(settings),
+      context_(std::move(context)),
+      prefix_("microbatch/" + settings.name() + "/"),
+      interval_(settings.duration("batchInterval")),
+      limit_{.events_max = static_cast<std::uint32_t>(settings.integer("takeBatch")),
+             .bytes_at_least = 256 * 1024},
+      seed_(random_seed()),
+      clock_(interval_, context_.clock),
+      backoff_(milliseconds(100), milliseconds(5000)) {}
+
+MicrobatchReader::~MicrobatchReader() = default;
+
+std::unique_ptr<analytics::Pipeline> MicrobatchReader::make_pipeline(
+    const Settings& settings, std::uint64_t seed, std::vector<Finding>& findings) {
+  return analytics::Pipeline::make(settings.parts("steps"),
+                                   {.interval = settings.duration("batchInterval"), .seed = seed},
+                                   findings);
+}
+
+// ---- at the start, and behind a refused commit
+
+Status MicrobatchReader::open(const std::stop_token& stop) {
+  if (Status status = restore(); !status.ok()) return status;
+  if (Status status = check_channels(); !status.ok()) return status;
+  if (context_.committer == nullptr && pipeline_->keeps_state()) {
+    log::warn("{}: its channel is in memory: state of its steps ends with the process",
+                 settings_.component());
+  }
+  if (!outbox_.empty()) {
+    log::info("{}: results of batch {} were not delivered for sure; they are delivered now",
+              settings_.component(), last_);
+    deliver(stop);
+  }
+  return {};
+}
+
+/// State, outbox and clock as the last commit left them.
+Status MicrobatchReader::restore() {
+  std::vector<Finding> findings;
+  pipeline_ = make_pipeline(settings_, seed_, findings);
+  SLUICE_ASSERT(pipeline_ != nullptr, "judge() let a bad analysis through");
+  attach_outputs();
+  outbox_.clear();
+  outbox_notes_ = 0;
+  pending_ = {};
+  pending_events_ = pending_bytes_ = 0;
+  if (context_.committer == nullptr) return begin_anew();
+  const auto notes = context_.committer->notes(prefix_);
+  analytics::SavedState state;
+  std::string plan;
+  begun_ = false;
+  for (const auto& [name, value] : notes) {
+    const std::string rest = name.substr(prefix_.size());
+    if (rest == plan_note) {
+      plan = value;
+      begun_ = true;
+    } else if (rest == clock_note) {
+      std::from_chars(value.data(), value.data() + value.size(), last_);
+    } else if (rest.starts_with(state_prefix)) {
+      state.emplace(rest.substr(state_prefix.size()), value);
+    }
+  }
+  if (Status status = read_outbox(notes); !status.ok()) return status;
+  if (delivered_ == last_) outbox_.clear();
+  if (!begun_) return begin_anew();
+  if (plan != pipeline_->fingerprint()) {
+    return Invalid("the steps that keep state are not those whose state is there (" +
+                   std::to_string(state.size()) +
+                   " pieces): put the old ones back, or start the agent once with --reset-state " +
+                   settings_.name() + ", which forgets that state");
+  }
+  return pipeline_->load(state);
+}
+
+/// Without a state: the files that steps begin with.
+Status MicrobatchReader::begin_anew() {
+  constexpr std::size_t bytes_max = 256 << 20;
+  for (const Settings& step : settings_.parts("steps")) {
+    if (step.info().alias != "state" || !step.has("initial")) continue;
+    const std::string path = step.text("initial");
+    auto content = context_.files.read(path, 0, bytes_max);
+    if (!content.ok())
+      return Invalid("initial of " + step.component() + ": " + content.status().message());
+    const Status begun = pipeline_->begin_with(step.name(), *content);
+    if (!begun.ok()) return begun.with_context("initial of " + step.component() + ": " + path);
+  }
+  return {};
+}
+
+Status MicrobatchReader::read_outbox(
+    const std::vector<std::pair<std::string, std::string>>& notes) {
+  std::map<std::string, std::string_view> pieces;
+  for (const auto& [name, value] : notes) {
+    const std::string rest = name.substr(prefix_.size());
+    if (rest.starts_with(outbox_prefix)) pieces.emplace(rest, value);
+  }
+  std::string all;
+  for (const auto& [name, piece] : pieces) all += piece;
+  outbox_notes_ = pieces.size();
+  std::string_view rest = all;
+  while (!rest.empty()) {
+    Parcel parcel;
+    if (!read_sized(rest, parcel.label) || !read_sized(rest, parcel.text)) {
+      return Invalid("the results that were kept cannot be read");
+    }
+    outbox_.push_back(std::move(parcel));
+  }
+  return {};
+}
+
+void MicrobatchReader::attach_outputs() {
+  outputs_.clear();
+  for (const Settings& output : settings_.parts("outputs")) {
+    const bool says = output.has("input");
+    const auto inputs = says ? std::vector{output.text("input")} : pipeline_->ends();
+    for (const std::string& input : inputs) {
+      std::string label = settings_.name() + "." + output.name();
+      if (inputs.size() > 1) label += "." + input;
+      const analytics::Step* const step = pipeline_->step(input);
+      SLUICE_ASSERT(step != nullptr, "judge() let an unknown input through");
+      outputs_.push_back(make_batch_output(output, std::move(label), step->schema(), context_));
+      pipeline_->attach(input, *outputs_.back());
+    }
+  }
+  pipeline_->start();
+}
+
+Status MicrobatchReader::check_channels() const {
+  for (const auto& output : outputs_) {
+    if (output->channel() == nullptr) continue;
+    Commit trial(context_.committer);
+    Committer* const theirs =
+        output->channel()->stored() == nullptr ? nullptr : output->channel()->committer();
+    if (!trial.join(theirs)) {
+      return Invalid("channel " + output->channel()->name() +
+                     ", which results go to, lies in another store than its own channel: give "
+                     "both the same directory");
+    }
+  }
+  return {};
+}
+
+// ---- running
+
+Status MicrobatchReader::run(Channel& channel, std::stop_token stop) {
+  if (context_.reset_state && context_.committer != nullptr) {
+    Commit forget(context_.committer);
+    std::size_t count = 0;
+    for (const auto& [name, value] : context_.committer->notes(prefix_)) {
+      if (!name.starts_with(key(state_prefix)) && name != key(plan_note)) continue;
+      forget.note({name, ""});
+      ++count;
+    }
+    if (Status status = std::move(forget).wait(); !status.ok()) return Invalid(status.message());
+    log::warn("{}: its state is forgotten, as --reset-state says ({} pieces)",
+                 settings_.component(), count);
+  }
+  if (Status status = open(stop); !status.ok()) return status;
+  healthy_ = true;
+  context_.counters.start_ms.set(static_cast<std::uint64_t>(Clock::system().wall_ms()));
+  clock_.begin(last_);
+  for (;;) {
+    const Status status = go_round(channel, stop);
+    if (status.code() == Code::Closed || status.code() == Code::Fatal) {
+      pending_ = {};
+      forget_outbox();
+      return status.code() == Code::Fatal ? status : Status();
+    }
+    if (!status.ok()) fail(status, stop);
+  }
+}
+
+/// Closed: there is nothing more to do.
+Status MicrobatchReader::go_round(Channel& channel, const std::stop_token& stop) {
+  TakeLimit limit = limit_;
+  limit.wait_max = std::clamp(clock_.left(), milliseconds(1), milliseconds(1000));
+  Taken taken = channel.take(limit, stop);
+  const bool nothing = taken.empty();
+  if (!nothing) {
+    const Batch& events = taken.batch();
+    pending_events_ += events.size();
+    pending_bytes_ += events.body_bytes();
+    context_.counters.attempts.add(events.size());
+    pipeline_->push(events);
+    taken.let_go();
+    pending_.append(std::move(taken));
+  }
+  if (stop.stop_requested() || (nothing && channel.closed())) {
+    // What is there is a batch, if a short one; where everything stops, nobody waits for an empty
+    // one.
+    const bool worth_it = pending_events_ > 0 || !outbox_.empty() || outbox_notes_ > 0;
+    const Status status = worth_it ? end_batch(clock_.end_early(), stop) : Status();
+    if (!status.ok() && !stop.stop_requested()) return status;
+    if (!status.ok())
+      log::warn(
+          "{}: its last batch is not committed: {}; its events are there "
+          "at the next start",
+          settings_.component(), status.message());
+    if (stop.stop_requested() || channel.drained()) return Closed("the end");
+    return {};
+  }
+  if (clock_.over()) return end_batch(clock_.end(), stop);
+  return {};
+}
+
+Status MicrobatchReader::end_batch(std::int64_t name, const std::stop_token& stop) {
+  const analytics::Tick tick{name, interval_.count()};
+  for (const auto& output : outputs_) output->begin(tick, number_);
+  pipeline_->tick(tick);
+  const bool leftover = outbox_notes_ > 0;
+  SLUICE_ASSERT(outbox_.empty(), "a batch ends before the results of the last one are delivered");
+  for (const auto& output : outputs_) {
+    std::string text = output->take_text();
+    if (!text.empty()) outbox_.push_back({output->label(), std::move(text)});
+  }
+  const bool changed = pending_events_ > 0 || pipeline_->keeps_state() || leftover;
+  last_ = name;
+  if (Status status = commit(changed, stop); !status.ok()) return status;
+  ++number_;
+  backoff_.reset();
+  healthy_ = true;
+  clock_.begin(last_);
+  // What cannot be delivered before a stop lies in the store, if there is one.
+  if (!deliver(stop) && context_.committer == nullptr) {
+    log::error("{}: results of batch {} are lost: the agent stops, and its channel is in memory",
+               settings_.component(), name);
+  }
+  return {};
+}
+
+Status MicrobatchReader::commit(bool changed, const std::stop_token& stop) {
+  Commit commit(context_.committer);
+  if (Status status = put_results(commit, stop); !status.ok()) return status;
+  const bool puts = !commit.puts().empty();
+  if (context_.committer != nullptr && changed) {
+    State state(commit, key(state_prefix));
+    pipeline_->save(state);
+    if (!begun_) commit.note({key(plan_note), pipeline_->fingerprint()});
+    commit.note({key(clock_note), std::to_string(last_)});
+    note_outbox(commit);
+  }
+  commit.take(std::exchange(pending_, {}));
+  const std::uint64_t events = std::exchange(pending_events_, 0);
+  const std::uint64_t bytes = std::exchange(pending_bytes_, 0);
+  if (!changed && !puts) return {};
+  if (Status status = std::move(commit).wait(); !status.ok()) return status;
+  begun_ = begun_ || context_.committer != nullptr;
+  context_.counters.delivered.add(events, bytes);
+  context_.counters.batches_complete.add();
+  return {};
+}
+
+Status MicrobatchReader::put_results(Commit& commit, const std::stop_token& stop) {
+  for (const auto& output : outputs_) {
+    for (const Batch& batch : output->take_events()) {
+      Channel& channel = *output->channel();
+      auto room = channel.reserve(batch, Deadline::never(), stop);
+      if (!room.ok()) return room.status();
+      const bool joined = commit.join(channel.stored() == nullptr ? nullptr : channel.committer());
+      SLUICE_ASSERT(joined, "channels of two stores in one commit");
+      commit.put(*std::move(room));
+    }
+  }
+  return {};
+}
+
+void MicrobatchReader::note_outbox(Commit& commit) {
+  std::string all;
+  for (const Parcel& parcel : outbox_) {
+    append_sized(all, parcel.label);
+    append_sized(all, parcel.text);
+  }
+  std::size_t pieces = 0;
+  for (std::size_t at = 0; at < all.size(); at += piece_bytes) {
+    commit.note({key(outbox_key(pieces++)), all.substr(at, piece_bytes)});
+  }
+  for (std::size_t gone = pieces; gone < outbox_notes_; ++gone) {
+    commit.note({key(outbox_key(gone)), ""});
+  }
+  outbox_notes_ = pieces;
+}
+
+/// False: the agent stops before all of it is out.
+bool MicrobatchReader::deliver(const std::stop_token& stop) {
+  Backoff backoff(milliseconds(100), milliseconds(5000));
+  while (!outbox_.empty()) {
+    const Parcel& parcel = outbox_.front();
+    const auto output = std::find_if(outputs_.begin(), outputs_.end(), [&](const auto& each) {
+      return each->label() == parcel.label;
+    });
+    Status status;
+    if (output == outputs_.end()) {
+      log::warn("{}: results of an output {}, which is no more, are dropped",
+                   settings_.component(), parcel.label);
+    } else {
+      status = (*output)->deliver(parcel.text);
+    }
+    if (status.ok()) {
+      outbox_.erase(outbox_.begin());
+      healthy_ = true;
+      continue;
+    }
+    healthy_ = false;
+    context_.counters.failures.add();
+    log::error("{}: {}: {}; it is tried again", settings_.component(), parcel.label,
+               status.message());
+    if (stop.stop_requested()) break;
+    pause(backoff.next(), stop);
+  }
+  const bool all = outbox_.empty();
+  if (all) delivered_ = last_;
+  outbox_.clear();
+  return all;
+}
+
+/// All is delivered, so the next start need not do it again.
+void MicrobatchReader::forget_outbox() {
+  if (context_.committer == nullptr || outbox_notes_ == 0 || delivered_ != last_) return;
+  Commit commit(context_.committer);
+  note_outbox(commit);
+  const Status status = std::move(commit).wait();
+  if (!status.ok()) {
+    log::warn("{}: results of batch {} will be delivered again: {}", settings_.component(),
+                 last_, status.message());
+  }
+}
+
+/// As if the process had died: the state of the last commit, and the events come again.
+void MicrobatchReader::fail(const Status& status, const std::stop_token& stop) {
+  healthy_ = false;
+  context_.counters.channel_failures.add();
+  log::error("{}: a batch is not committed: {}; its events are taken again", settings_.component(),
+             status.message());
+  pause(backoff_.next(), stop);
+  if (const Status restored = restore(); !restored.ok()) {
+    log::error("{}: {}", settings_.component(), restored.message());
+  }
+  deliver(stop);
+  clock_.begin(last_);
+}
+
+}  // namespace sluice

@@ -1,0 +1,91 @@
+// Micro-batches: events in, at every tick of a clock results out.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "analytics/pipeline.h"
+#include "core/base/backoff.h"
+#include "core/config/settings.h"
+#include "sinks/batch_clock.h"
+#include "sinks/batch_output.h"
+#include "sinks/long_reader.h"
+
+namespace sluice {
+
+/// Runs the pipeline of one sink.
+///
+/// Events are folded as they are taken, and let go at once. At the end of a batch one commit holds
+/// the takes, the state behind it, what the outputs are to deliver (the outbox) and what goes into
+/// channels; then the outbox is delivered, and the next commit that there is removes it. So state,
+/// files and channels of the same store have every event once, whatever dies; what is printed may
+/// be printed again behind a crash.
+///
+/// A commit that is refused takes the state back to the one before, as a crash would, and the
+/// events come again. Without a channel on disk nothing is kept: state begins anew with the
+/// process.
+class MicrobatchReader final : public LongReader {
+ public:
+  MicrobatchReader(const Settings& settings, LongReaderContext context);
+  ~MicrobatchReader() override;
+
+  Status run(Channel& channel, std::stop_token stop) override;
+  bool healthy() const noexcept override { return healthy_; }
+
+  /// The pipeline of the settings; null, with findings, when they are wrong.
+  static std::unique_ptr<analytics::Pipeline> make_pipeline(const Settings& settings,
+                                                            std::uint64_t seed,
+                                                            std::vector<Finding>& findings);
+
+ private:
+  /// A text on its way out.
+  struct Parcel {
+    std::string label;  ///< Of its output.
+    std::string text;
+  };
+  class State;
+
+  Status open(const std::stop_token& stop);
+  Status restore();
+  Status begin_anew();
+  Status read_outbox(const std::vector<std::pair<std::string, std::string>>& notes);
+  void attach_outputs();
+  Status check_channels() const;
+  Status go_round(Channel& channel, const std::stop_token& stop);
+  Status end_batch(std::int64_t name, const std::stop_token& stop);
+  Status commit(bool changed, const std::stop_token& stop);
+  Status put_results(Commit& commit, const std::stop_token& stop);
+  void note_outbox(Commit& commit);
+  bool deliver(const std::stop_token& stop);
+  void forget_outbox();
+  void fail(const Status& status, const std::stop_token& stop);
+  std::string key(std::string_view rest) const { return prefix_ + std::string(rest); }
+
+  const Settings& settings_;
+  const LongReaderContext context_;
+  const std::string prefix_;  ///< Of its notes.
+  const milliseconds interval_;
+  const TakeLimit limit_;
+  const std::uint64_t seed_;
+  BatchClock clock_;
+  std::vector<std::unique_ptr<BatchOutput>> outputs_;
+  std::unique_ptr<analytics::Pipeline> pipeline_;  ///< Before the outputs it leads to.
+  Taken pending_;                                  ///< Of the open batch: let go.
+  std::uint64_t pending_bytes_ = 0;
+  std::uint64_t pending_events_ = 0;
+  std::int64_t last_ = 0;         ///< The name of the last batch that was committed.
+  std::int64_t delivered_ = 0;    ///< The name of the last batch that was delivered.
+  std::uint64_t number_ = 0;      ///< Of the open batch, from 0.
+  std::vector<Parcel> outbox_;    ///< Committed, or about to be, and not delivered.
+  std::size_t outbox_notes_ = 0;  ///< Pieces of an outbox that lie in the store.
+  bool begun_ = false;            ///< The store knows what steps the state is of.
+  Backoff backoff_;
+  std::atomic<bool> healthy_{false};
+};
+
+}  // namespace sluice

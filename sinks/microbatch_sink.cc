@@ -1,0 +1,84 @@
+// The sink that computes: word counts, windows, running state, statistics.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "analytics/step_types.h"
+#include "core/base/nearest_name.h"
+#include "sinks/microbatch_reader.h"
+#include "sinks/sink.h"
+
+namespace sluice {
+namespace {
+
+constexpr Key keys[] = {
+    {.name = "batchInterval",
+     .type = KeyType::Millis,
+     .default_value = "2s",
+     .meaning = "How long a batch is; batches end at its multiples since 1970.",
+     .min = 50,
+     .max = 86'400'000},
+    {.name = "takeBatch",
+     .type = KeyType::Integer,
+     .default_value = "1000",
+     .meaning = "Events taken from the channel at once; more where they lie together. A batch has "
+                "any number of them.",
+     .min = 1,
+     .max = 1'000'000},
+    {.name = "checkpoint.dir",
+     .type = KeyType::Ignored,
+     .meaning = "State lies in the store of the channel, so that both are always of one moment; "
+                "with a channel in memory it ends with the process."},
+    {.name = "checkpoint.interval",
+     .type = KeyType::Ignored,
+     .meaning = "State is committed with every batch."},
+};
+
+std::vector<Finding> judge(const Settings& settings) {
+  std::vector<Finding> findings;
+  const auto pipeline = MicrobatchReader::make_pipeline(settings, 0, findings);
+  if (!pipeline) return findings;
+  const auto& outputs = settings.parts("outputs");
+  if (outputs.empty()) {
+    findings.push_back({Severity::Error, "outputs", "nothing is done with the results",
+                        "add outputs = out and outputs.out.type = print", 0});
+  }
+  for (const Settings& output : outputs) {
+    if (!output.has("input") || pipeline->step(output.text("input")) != nullptr) continue;
+    std::vector<std::string_view> names;
+    for (const Settings& step : settings.parts("steps")) names.push_back(step.name());
+    const std::string_view near = nearest_name(output.text("input"), names);
+    findings.push_back({Severity::Error, "outputs." + output.name() + ".input",
+                        "no step is called '" + output.text("input") + "'",
+                        near.empty() ? "" : "did you mean '" + std::string(near) + "'?", 0});
+  }
+  return findings;
+}
+
+// Functions, because the tables they give are made at the start of the program, too.
+const PartList* parts() {
+  static const PartList lists[] = {{"steps", "step", {}, analytics::step_types()},
+                                   {"outputs", "output", "channel", batch_output_types()}};
+  return lists;
+}
+
+const ComponentInfo& info() {
+  static const ComponentInfo made{.alias = "microbatch",
+                                  .meaning = "Computes results of the events, batch by batch.",
+                                  .keys = keys,
+                                  .parts = {parts(), 2},
+                                  .judge = judge,
+                                  .reads_long = true};
+  return made;
+}
+
+std::unique_ptr<LongReader> make(const Settings& settings, const LongReaderContext& context) {
+  return std::make_unique<MicrobatchReader>(settings, context);
+}
+
+}  // namespace
+
+extern const SinkType microbatch_sink{&info(), nullptr, make};
+
+}  // namespace sluice
