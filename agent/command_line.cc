@@ -628,8 +628,7 @@ agent:
   --dryrun, -d              check and print, but do not run
   --reset-state SINK        forget what a microbatch sink has kept, at this start; may be repeated
   --no-reload-conf          read the file only once
-  --poll-interval, -i <s>   seconds between looks at the file
-  --conf-uri, -u <uri>      file: only
+  --poll-interval, -i <s>   seconds between looks at the file;  --conf-uri, -u <uri>  file: only
 
 check:
   --json                    the report as JSON

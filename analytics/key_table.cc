@@ -27,6 +27,7 @@ struct Halves {
 inline Halves load(const char* data, std::size_t bytes) noexcept {
   static_assert(std::endian::native == std::endian::little);
   Halves halves{};
+  if (bytes == 0) return halves;  // maybe of no memory at all
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
   // 16 bytes from here on, less than 16 by so many as do not count.
   static constexpr std::array<unsigned char, 32> masks = {0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,

@@ -37,7 +37,7 @@ bool may_read_headers(std::string_view text, const Schema& schema) {
 
 /// Everything that a step was told, for fingerprints.
 std::string told(const Settings& step) {
-  std::string all = step.text("type");
+  std::string all(step.info().alias);
   for (const Key& key : step.info().keys) {
     if (key.name.ends_with(".*")) {
       const std::string_view stem = key.name.substr(0, key.name.size() - 2);

@@ -5,6 +5,7 @@
 
 #include "analytics/result_text.h"
 #include "core/base/assert.h"
+#include "core/base/fail_point.h"
 #include "core/base/time_zone.h"
 
 namespace sluice {
@@ -214,6 +215,7 @@ class FileOutput final : public BatchOutput {
     const iovec piece{const_cast<char*>(content.data()), content.size()};
     Status status = (*file)->append(std::span(&piece, 1));
     if (status.ok()) status = (*file)->sync();
+    fail_point(FailPoint::BatchBeforeRename);
     if (status.ok()) status = files_.rename(unfinished, path);
     if (status.ok()) status = files_.sync_directory(directory.empty() ? "." : directory);
     return status.with_context(path);

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "core/base/assert.h"
+#include "core/base/fail_point.h"
 #include "core/base/log.h"
 #include "core/base/wait.h"
 
@@ -317,7 +318,9 @@ Status MicrobatchReader::commit(bool changed, const std::stop_token& stop) {
   const std::uint64_t events = std::exchange(pending_events_, 0);
   const std::uint64_t bytes = std::exchange(pending_bytes_, 0);
   if (!changed && !puts) return {};
+  fail_point(FailPoint::BatchBeforeCommit);
   if (Status status = std::move(commit).wait(); !status.ok()) return status;
+  fail_point(FailPoint::BatchAfterCommit);
   begun_ = begun_ || context_.committer != nullptr;
   context_.counters.delivered.add(events, bytes);
   context_.counters.batches_complete.add();
@@ -370,6 +373,7 @@ bool MicrobatchReader::deliver(const std::stop_token& stop) {
       status = (*output)->deliver(parcel.text);
     }
     if (status.ok()) {
+      fail_point(FailPoint::BatchAfterDelivery);
       outbox_.erase(outbox_.begin());
       healthy_ = true;
       continue;

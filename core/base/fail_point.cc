@@ -65,6 +65,10 @@ std::string_view name_of(FailPoint point) noexcept {
     case FailPoint::CompactBeforeRename: return "compact-before-rename";
     case FailPoint::CompactAfterRename: return "compact-after-rename";
     case FailPoint::CompactAfterAll: return "compact-after-all";
+    case FailPoint::BatchBeforeCommit: return "batch-before-commit";
+    case FailPoint::BatchAfterCommit: return "batch-after-commit";
+    case FailPoint::BatchBeforeRename: return "batch-before-rename";
+    case FailPoint::BatchAfterDelivery: return "batch-after-delivery";
   }
   return {};
 }

@@ -36,6 +36,10 @@ enum class FailPoint : unsigned char {
   CompactBeforeRename,
   CompactAfterRename,
   CompactAfterAll,
+  BatchBeforeCommit,
+  BatchAfterCommit,
+  BatchBeforeRename,
+  BatchAfterDelivery,
 };
 
 /// The name of each, as SLUICE_KILL_AT takes it; empty behind the last.

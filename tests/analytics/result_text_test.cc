@@ -68,7 +68,13 @@ std::string python(double number) {
   append_python_double(out, number);
   return out;
 }
-std::string python(std::string_view text) { return OneRow().text("t", text).as(append_python); }
+/// Within a tuple: alone a text has no quotes.
+std::string python(std::string_view text) {
+  const std::string out = OneRow().text("t", text).integer("n", 1).as(append_python);
+  REQUIRE(out.starts_with('('));
+  REQUIRE(out.ends_with(", 1)"));
+  return out.substr(1, out.size() - 5);
+}
 std::string json(std::string_view text) {
   const std::string out = OneRow().text("t", text).as(append_json);
   REQUIRE(out.starts_with("{\"t\":\""));
@@ -95,7 +101,7 @@ TEST_CASE("one column alone is no tuple") {
   OneRow word;
   word.text("word", "hello");
   CHECK(word.as(append_scala) == "hello");
-  CHECK(word.as(append_python) == "'hello'");
+  CHECK(word.as(append_python) == "hello");
   CHECK(word.as(append_json) == R"({"word":"hello"})");
   CHECK(word.as(append_csv) == "hello");
   CHECK(word.csv_header() == "word");

@@ -38,7 +38,7 @@ def drawn_seed():
 
 def fail_points(*families):
     """The names that SLUICE_KILL_AT takes, of these families: those of "channel" are met by every channel on disk, of
-    "transaction" by a Kafka sink, of "bucket" by sinks of files."""
+    "transaction" by a Kafka sink, of "bucket" by sinks of files, of "batch" by a microbatch sink."""
     channel = ("commit-", "take-", "recovery-")
     wanted = sum((channel if family == "channel" else (family + "-",) for family in families), ())
     with open(os.path.join(ROOT, "core/base/fail_point.cc")) as file:

@@ -1,0 +1,305 @@
+#!/usr/bin/env python3
+# test: timeout=240
+"""Micro-batches in the agent: word counts as Spark prints them, and results that are exact through kills."""
+import collections
+import json
+import os
+import random
+import re
+import tempfile
+import unittest
+
+from support.agent import NETCAT, ROOT, Agent, drawn_seed, fail_points, pipeline, run_sluice
+from support.net import send_and_read
+from support.waiting import wait_until
+
+SHARED = os.path.join(os.path.dirname(ROOT), "shared")
+TAIL = ("type = TAILDIR\nfilegroups = f\nfilegroups.f = {dir}/app.log\n"
+        "positionFile = {dir}/positions.json\n")
+ROCKSDB = "type = rocksdb\ncapacity = 1000000"
+COUNT = """
+steps = words count
+steps.words.type = split
+steps.words.on = space
+steps.count.type = aggregate
+steps.count.by = word
+steps.count.agg.n = count()
+"""
+PRINT = "outputs = out\noutputs.out.type = print\noutputs.out.num = 0\n"
+BLOCK = re.compile(r"-{43}\nTime: (\d+) ms\n-{43}\n((?:.+\n)*)\n")
+
+
+def microbatch(steps, outputs, interval="200ms"):
+    return "type = microbatch\nbatchInterval = %s\n%s%s" % (interval, steps, outputs)
+
+
+def read(path):
+    try:
+        with open(path) as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
+
+
+def blocks(agent):
+    """Of what the agent printed: [(time, {word: count})]"""
+    found = []
+    for time, rows in BLOCK.findall(read(agent.path("stdout"))):
+        pairs = [row[1:-1].rsplit(",", 1) for row in rows.splitlines()]
+        found.append((int(time), {word: int(n) for word, n in pairs}))
+    return found
+
+
+def summed(maps):
+    total = collections.Counter()
+    for each in maps:
+        total.update(each)
+    return total
+
+
+class Printed(unittest.TestCase):
+    def test_the_first_example(self):
+        with Agent(pipeline(NETCAT, microbatch(COUNT, PRINT))) as agent:
+            send_and_read(agent.port(), "hello world\nhello 中文  end\n".encode())
+            wanted = {"hello": 2, "world": 1, "中文": 1, "": 1, "end": 1}
+            wait_until(lambda: summed(counts for _, counts in blocks(agent)) == wanted, lambda: str(blocks(agent)))
+            wait_until(lambda: len(blocks(agent)) >= 5, "batches without events are printed too")
+            times = [time for time, _ in blocks(agent)]
+            self.assertTrue(all(time % 200 == 0 for time in times))
+            self.assertEqual(times, sorted(set(times)))
+
+    def test_a_stop_prints_what_came(self):
+        """Also in the middle of a long batch: a short one is better than none."""
+        with Agent(pipeline(NETCAT, microbatch(COUNT, PRINT, "1h"))) as agent:
+            send_and_read(agent.port(), b"some words, some of them twice\n")
+            self.assertEqual(agent.stop(), 0)
+            self.assertEqual(blocks(agent)[-1][1], {"some": 2, "words,": 1, "of": 1, "them": 1, "twice": 1})
+
+    def test_more_events_in_a_batch_than_the_channel_holds(self):
+        for channel in ("capacity = 1000\ntransactionCapacity = 100", "type = rocksdb\ncapacity = 1000\ntransactionCapacity = 100"):
+            with self.subTest(channel), Agent(pipeline(NETCAT, microbatch(COUNT, PRINT, "1h"), channel)) as agent:
+                send_and_read(agent.port(), b"one two\n" * 50_000, timeout_s=30)
+                self.assertEqual(agent.stop(), 0)
+                self.assertEqual(blocks(agent)[-1][1], {"one": 50_000, "two": 50_000})
+
+    def test_yaml_says_the_same(self):
+        yaml = """
+a1:
+  sources:  { r1: { type: netcat, bind: 127.0.0.1, port: 0, channels: [c1] } }
+  channels: { c1: { type: memory, capacity: 1000, transactionCapacity: 100 } }
+  sinks:
+    k1:
+      type: microbatch
+      channel: c1
+      batchInterval: 200ms
+      steps:
+        - { name: words, type: split, on: space, as: word }
+        - { name: count, type: aggregate, by: [word], agg: { n: count() } }
+      outputs:
+        - { name: out, type: print, style: python, num: 10, timeZone: UTC }
+"""
+        with Agent(yaml, file_name="test.yaml") as agent:
+            send_and_read(agent.port(), b"hello world hello\n")
+            wait_until(lambda: "('hello', 2)\n('world', 1)\n\n" in read(agent.path("stdout")), "the block", 10)
+            self.assertRegex(read(agent.path("stdout")), r"Time: \d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d00000)?\n-{43}\n")
+
+    @unittest.skipUnless(os.path.isdir(SHARED), "../shared is not there")
+    def test_moby_dick(self):
+        path = os.path.join(SHARED, "data/moby_dick.txt")
+        with open(path, encoding="utf-8-sig") as file:
+            wanted = collections.Counter(re.findall(r"[A-Za-z0-9_]+", file.read()))
+        steps = COUNT.replace("on = space", "on = ascii-word")
+        source = "type = exec\ncommand = cat %s\n" % path
+        with Agent(pipeline(source, microbatch(steps, PRINT), "capacity = 100000")) as agent:
+            wait_until(lambda: sum(summed(c for _, c in blocks(agent)).values()) >= sum(wanted.values()), "all words", 20)
+            self.assertEqual(summed(counts for _, counts in blocks(agent)), wanted)
+
+    @unittest.skipUnless(os.path.isdir(SHARED), "../shared is not there")
+    def test_an_access_log(self):
+        path = os.path.join(SHARED, "data/elastic-apache_access.log")
+        line = re.compile(r'^(\S+) \S+ \S+ \[[^]]*\] "(?:\S+) ([^ ?"]*)[^"]*" (\d+) (\S+)(?: "[^"]*" "[^"]*")')
+        with open(path, encoding="utf-8", errors="replace") as file:
+            lines = [m for m in map(line.match, file) if m]
+        statuses = collections.Counter(m[3] for m in lines)
+        paths = collections.Counter(m[2] for m in lines)
+        clients = len({m[1] for m in lines})
+        sizes = sorted(int(m[4]) for m in lines if m[4] != "-")
+        steps = """
+steps = p w status total paths hot
+steps.p.type = parse
+steps.p.format = combined
+steps.w.type = window
+steps.w.length = 1h
+steps.status.type = aggregate
+steps.status.by = status
+steps.status.agg.n = count()
+steps.total.type = aggregate
+steps.total.input = w
+steps.total.agg.n = count()
+steps.total.agg.visitors = distinct(ip)
+steps.total.agg.p50 = quantile(bytes, 0.5)
+steps.total.agg.p99 = quantile(bytes, 0.99)
+steps.paths.type = aggregate
+steps.paths.input = w
+steps.paths.by = path
+steps.paths.agg.n = count()
+steps.hot.type = top
+steps.hot.n = 10
+steps.hot.order = -n path
+"""
+        # One batch has it all: the stop ends it.
+        steps = steps.replace("steps = p w status", "steps = p status").replace("input = w", "input = p")
+        steps = steps.replace("steps.w.type = window\nsteps.w.length = 1h\n", "")
+        outputs = ("outputs = s t h\noutputs.s.type = file\noutputs.s.input = status\noutputs.s.prefix = {dir}/status\n"
+                   "outputs.s.format = json\noutputs.t.type = file\noutputs.t.input = total\noutputs.t.format = json\n"
+                   "outputs.t.prefix = {dir}/total\noutputs.h.type = file\noutputs.h.input = hot\n"
+                   "outputs.h.prefix = {dir}/hot\noutputs.h.format = json\n")
+        source = "type = exec\ncommand = cat %s\n" % path
+        with Agent(pipeline(source, microbatch(steps, outputs, "1h"), "capacity = 100000"), arguments=["--once"]) as agent:
+            self.assertEqual(agent.wait(30), 0)
+
+            def rows(prefix):
+                names = [n for n in os.listdir(agent.directory) if n.startswith(prefix + "-")]
+                return [json.loads(row) for n in names for row in read(agent.path(n)).splitlines()]
+            self.assertEqual({str(row["status"]): row["n"] for row in rows("status")}, statuses)
+            self.assertEqual({row["path"]: row["n"] for row in rows("hot")},
+                             dict(sorted(paths.items(), key=lambda p: (-p[1], p[0]))[:10]))
+            total = rows("total")[0]
+            self.assertEqual(total["n"], len(lines))
+            self.assertAlmostEqual(total["visitors"], clients, delta=clients * 0.03)
+            for name, q in (("p50", 0.5), ("p99", 0.99)):
+                exact = sizes[int(q * (len(sizes) - 1))]
+                self.assertAlmostEqual(total[name], exact, delta=exact * 0.011 + 1)
+
+
+class Kept(unittest.TestCase):
+    """A running count of words from a file, with a channel on disk."""
+
+    STEPS = COUNT.replace("steps = words count", "steps = words count total") + (
+        "steps.total.type = state\nsteps.total.mode = running\nsteps.total.merge.n = sum\n")
+    OUTPUTS = ("outputs = f t c\noutputs.f.type = file\noutputs.f.input = count\noutputs.f.prefix = {dir}/counts/part\n"
+               "outputs.f.format = json\noutputs.t.type = file\noutputs.t.input = total\n"
+               "outputs.t.prefix = {dir}/totals/part\noutputs.t.format = json\n"
+               "outputs.c.type = channel\noutputs.c.channel = results\noutputs.c.input = count\n")
+
+    def setUp(self):
+        self.folder = self.enterContext(tempfile.TemporaryDirectory(prefix="sluice-test-"))
+        self.random = random.Random(drawn_seed())
+        self.written = collections.Counter()
+        os.mkdir(os.path.join(self.folder, "events"))
+
+    def config(self, steps=None, interval="100ms"):
+        lines = pipeline(TAIL, microbatch(steps or self.STEPS, self.OUTPUTS, interval), ROCKSDB)
+        return lines + ("\na1.channels = c1 results\na1.channels.results.type = rocksdb\n"
+                        "a1.channels.results.capacity = 1000000\na1.sinks = k1 store\n"
+                        "a1.sinks.store.type = file_roll\na1.sinks.store.channel = results\n"
+                        "a1.sinks.store.sink.directory = {dir}/events\na1.sinks.store.sink.rollInterval = 0\n")
+
+    def agent(self, environment=None, arguments=(), **options):
+        return Agent(self.config(**options), directory=self.folder, environment=environment,
+                     arguments=["-Dsluice.state.dir=%s/state" % self.folder, *arguments])
+
+    def write(self, lines):
+        with open(os.path.join(self.folder, "app.log"), "a") as file:
+            for _ in range(lines):
+                words = ["w%d" % self.random.randrange(500) for _ in range(5)]
+                self.written.update(words)
+                file.write(" ".join(words) + "\n")
+
+    def rows(self, *names):
+        directory = os.path.join(self.folder, *names)
+        for name in sorted(os.listdir(directory) if os.path.isdir(directory) else []):
+            if not name.endswith(".tmp"):
+                yield name, [json.loads(row) for row in read(os.path.join(directory, name)).splitlines()]
+
+    def counted(self, *names):
+        return summed(collections.Counter({row["word"]: row["n"] for row in rows}) for _, rows in self.rows(*names))
+
+    def counted_events(self):
+        total = collections.Counter()
+        for _, rows in self.rows("events"):
+            for row in rows:
+                total[row["word"]] += row["n"]
+        return total
+
+    def totals(self):
+        files = list(self.rows("totals"))
+        return {row["word"]: row["n"] for row in files[-1][1]} if files else {}
+
+    def run_to_the_end(self):
+        with self.agent() as agent:
+            wait_until(lambda: sum(self.counted("counts").values()) >= sum(self.written.values()), "all is counted", 30)
+            wait_until(lambda: sum(self.totals().values()) >= sum(self.written.values()), "all is in the state", 30)
+            wait_until(lambda: sum(self.counted_events().values()) >= sum(self.written.values()), "all is behind the channel", 30)
+            self.assertEqual(agent.stop(), 0)
+        self.assertEqual(self.counted("counts"), self.written)
+        self.assertEqual(self.totals(), self.written)
+        self.assertEqual(self.counted_events(), self.written)
+
+    def test_kills_at_any_time(self):
+        kills = int(os.environ.get("SLUICE_KILLS", "20"))
+        for _ in range(kills):
+            self.write(200)
+            with self.agent() as agent:
+                agent.wait_until_running()
+                for _ in range(self.random.randrange(6)):
+                    self.write(50)
+                    try:
+                        agent.wait(self.random.random() * 0.15)
+                    except Exception:  # it runs, as it should
+                        pass
+                agent.kill(9)
+                agent.wait()
+        self.run_to_the_end()
+
+    def test_kills_at_every_step(self):
+        points = [p for p in fail_points("channel", "batch") if not p.startswith(("take-", "recovery-"))]
+        self.assertEqual(len(points), 9)
+        for point in points:
+            for count in (1, 4):
+                with self.subTest(point=point, count=count):
+                    self.write(100)
+                    with self.agent({"SLUICE_KILL_AT": "%s:%d" % (point, count)}) as agent:
+                        def dead():
+                            self.write(5)
+                            return not agent.running()
+                        wait_until(dead, "the agent dies", 20, 0.02)
+                        self.assertEqual(agent.wait(), -9)
+        self.run_to_the_end()
+
+    def test_other_steps_do_not_take_the_state_of_these(self):
+        self.write(100)
+        self.run_to_the_end()
+        other = self.STEPS.replace("merge.n = sum", "merge.n = max")
+        with self.agent(steps=other) as agent:
+            agent.wait_for_log(r"sink k1: cannot run: .*--reset-state k1")
+        with self.agent(steps=other, arguments=["--reset-state", "k1"]) as agent:
+            agent.wait_for_log(r"sink k1: its state is forgotten")
+            self.write(1)
+            wait_until(lambda: sum(self.totals().values()) == 5, lambda: str(self.totals()))
+
+
+class Refused(unittest.TestCase):
+    def test_what_is_wrong_is_said_with_its_place(self):
+        cases = (
+            ("agg.n = count()", "agg.n = coun()", r"did you mean 'count'"),
+            ("by = word", "by = wrod", r"there is no column 'wrod'[^=]*=[^=]*= did you mean 'word'"),
+            ("on = space", "on = whitspace", r"did you mean 'whitespace'"),
+            ("steps.count.by", "steps.count.input = wordz\nsteps.count.by", r"did you mean 'words'"),
+            ("steps = words count", "steps = words w count\nsteps.w.type = window\nsteps.w.length = 300ms",
+             r"multiple of the batches' interval, 200 ms"),
+            ("outputs = out", "outputs = out\noutputs.out.input = cuont", r"did you mean 'count'"),
+        )
+        for old, new, wanted in cases:
+            with self.subTest(new), tempfile.TemporaryDirectory(prefix="sluice-test-") as folder:
+                path = os.path.join(folder, "x.conf")
+                with open(path, "w") as file:
+                    file.write(pipeline(NETCAT, microbatch(COUNT, PRINT).replace(old, new, 1)))
+                status, out, err = run_sluice("check", "-n", "a1", "-f", path)
+                self.assertEqual(status, 1)
+                self.assertRegex(out + err, r"x\.conf:\d+:\d+: error")
+                self.assertRegex(out + err, wanted)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
