@@ -281,6 +281,9 @@ std::map<std::string, std::uint64_t> Pipeline::left_out() const {
       counts[node.name + " rows without a time"] = aggregate->counts().timeless;
       counts[node.name + " rows of keys beyond maxKeys"] = aggregate->counts().overflowed;
     }
+    if (const auto* state = dynamic_cast<const StateStep*>(node.step.get())) {
+      counts[node.name + " rows of keys beyond maxKeys"] = state->overflowed();
+    }
   }
   return counts;
 }

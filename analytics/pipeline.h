@@ -56,7 +56,7 @@ class Pipeline {
   Status load(const SavedState& state);
   std::uint64_t state_bytes() const noexcept;
 
-  /// What was counted and left out, by step and reason: "p bad records", "w late".
+  /// What was counted and left out, by step and reason: "p bad records", "count late rows".
   std::map<std::string, std::uint64_t> left_out() const;
 
  private:

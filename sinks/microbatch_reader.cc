@@ -99,7 +99,7 @@ Status MicrobatchReader::open(const std::stop_token& stop) {
   if (Status status = check_channels(); !status.ok()) return status;
   if (context_.committer == nullptr && pipeline_->keeps_state()) {
     log::warn("{}: its channel is in memory: state of its steps ends with the process",
-                 settings_.component());
+              settings_.component());
   }
   if (!outbox_.empty()) {
     log::info("{}: results of batch {} were not delivered for sure; they are delivered now",
@@ -228,7 +228,7 @@ Status MicrobatchReader::run(Channel& channel, std::stop_token stop) {
     }
     if (Status status = std::move(forget).wait(); !status.ok()) return Invalid(status.message());
     log::warn("{}: its state is forgotten, as --reset-state says ({} pieces)",
-                 settings_.component(), count);
+              settings_.component(), count);
   }
   if (Status status = open(stop); !status.ok()) return status;
   healthy_ = true;
@@ -292,6 +292,7 @@ Status MicrobatchReader::end_batch(std::int64_t name, const std::stop_token& sto
   last_ = name;
   if (Status status = commit(changed, stop); !status.ok()) return status;
   ++number_;
+  report_left_out();
   backoff_.reset();
   healthy_ = true;
   clock_.begin(last_);
@@ -357,6 +358,21 @@ void MicrobatchReader::note_outbox(Commit& commit) {
   outbox_notes_ = pieces;
 }
 
+/// What does not count in the results, every now and then.
+void MicrobatchReader::report_left_out() {
+  constexpr milliseconds every{10'000};
+  if (context_.clock.steady() - reported_at_ < every) return;
+  auto now = pipeline_->left_out();
+  for (const auto& [what, count] : now) {
+    const std::uint64_t before = left_out_[what];
+    if (count <= before) continue;
+    reported_at_ = context_.clock.steady();
+    log::warn("{}: step {}: {} more, {} since it was started", settings_.component(), what,
+              count - before, count);
+  }
+  left_out_ = std::move(now);
+}
+
 /// False: the agent stops before all of it is out.
 bool MicrobatchReader::deliver(const std::stop_token& stop) {
   Backoff backoff(milliseconds(100), milliseconds(5000));
@@ -367,8 +383,8 @@ bool MicrobatchReader::deliver(const std::stop_token& stop) {
     });
     Status status;
     if (output == outputs_.end()) {
-      log::warn("{}: results of an output {}, which is no more, are dropped",
-                   settings_.component(), parcel.label);
+      log::warn("{}: results of an output {}, which is no more, are dropped", settings_.component(),
+                parcel.label);
     } else {
       status = (*output)->deliver(parcel.text);
     }
@@ -398,8 +414,8 @@ void MicrobatchReader::forget_outbox() {
   note_outbox(commit);
   const Status status = std::move(commit).wait();
   if (!status.ok()) {
-    log::warn("{}: results of batch {} will be delivered again: {}", settings_.component(),
-                 last_, status.message());
+    log::warn("{}: results of batch {} will be delivered again: {}", settings_.component(), last_,
+              status.message());
   }
 }
 

@@ -63,6 +63,7 @@ class MicrobatchReader final : public LongReader {
   void note_outbox(Commit& commit);
   bool deliver(const std::stop_token& stop);
   void forget_outbox();
+  void report_left_out();
   void fail(const Status& status, const std::stop_token& stop);
   std::string key(std::string_view rest) const { return prefix_ + std::string(rest); }
 
@@ -84,6 +85,8 @@ class MicrobatchReader final : public LongReader {
   std::vector<Parcel> outbox_;    ///< Committed, or about to be, and not delivered.
   std::size_t outbox_notes_ = 0;  ///< Pieces of an outbox that lie in the store.
   bool begun_ = false;            ///< The store knows what steps the state is of.
+  std::map<std::string, std::uint64_t> left_out_;  ///< As it was reported.
+  SteadyTime reported_at_{};
   Backoff backoff_;
   std::atomic<bool> healthy_{false};
 };

@@ -157,9 +157,19 @@ constexpr ComponentInfo kSources[] = {
     {"netcat", "org.apache.flume.source.NetcatSource", "Lines over TCP.", kNetcatKeys},
     {"netcatudp", "org.apache.flume.source.NetcatUdpSource", "Lines over UDP.", kUdpKeys},
     {"netcatclient", "", "Lines from a server.", kClientKeys},
-    {"exec", "org.apache.flume.source.ExecSource", "Lines of a command.", kExecKeys, true,
+    {"exec",
+     "org.apache.flume.source.ExecSource",
+     "Lines of a command.",
+     kExecKeys,
+     {},
+     true,
      "batchSize"},
-    {"seq", "org.apache.flume.source.SequenceGeneratorSource", "Counts.", kSeqKeys, true,
+    {"seq",
+     "org.apache.flume.source.SequenceGeneratorSource",
+     "Counts.",
+     kSeqKeys,
+     {},
+     true,
      "batchSize"},
     {"", "org.apache.flume.source.StressSource", "Makes load.", kStressKeys},
 };
@@ -168,9 +178,14 @@ constexpr ComponentInfo kChannels[] = {
 };
 constexpr ComponentInfo kSinks[] = {
     {"logger", "org.apache.flume.sink.LoggerSink", "Logs events.", kLoggerKeys},
-    {"file_roll", "org.apache.flume.sink.RollingFileSink", "Writes files.", kRollKeys, true,
+    {"file_roll",
+     "org.apache.flume.sink.RollingFileSink",
+     "Writes files.",
+     kRollKeys,
+     {},
+     true,
      "batchSize"},
-    {"null", "org.apache.flume.sink.NullSink", "Drops events.", kNullKeys, true, "batchSize"},
+    {"null", "org.apache.flume.sink.NullSink", "Drops events.", kNullKeys, {}, true, "batchSize"},
     {"tcp", "", "Lines over TCP.", kTcpKeys},
 };
 constexpr ComponentInfo kInterceptors[] = {
