@@ -96,7 +96,7 @@ class Analysis {
     std::chrono::milliseconds interval{1000};
     /// When the first batch begins; a multiple of 12 s, so that windows of 1 to 4 s begin too.
     std::int64_t begin_ms = 1'699'999'992'000;
-    std::vector<std::string> outputs = {};  ///< The steps shown; empty: the last one.
+    std::vector<std::string> outputs = {};             ///< The steps shown; empty: the last one.
     std::pair<std::string, std::string> initial = {};  ///< A state, and what it begins with.
   };
   explicit Analysis(const std::vector<StepLines>& steps) : Analysis(steps, Options()) {}
@@ -109,7 +109,7 @@ class Analysis {
   }
 
   void push(const std::vector<std::string>& bodies, const TestHeaders& headers = {}) {
-    if (!bodies.empty()) pipeline_->push(batch_of(*pool_, bodies, headers));
+    if (!bodies.empty()) pipeline_->push(batch_of(pool_, bodies, headers));
   }
   /// The end of the batch. Returns what the steps shown passed on, one after the other.
   Results tick() {
@@ -156,7 +156,7 @@ class Analysis {
     pipeline_->start();
   }
 
-  const std::shared_ptr<SlabPool> pool_ = SlabPool::create(keep_no_free_slabs);
+  SlabPool pool_{4096, keep_no_free_slabs};
   const std::vector<Settings> settings_;
   Options options_;
   std::int64_t now_ms_;
