@@ -111,6 +111,10 @@ void AggregateStep::fold(const Rows& rows, Pane& pane) {
 
 /// Where a row of this time goes; `never`: nowhere.
 std::int64_t AggregateStep::pane_of(std::int64_t time) {
+  if (time < 0) {  // no clock says that
+    counts_.timeless.fetch_add(1, std::memory_order_relaxed);
+    return never;
+  }
   if (time > now_ms_ + options_.window.future_ms) {
     counts_.future.fetch_add(1, std::memory_order_relaxed);
     return never;
@@ -223,12 +227,16 @@ void AggregateStep::tick_windows(const Tick& tick) {
 }
 
 void AggregateStep::tick_event_time(const Tick& /*tick*/) {
+  // Of a window whose time is over panes are gone: it would be passed on with less than it had.
+  std::set<std::int64_t> again;
   for (const std::int64_t pane : std::exchange(updated_, {})) {
+    const std::int64_t over = std::max(passed_on_ms_, watermark_ms_) - options_.window.update_ms;
     for (std::int64_t end = first_window_end(pane);
          end <= std::min(passed_on_ms_, last_window_end(pane)); end += options_.window.slide_ms) {
-      emit_window(end);
+      if (end > over) again.insert(end);
     }
   }
+  for (const std::int64_t end : again) emit_window(end);
   if (seen_ms_ != never)
     watermark_ms_ = std::max(watermark_ms_, seen_ms_ - options_.window.delay_ms);
   if (watermark_ms_ == never) return;

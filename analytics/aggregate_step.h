@@ -30,7 +30,8 @@ struct AggregateArgument {
 /// Windows of event time are passed on once the watermark (the latest time seen less the delay, as
 /// it was at the end of the batch before) has reached their end. A row belongs to the windows
 /// that its time lies in; one whose windows have all been passed on is late. What lies further
-/// ahead of the clock than `future_ms`, or has no time, is left out. All three are counted.
+/// ahead of the clock than `future_ms`, or has no time (or one before 1970), is left out. All three
+/// are counted.
 class AggregateStep final : public Step {
  public:
   struct Options {
@@ -52,6 +53,7 @@ class AggregateStep final : public Step {
 
   Used use(const Used& used) override;
   void push(const Rows& rows) override;
+  void start(std::int64_t now_ms) override { now_ms_ = now_ms; }
   void tick(const Tick& tick) override;
   void save(StateWriter& state) override;
   bool load(const SavedState& state) override;
@@ -102,7 +104,7 @@ class AggregateStep final : public Step {
   std::int64_t passed_on_ms_ =
       std::numeric_limits<std::int64_t>::min();  ///< End of the last window.
   std::set<std::int64_t> updated_;               ///< Panes that late rows came into.
-  std::int64_t now_ms_ = 0;                      ///< Of the last tick.
+  std::int64_t now_ms_ = 0;                      ///< Of the last tick, or the start.
   Counts counts_;
   // Scratch of a chunk:
   TextArena arena_;

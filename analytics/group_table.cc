@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <unordered_set>
 
 #include "core/base/assert.h"
 
@@ -167,10 +168,13 @@ std::span<const Cell> GroupTable::encoded_keys(std::span<const Column* const> ke
 /// Keys that have no room any more become the one of the others.
 void GroupTable::divert(std::span<Cell> keys, std::span<std::uint8_t> nulls) {
   std::size_t room = options_.keys_max - std::min(options_.keys_max, table_.size());
+  std::unordered_set<std::string_view> admitted;
   for (std::size_t i = 0; i < keys.size(); ++i) {
     if ((!nulls.empty() && nulls[i] != 0) || table_.find(keys[i].view()) != nullptr) continue;
-    if (room > 0) {  // may be the same key twice: then there is less room than could be
+    if (admitted.contains(keys[i].view())) continue;
+    if (room > 0) {
       --room;
+      admitted.insert(keys[i].view());
       continue;
     }
     keys[i] = Cell::of(std::string_view(other_));

@@ -215,7 +215,10 @@ Used Pipeline::use(Step& step) {
   return step.use(used);
 }
 
-void Pipeline::start() { use(*source_); }
+void Pipeline::start(std::int64_t now_ms) {
+  use(*source_);
+  for (Node& node : nodes_) node.step->start(now_ms);
+}
 
 void Pipeline::push(const Batch& events) { static_cast<Step&>(*source_).push(events); }
 void Pipeline::tick(const Tick& tick) { source_->tick(tick); }

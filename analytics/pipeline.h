@@ -38,8 +38,8 @@ class Pipeline {
   std::vector<std::string> ends() const;
   /// Lets `output`, which has the schema of that step, have its rows. It outlives the pipeline.
   void attach(std::string_view step, Step& output);
-  /// To be called once, behind all attach().
-  void start();
+  /// To be called once, behind all attach(); `now_ms`: what the clock on the wall says.
+  void start(std::int64_t now_ms);
 
   void push(const Batch& events);
   void tick(const Tick& tick);

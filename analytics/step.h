@@ -50,6 +50,9 @@ class Step {
   /// once, before any rows.
   virtual Used use(const Used& used) = 0;
 
+  /// Before any rows: what the clock on the wall says.
+  virtual void start(std::int64_t /*now_ms*/) {}
+
   /// The rows, and what they view, are valid until it returns.
   virtual void push(const Rows& rows) = 0;
   /// True when it takes events as they come; then push(batch) is called, not push(rows).

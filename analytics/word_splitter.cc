@@ -27,6 +27,16 @@ std::string_view view(const char* begin, const char* end) noexcept {
   return {begin, static_cast<std::size_t>(end - begin)};
 }
 
+/// The place itself or, if it is within a character, the start of that, at `least` or behind; the
+/// end of a text is one.
+const char* character_start(const char* place, const char* least,
+                            const char* end = nullptr) noexcept {
+  while (place > least && place != end && (static_cast<unsigned char>(*place) & 0xC0U) == 0x80U) {
+    --place;
+  }
+  return place;
+}
+
 /// Words on their way out of a loop over bytes.
 struct Words {
   Cell* out;
@@ -157,24 +167,31 @@ std::size_t WordSplitter::cut_at_text(Cursor& cursor, Cell* out, std::size_t max
 }
 
 std::size_t WordSplitter::cut_at_pattern(Cursor& cursor, Cell* out, std::size_t max) const {
+  // Each look reads what it is shown from end to end, so it is shown no more than it may need: what
+  // stands in front decides on ^ and \b, and a separator is not long.
+  constexpr std::ptrdiff_t before = 256;
+  constexpr std::ptrdiff_t behind = 16 * 1024;
   Words words{out, 0, max, keep_empty_};
+  const char* from = cursor.at;
   while (!words.full()) {
-    const std::string_view rest = view(cursor.at, cursor.end);
+    const char* const shown =
+        character_start(from - std::min(before, from - cursor.text), cursor.text);
+    const char* const shown_end =
+        character_start(from + std::min(behind, cursor.end - from), from, cursor.end);
     JavaPattern::Range where;
-    // What takes too long to match separates nothing; nor does a match of nothing.
-    std::size_t from = 0;
-    bool found = false;
-    while (from <= rest.size() && pattern_->find(rest, from, where) == JavaPattern::Answer::Yes) {
-      found = where.end > where.begin;
-      if (found) break;
-      from = where.end + 1;
-    }
-    if (!found) {
+    const auto found =
+        pattern_->find(view(shown, shown_end), static_cast<std::size_t>(from - shown), where);
+    if (found == JavaPattern::Answer::Yes && where.end > where.begin) {
+      words.add(cursor.at, shown + where.begin);
+      from = cursor.at = shown + where.end;
+    } else if (found == JavaPattern::Answer::Yes && shown + where.end < shown_end) {
+      from = shown + where.end + 1;  // a match of nothing separates nothing
+    } else if (shown_end < cursor.end && shown_end > from) {
+      from = shown_end;
+    } else {
       end_text(cursor, words);
       break;
     }
-    words.add(cursor.at, cursor.at + where.begin);
-    cursor.at += where.end;
   }
   return words.found;
 }
@@ -237,7 +254,7 @@ __attribute__((target("avx2,bmi,bmi2"))) std::size_t WordSplitter::cut_bytes_wid
     if (beyond_ == Beyond::Separator) look.separators |= look.beyond;
     if (look.beyond != 0 && beyond_ == Beyond::Unicode) {
       // The rest, character by character, as far as this block reaches and its last word goes on.
-      Cursor slow{begin, cursor.end, false, cursor.lines};
+      Cursor slow{begin, cursor.end, false, cursor.lines, cursor.text};
       words.found +=
           cut_bytes(slow, out + words.found, std::min(words.max - words.found, slow_words));
       begin = slow.at;

@@ -39,13 +39,14 @@ class WordSplitter {
     bool done = false;
     /// The text is of whole lines, each with its line feed: they are cut as if each came alone.
     bool lines = false;
+    const char* text = nullptr;  ///< Where it begins.
   };
   static Cursor begin(std::string_view text) noexcept {
-    return {text.data(), text.data() + text.size(), false, false};
+    return {text.data(), text.data() + text.size(), false, false, text.data()};
   }
   /// REQUIRES: takes_lines(), the text ends in a line feed.
   static Cursor begin_lines(std::string_view text) noexcept {
-    return {text.data(), text.data() + text.size(), text.empty(), true};
+    return {text.data(), text.data() + text.size(), text.empty(), true, text.data()};
   }
 
   /// The next words of the text, at most `max`, into out[0 ..]; returns how many. They view the

@@ -197,7 +197,7 @@ void MicrobatchReader::attach_outputs() {
       pipeline_->attach(input, *outputs_.back());
     }
   }
-  pipeline_->start();
+  pipeline_->start(context_.clock.wall_ms());
 }
 
 Status MicrobatchReader::check_channels() const {

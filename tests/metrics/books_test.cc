@@ -198,6 +198,10 @@ Batch random_batch(BatchBuilder& builder, std::mt19937& random) {
 class ReluctantCommitter final : public Committer {
  public:
   std::optional<std::string> note(std::string_view /*key*/) const override { return std::nullopt; }
+  std::vector<std::pair<std::string, std::string>> notes(
+      std::string_view /*prefix*/) const override {
+    return {};
+  }
   ReluctantCommitter() {
     worker_ = std::jthread([this](const std::stop_token& stop) { complete(stop); });
   }

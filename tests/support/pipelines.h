@@ -94,8 +94,8 @@ class Analysis {
  public:
   struct Options {
     std::chrono::milliseconds interval{1000};
-    /// When the first batch begins; a multiple of 12 s, so that windows of 1 to 4 s begin too.
-    std::int64_t begin_ms = 1'699'999'992'000;
+    /// When the first batch begins; a whole minute, so that windows of 1 to 6 s begin too.
+    std::int64_t begin_ms = 1'699'999'980'000;
     std::vector<std::string> outputs = {};             ///< The steps shown; empty: the last one.
     std::pair<std::string, std::string> initial = {};  ///< A state, and what it begins with.
   };
@@ -153,7 +153,7 @@ class Analysis {
       collected_.push_back(std::make_unique<CollectedRows>(step->schema()));
       pipeline_->attach(output, *collected_.back());
     }
-    pipeline_->start();
+    pipeline_->start(now_ms_);
   }
 
   SlabPool pool_{4096, keep_no_free_slabs};
