@@ -115,7 +115,8 @@ std::int64_t AggregateStep::pane_of(std::int64_t time) {
     counts_.timeless.fetch_add(1, std::memory_order_relaxed);
     return never;
   }
-  if (time > now_ms_ + options_.window.future_ms) {
+  // The clock is at most a batch beyond the last tick.
+  if (time > now_ms_ + options_.interval_ms + options_.window.future_ms) {
     counts_.future.fetch_add(1, std::memory_order_relaxed);
     return never;
   }
@@ -201,29 +202,54 @@ void AggregateStep::tick_batch(const Tick& tick) {
   groups.clear();
 }
 
+/// The pane that was open is closed; its end is not before `end`.
+void AggregateStep::close_pane(std::int64_t end) {
+  auto open = panes_.extract(open_pane);
+  if (!open.empty()) {
+    const std::size_t pieces = std::exchange(open.mapped().pieces, 0);
+    if (pieces > 0) gone_.emplace_back(open_pane, pieces);
+    open.key() = end;
+    open.mapped().changed = true;
+    panes_.insert(std::move(open));
+  }
+  open_end_ = 0;
+}
+
+void AggregateStep::start(std::int64_t now_ms) {
+  now_ms_ = now_ms;
+  if (open_end_ != 0 && now_ms >= open_end_) close_pane(open_end_);
+}
+
 void AggregateStep::tick_windows(const Tick& tick) {
   const Window& window = options_.window;
   const std::int64_t end = align_down(tick.time_ms - 1, pane_ms_, window.offset_ms) + pane_ms_;
   if (open_end_ == 0) open_end_ = end;
-  // Also when batches were skipped: what came meanwhile belongs to the pane that was open.
+  // When batches were skipped, what came since belongs to the time that has passed.
   if (tick.time_ms >= open_end_) {
-    auto open = panes_.extract(open_pane);
-    if (!open.empty()) {
-      gone_.emplace_back(open_pane, std::exchange(open.mapped().pieces, 0));
-      open.key() = open_end_;
-      open.mapped().changed = true;
-      panes_.insert(std::move(open));
-    }
-    open_end_ = 0;
+    close_pane(std::max(open_end_, align_down(tick.time_ms, pane_ms_, window.offset_ms)));
   }
-  pass_on_windows(tick.time_ms);
-  const bool window_ends =
-      align_down(tick.time_ms, window.slide_ms, window.offset_ms) == tick.time_ms;
-  // Of no key at all there is a result also when nothing came.
-  if (options_.keys.empty() && window_ends && passed_on_ms_ < tick.time_ms) {
-    emit_window(tick.time_ms);
+  const std::int64_t last = align_down(tick.time_ms, window.slide_ms, window.offset_ms);
+  if (passed_on_ms_ == never || last > passed_on_ms_) {
+    for (const std::int64_t each : missed_windows(last)) emit_window(each);
+    // Of no key at all there is a result also when nothing came.
+    const bool any = panes_.upper_bound(last - window.length_ms) != panes_.upper_bound(last);
+    if (any || (options_.keys.empty() && last == tick.time_ms)) emit_window(last);
+    passed_on_ms_ = last;
   }
   drop_panes(tick.time_ms);
+}
+
+/// Windows before the one that ends now are passed on only for panes that were in none: after a
+/// time without batches there would be one for each slide.
+std::set<std::int64_t> AggregateStep::missed_windows(std::int64_t now) const {
+  std::set<std::int64_t> ends;
+  for (const auto& [pane, groups] : panes_) {
+    if (pane == open_pane || pane > now) break;
+    const std::int64_t last = last_window_end(pane);
+    const bool shown = passed_on_ms_ != never && first_window_end(pane) <= passed_on_ms_;
+    if (!shown && last >= pane && last < now) ends.insert(last);
+  }
+  return ends;
 }
 
 void AggregateStep::tick_event_time(const Tick& /*tick*/) {
@@ -244,7 +270,7 @@ void AggregateStep::tick_event_time(const Tick& /*tick*/) {
   drop_panes(std::max(passed_on_ms_, watermark_ms_) - options_.window.update_ms);
 }
 
-/// The windows that end by then and have anything in them, in order.
+/// Of event time: the windows that end by then and have anything in them, in order.
 void AggregateStep::pass_on_windows(std::int64_t up_to) {
   std::set<std::int64_t> ends;
   for (const auto& [pane, groups] : panes_) {

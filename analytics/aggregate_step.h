@@ -41,6 +41,7 @@ class AggregateStep final : public Step {
     bool time_reads_events = false;
     std::size_t keys_max = 2'000'000;
     std::uint64_t seed = 0;
+    std::int64_t interval_ms = 0;  ///< Of batches.
   };
   struct Counts {
     std::atomic<std::uint64_t> late{0};
@@ -53,7 +54,7 @@ class AggregateStep final : public Step {
 
   Used use(const Used& used) override;
   void push(const Rows& rows) override;
-  void start(std::int64_t now_ms) override { now_ms_ = now_ms; }
+  void start(std::int64_t now_ms) override;
   void tick(const Tick& tick) override;
   void save(StateWriter& state) override;
   bool load(const SavedState& state) override;
@@ -80,6 +81,8 @@ class AggregateStep final : public Step {
   void tick_batch(const Tick& tick);
   void tick_windows(const Tick& tick);
   void tick_event_time(const Tick& tick);
+  void close_pane(std::int64_t end);
+  std::set<std::int64_t> missed_windows(std::int64_t now) const;
   void pass_on_windows(std::int64_t up_to);
   void emit_window(std::int64_t end);
   void emit(GroupTable& groups, std::int64_t window_end, std::int64_t length_ms);

@@ -303,6 +303,7 @@ void GroupTable::retain(std::span<const std::uint8_t> keep) {
     free_.push_back(gone);
   }
   table_.retain(keep);
+  if (options_.keys.empty() && table_.size() == 0) add({}, false);
 }
 
 void GroupTable::clear() {

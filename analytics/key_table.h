@@ -69,7 +69,7 @@ class KeyTable {
   static constexpr std::uint32_t empty = 0xFFFFFFFF;
   static constexpr std::uint32_t null_key = 0xFFFFFFFE;
   static constexpr std::uint32_t inline_bytes = 16;
-  static constexpr std::size_t slots_min = 1024;
+  static constexpr std::size_t slots_min = 64;
 
   Probe probe_of(const char* data, std::size_t bytes) const noexcept;
   Probe probe_of_null() const noexcept;

@@ -38,7 +38,7 @@ int compare_by(ColumnType type, bool falling, bool a_null, const Cell& a, bool b
 }  // namespace
 
 TopStep::TopStep(const Schema& input, std::vector<By> order, std::uint64_t most)
-    : Step(input), order_(std::move(order)), most_(most), columns_(input.size()) {}
+    : Step(Schema(input.fields())), order_(std::move(order)), most_(most), columns_(input.size()) {}
 
 Used TopStep::use(const Used& used) {
   used_ = used;

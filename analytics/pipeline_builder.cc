@@ -35,7 +35,24 @@ bool may_read_headers(std::string_view text, const Schema& schema) {
                      [](char a, char b) { return (a | 0x20) == b; }) != text.end();
 }
 
-/// Everything that a step was told, for fingerprints.
+/// Keys that say nothing about what is kept.
+bool may_change(std::string_view key) {
+  constexpr std::string_view keys[] = {"input", "maxKeys", "timeout",   "mode",     "initial",
+                                       "delay", "late",    "updateFor", "maxFuture"};
+  return std::find(std::begin(keys), std::end(keys), key) != std::end(keys);
+}
+
+/// What tables are made of: the keys, and what the functions keep.
+std::string layout_of(const Schema& input, const std::vector<std::size_t>& keys,
+                      const std::vector<Aggregate>& aggregates) {
+  std::string layout = "\n";
+  for (const std::size_t key : keys) {
+    layout += input[key].name + ":" + std::string(to_string(input[key].type)) + " ";
+  }
+  return layout + Aggregates(aggregates).layout();
+}
+
+/// Everything that a step was told and that its state depends on, for fingerprints.
 std::string told(const Settings& step) {
   std::string all(step.info().alias);
   for (const Key& key : step.info().keys) {
@@ -44,7 +61,7 @@ std::string told(const Settings& step) {
       for (const auto& [name, value] : step.below(stem)) {
         all += "\n" + std::string(stem) + "." + name + "=" + value;
       }
-    } else if (step.has(key.name) && key.name != "input") {
+    } else if (step.has(key.name) && !may_change(key.name)) {
       all += "\n" + std::string(key.name) + "=" + step.raw(key.name);
     }
   }
@@ -357,6 +374,7 @@ std::optional<BuiltStep> StepBuilder::aggregate(const Settings& step, const Step
     error(step, "agg", "it computes nothing", "write agg.n = count()");
     return std::nullopt;
   }
+  if (!fingerprint.empty()) fingerprint += layout_of(schema, options.keys, aggregates);
   return BuiltStep{std::make_unique<AggregateStep>(schema, std::move(options),
                                                    std::move(aggregates), std::move(arguments)),
                    std::move(fingerprint)};
@@ -397,8 +415,9 @@ std::optional<BuiltStep> StepBuilder::state(const Settings& step, const Schema& 
   for (std::size_t i = 0; i < input.size(); ++i) {
     if (!merged.contains(i)) options.keys.push_back(i);
   }
+  std::string fingerprint = told(step) + layout_of(input, options.keys, aggregates);
   return BuiltStep{std::make_unique<StateStep>(input, std::move(options), std::move(aggregates)),
-                   told(step)};
+                   std::move(fingerprint)};
 }
 
 // ---- order

@@ -31,9 +31,13 @@ void append_clock(std::string& out, const TimeZone& zone, std::int64_t time_ms) 
 
 ResultBlock::ResultBlock(BlockOptions options) : options_(std::move(options)) {}
 
-void ResultBlock::begin(std::int64_t batch_time_ms, std::uint64_t batch_number) {
+void ResultBlock::name(std::int64_t batch_time_ms, std::uint64_t batch_number) {
   batch_time_ms_ = batch_time_ms;
   batch_number_ = batch_number;
+}
+
+void ResultBlock::begin(std::int64_t batch_time_ms, std::uint64_t batch_number) {
+  name(batch_time_ms, batch_number);
   rows_ = 0;
   more_ = false;
   lines_.clear();

@@ -34,6 +34,8 @@ class ResultBlock {
  public:
   explicit ResultBlock(BlockOptions options);
 
+  /// Names the batch that is open, whose rows may be there already.
+  void name(std::int64_t batch_time_ms, std::uint64_t batch_number);
   /// A new batch, and nothing of the one before. The time is in milliseconds since 1970 UTC.
   void begin(std::int64_t batch_time_ms, std::uint64_t batch_number);
   /// The batch's next rows. Costs nothing once there are more than `num`. REQUIRES: begin() has

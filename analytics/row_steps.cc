@@ -5,6 +5,13 @@
 namespace sluice::analytics {
 namespace {
 
+/// No body has a line feed within it: cut together, the texts are what they are alone.
+bool are_lines(const Batch& events) {
+  if (events.empty() || !events.lines()) return false;
+  const std::string_view text = events.text();
+  return std::count(text.begin(), text.end(), '\n') == static_cast<std::ptrdiff_t>(events.size());
+}
+
 /// What a step reads of `inputs` columns, and of the events.
 Used nothing(std::size_t inputs) { return Used(inputs + 1, false); }
 
@@ -134,8 +141,8 @@ void SplitStep::cut(WordSplitter::Cursor cursor) {
 void SplitStep::push(const Batch& events) {
   arena_.clear();
   // Lines that stand behind each other are cut in one go, but where each loses what is at its end.
-  const bool whole =
-      splitter_.takes_lines() && (options_.trailing_empty || !splitter_.keeps_empty());
+  const bool whole = splitter_.takes_lines() &&
+                     (!splitter_.keeps_empty() || (options_.trailing_empty && are_lines(events)));
   out_.batch = nullptr;
   out_.events = nullptr;
   if (whole) {

@@ -181,7 +181,10 @@ std::size_t WordSplitter::cut_at_pattern(Cursor& cursor, Cell* out, std::size_t 
     JavaPattern::Range where;
     const auto found =
         pattern_->find(view(shown, shown_end), static_cast<std::size_t>(from - shown), where);
-    if (found == JavaPattern::Answer::Yes && where.end > where.begin) {
+    const bool goes_on = shown + where.end == shown_end && shown_end < cursor.end;
+    if (found == JavaPattern::Answer::Yes && goes_on && shown + where.begin > from) {
+      from = shown + where.begin;  // more of it may follow
+    } else if (found == JavaPattern::Answer::Yes && where.end > where.begin) {
       words.add(cursor.at, shown + where.begin);
       from = cursor.at = shown + where.end;
     } else if (found == JavaPattern::Answer::Yes && shown + where.end < shown_end) {

@@ -9,8 +9,8 @@
 namespace sluice {
 
 /// Batches end at the multiples of an interval since 1970 and are called by their ends, which
-/// strictly rise, whatever the clock on the wall does: put back, names go on from the last one;
-/// put forward, one batch is long, and none are made up for the time between. One thread.
+/// strictly rise, whatever the clock on the wall does: put back, names go on from the last one; put
+/// forward, one batch is long, and none are made up for the time between. One thread.
 class BatchClock {
  public:
   BatchClock(milliseconds interval, const Clock& clock) : interval_(interval), clock_(clock) {}
@@ -21,8 +21,10 @@ class BatchClock {
     const std::int64_t now = clock_.wall_ms();
     const std::int64_t next = (now / interval + 1) * interval;
     name_ = std::max(next, last + interval);
-    // Not longer than the interval, also where the names have run ahead of the clock.
-    ends_ = clock_.steady() + milliseconds(next - now);
+    // Where names are a little ahead of the clock, for a batch ended early or the clock was put
+    // back, one batch is longer; where they are far ahead, batches are not, and stay ahead.
+    const std::int64_t lead = name_ - now;
+    ends_ = clock_.steady() + milliseconds(lead <= 2 * interval ? lead : next - now);
   }
   /// The open batch is over.
   bool over() const { return clock_.steady() >= ends_; }

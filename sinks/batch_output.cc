@@ -119,12 +119,11 @@ class PrintOutput final : public BatchOutput {
       : BatchOutput(std::move(label), schema),
         block_(options_of(settings)),
         empty_too_(settings.boolean("emptyBatches")),
-        out_(out) {}
-
-  void begin(const Tick& tick, std::uint64_t number) override {
-    block_.begin(tick.time_ms, number);
-    has_rows_ = false;
+        out_(out) {
+    block_.begin(0, 0);
   }
+
+  void end(const Tick& tick, std::uint64_t number) override { block_.name(tick.time_ms, number); }
   void push(const Rows& rows) override {
     has_rows_ = true;
     block_.add(rows, schema());
@@ -132,6 +131,8 @@ class PrintOutput final : public BatchOutput {
   std::string take_text() override {
     std::string text;
     if (has_rows_ || empty_too_) block_.end(text);
+    block_.begin(0, 0);
+    has_rows_ = false;
     return text;
   }
   Status deliver(std::string_view text) override {
@@ -163,41 +164,49 @@ class PrintOutput final : public BatchOutput {
 /// A file a batch, whole or not at all: its text begins with its name.
 class FileOutput final : public BatchOutput {
  public:
-  FileOutput(const Settings& settings, std::string label, const analytics::Schema& schema,
-             FileSystem& files)
+  FileOutput(const Settings& settings, std::string label, const std::string& branch,
+             const analytics::Schema& schema, FileSystem& files)
       : BatchOutput(std::move(label), schema),
-        prefix_(settings.text("prefix")),
+        prefix_(settings.text("prefix") + (branch.empty() ? "" : "-" + branch)),
         suffix_(settings.has("suffix") ? settings.text("suffix") : ""),
         format_(settings.text("format")),
         empty_too_(settings.boolean("emptyBatches")),
         files_(files) {}
 
-  void begin(const Tick& tick, std::uint64_t /*number*/) override {
-    text_ = prefix_ + "-" + std::to_string(tick.time_ms) + suffix_ + "\n";
-    name_bytes_ = text_.size();
-    if (!format_.csv()) return;
-    analytics::append_csv_header(text_, schema());
-    text_ += '\n';
-    name_bytes_ = text_.size();
-  }
+  void end(const Tick& tick, std::uint64_t /*number*/) override { time_ms_ = tick.time_ms; }
   void push(const Rows& rows) override {
     for (std::uint32_t row = 0; row < rows.size; ++row) {
-      format_.append(text_, rows, schema(), row);
-      text_ += '\n';
+      format_.append(lines_, rows, schema(), row);
+      lines_ += '\n';
     }
   }
   std::string take_text() override {
-    if (text_.size() == name_bytes_ && !empty_too_) return {};
-    return std::exchange(text_, {});
+    if (lines_.empty() && !empty_too_) return {};
+    std::string text = prefix_ + "-" + std::to_string(time_ms_) + suffix_ + "\n";
+    if (format_.csv()) {
+      analytics::append_csv_header(text, schema());
+      text += '\n';
+    }
+    return text + std::exchange(lines_, {});
   }
+  /// A file of the name that is another's stays; this one gets a number.
   Status deliver(std::string_view text) override {
     const std::size_t end = text.find('\n');
     SLUICE_ASSERT(end != std::string_view::npos, "a file without a name");
-    const std::string path(text.substr(0, end));
-    auto there = files_.size_of(path);
-    if (!there.ok()) return there.status();
-    if (*there) return {};  // delivered, and then the agent died
-    return write(path, text.substr(end + 1));
+    const std::string name(text.substr(0, end));
+    const std::string_view content = text.substr(end + 1);
+    std::string path = name;
+    for (int number = 1;; ++number) {
+      auto there = files_.size_of(path);
+      if (!there.ok()) return there.status();
+      if (!*there) return write(path, content);
+      if (**there == content.size()) {
+        auto old = files_.read(path, 0, content.size());
+        if (!old.ok()) return old.status();
+        if (*old == content) return {};  // delivered, and then the agent died
+      }
+      path = name + "." + std::to_string(number);
+    }
   }
 
  private:
@@ -226,8 +235,8 @@ class FileOutput final : public BatchOutput {
   const RowFormat format_;
   const bool empty_too_;
   FileSystem& files_;
-  std::string text_;
-  std::size_t name_bytes_ = 0;
+  std::string lines_;
+  std::int64_t time_ms_ = 0;
 };
 
 class ChannelOutput final : public BatchOutput {
@@ -240,7 +249,7 @@ class ChannelOutput final : public BatchOutput {
         channel_(channel) {}
 
   Channel* channel() noexcept override { return channel_; }
-  void begin(const Tick& tick, std::uint64_t /*number*/) override {
+  void end(const Tick& tick, std::uint64_t /*number*/) override {
     headers_ = HeaderBlock()
                    .with("timestamp", std::to_string(tick.time_ms))
                    .with("mb.batch", std::to_string(tick.time_ms))
@@ -260,13 +269,14 @@ class ChannelOutput final : public BatchOutput {
   std::vector<Batch> take_events() override {
     seal();
     builder_.reset();
+    for (Batch& batch : sealed_) batch = batch.with_shared_headers(headers_, {});
     return std::exchange(sealed_, {});
   }
 
  private:
   void seal() {
     Batch batch = builder_.seal();
-    if (!batch.empty()) sealed_.push_back(batch.with_shared_headers(headers_, {}));
+    if (!batch.empty()) sealed_.push_back(std::move(batch));
   }
 
   const RowFormat format_;
@@ -282,6 +292,7 @@ class ChannelOutput final : public BatchOutput {
 std::span<const ComponentInfo* const> batch_output_types() { return types; }
 
 std::unique_ptr<BatchOutput> make_batch_output(const Settings& settings, std::string label,
+                                               const std::string& branch,
                                                const analytics::Schema& schema,
                                                const LongReaderContext& context) {
   const ComponentInfo* const type = &settings.info();
@@ -289,7 +300,7 @@ std::unique_ptr<BatchOutput> make_batch_output(const Settings& settings, std::st
     return std::make_unique<PrintOutput>(settings, std::move(label), schema, context.out);
   }
   if (type == &file_info) {
-    return std::make_unique<FileOutput>(settings, std::move(label), schema, context.files);
+    return std::make_unique<FileOutput>(settings, std::move(label), branch, schema, context.files);
   }
   return std::make_unique<ChannelOutput>(settings, std::move(label), schema, context.pool,
                                          context.channel_of(settings.text("channel")));

@@ -28,13 +28,13 @@ class BatchOutput : public analytics::Step {
   /// The same for the same output of the same configuration.
   const std::string& label() const noexcept { return label_; }
 
-  /// Before the rows of a batch. `number` rises by one.
-  virtual void begin(const analytics::Tick& tick, std::uint64_t number) = 0;
-  /// Behind its tick(): what is to be delivered; empty when there is nothing.
+  /// Behind the rows of a batch and its tick(): what it is called. `number` rises by one.
+  virtual void end(const analytics::Tick& tick, std::uint64_t number) = 0;
+  /// Behind end(): what is to be delivered; empty when there is nothing.
   virtual std::string take_text() { return {}; }
   /// Ok: it is delivered for good. The same text may come again. Errors: Retry.
   virtual Status deliver(std::string_view /*text*/) { return {}; }
-  /// Behind its tick(): what goes into channel(); empty when there is nothing.
+  /// Behind end(): what goes into channel(); empty when there is nothing.
   virtual std::vector<Batch> take_events() { return {}; }
   /// Null: it has none.
   virtual Channel* channel() noexcept { return nullptr; }
@@ -52,8 +52,10 @@ class BatchOutput : public analytics::Step {
 /// The types of outputs, and their keys.
 std::span<const ComponentInfo* const> batch_output_types();
 
-/// What an output's settings say about rows of this schema.
+/// What an output's settings say about rows of this schema. `branch`: the step, where an output has
+/// the rows of several.
 std::unique_ptr<BatchOutput> make_batch_output(const Settings& settings, std::string label,
+                                               const std::string& branch,
                                                const analytics::Schema& schema,
                                                const LongReaderContext& context);
 

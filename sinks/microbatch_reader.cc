@@ -119,7 +119,10 @@ Status MicrobatchReader::restore() {
   outbox_notes_ = 0;
   pending_ = {};
   pending_events_ = pending_bytes_ = 0;
-  if (context_.committer == nullptr) return begin_anew();
+  if (context_.committer == nullptr) {
+    pipeline_->start(context_.clock.wall_ms());
+    return begin_anew();
+  }
   const auto notes = context_.committer->notes(prefix_);
   analytics::SavedState state;
   std::string plan;
@@ -137,14 +140,19 @@ Status MicrobatchReader::restore() {
   }
   if (Status status = read_outbox(notes); !status.ok()) return status;
   if (delivered_ == last_) outbox_.clear();
-  if (!begun_) return begin_anew();
+  if (!begun_) {
+    pipeline_->start(context_.clock.wall_ms());
+    return begin_anew();
+  }
   if (plan != pipeline_->fingerprint()) {
     return Invalid("the steps that keep state are not those whose state is there (" +
                    std::to_string(state.size()) +
                    " pieces): put the old ones back, or start the agent once with --reset-state " +
                    settings_.name() + ", which forgets that state");
   }
-  return pipeline_->load(state);
+  if (Status status = pipeline_->load(state); !status.ok()) return status;
+  pipeline_->start(context_.clock.wall_ms());
+  return {};
 }
 
 /// Without a state: the files that steps begin with.
@@ -193,11 +201,11 @@ void MicrobatchReader::attach_outputs() {
       if (inputs.size() > 1) label += "." + input;
       const analytics::Step* const step = pipeline_->step(input);
       SLUICE_ASSERT(step != nullptr, "judge() let an unknown input through");
-      outputs_.push_back(make_batch_output(output, std::move(label), step->schema(), context_));
+      outputs_.push_back(make_batch_output(output, std::move(label), inputs.size() > 1 ? input : "",
+                                           step->schema(), context_));
       pipeline_->attach(input, *outputs_.back());
     }
   }
-  pipeline_->start(context_.clock.wall_ms());
 }
 
 Status MicrobatchReader::check_channels() const {
@@ -237,16 +245,33 @@ Status MicrobatchReader::run(Channel& channel, std::stop_token stop) {
   for (;;) {
     const Status status = go_round(channel, stop);
     if (status.code() == Code::Closed || status.code() == Code::Fatal) {
-      pending_ = {};
+      let_pending_go();
       forget_outbox();
       return status.code() == Code::Fatal ? status : Status();
     }
-    if (!status.ok()) fail(status, stop);
+    if (status.ok()) continue;
+    if (Status failed = fail(status, stop); !failed.ok()) return failed;
   }
+}
+
+/// The open batch is not committed any more.
+void MicrobatchReader::let_pending_go() {
+  pending_ = {};
+  if (pending_events_ > 0 && context_.committer != nullptr) {
+    log::warn("{}: its last batch is not committed; its {} events are there at the next start",
+              settings_.component(), pending_events_);
+  } else if (pending_events_ > 0) {
+    log::error(
+        "{}: its last batch is not committed; its {} events are lost, for its channel is "
+        "in memory",
+        settings_.component(), pending_events_);
+  }
+  pending_events_ = pending_bytes_ = 0;
 }
 
 /// Closed: there is nothing more to do.
 Status MicrobatchReader::go_round(Channel& channel, const std::stop_token& stop) {
+  if (!outbox_.empty()) return Closed("the agent stops before all results are delivered");
   TakeLimit limit = limit_;
   limit.wait_max = std::clamp(clock_.left(), milliseconds(1), milliseconds(1000));
   Taken taken = channel.take(limit, stop);
@@ -263,14 +288,8 @@ Status MicrobatchReader::go_round(Channel& channel, const std::stop_token& stop)
   if (stop.stop_requested() || (nothing && channel.closed())) {
     // What is there is a batch, if a short one; where everything stops, nobody waits for an empty
     // one.
-    const bool worth_it = pending_events_ > 0 || !outbox_.empty() || outbox_notes_ > 0;
-    const Status status = worth_it ? end_batch(clock_.end_early(), stop) : Status();
-    if (!status.ok() && !stop.stop_requested()) return status;
-    if (!status.ok())
-      log::warn(
-          "{}: its last batch is not committed: {}; its events are there "
-          "at the next start",
-          settings_.component(), status.message());
+    const Status status = pending_events_ > 0 ? end_batch(clock_.end_early(), stop) : Status();
+    if (!status.ok()) return status;
     if (stop.stop_requested() || channel.drained()) return Closed("the end");
     return {};
   }
@@ -280,8 +299,8 @@ Status MicrobatchReader::go_round(Channel& channel, const std::stop_token& stop)
 
 Status MicrobatchReader::end_batch(std::int64_t name, const std::stop_token& stop) {
   const analytics::Tick tick{name, interval_.count()};
-  for (const auto& output : outputs_) output->begin(tick, number_);
   pipeline_->tick(tick);
+  for (const auto& output : outputs_) output->end(tick, number_);
   const bool leftover = outbox_notes_ > 0;
   SLUICE_ASSERT(outbox_.empty(), "a batch ends before the results of the last one are delivered");
   for (const auto& output : outputs_) {
@@ -305,20 +324,42 @@ Status MicrobatchReader::end_batch(std::int64_t name, const std::stop_token& sto
 }
 
 Status MicrobatchReader::commit(bool changed, const std::stop_token& stop) {
-  Commit commit(context_.committer);
-  if (Status status = put_results(commit, stop); !status.ok()) return status;
-  const bool puts = !commit.puts().empty();
-  if (context_.committer != nullptr && changed) {
-    State state(commit, key(state_prefix));
-    pipeline_->save(state);
-    if (!begun_) commit.note({key(plan_note), pipeline_->fingerprint()});
-    commit.note({key(clock_note), std::to_string(last_)});
-    note_outbox(commit);
+  const Results results = take_results();
+  if (context_.committer == nullptr) return commit_in_memory(results, stop);
+  if (!changed && results.empty()) {
+    pending_ = {};
+    return {};
   }
+  Commit commit(context_.committer);
+  if (Status status = put_results(results, commit, stop); !status.ok()) return status;
+  State state(commit, key(state_prefix));
+  pipeline_->save(state);
+  if (!begun_) commit.note({key(plan_note), pipeline_->fingerprint()});
+  commit.note({key(clock_note), std::to_string(last_)});
+  note_outbox(commit);
+  return finish(std::move(commit));
+}
+
+/// There is nothing to go back to, so what is refused is tried again.
+Status MicrobatchReader::commit_in_memory(const Results& results, const std::stop_token& stop) {
+  while (!results.empty()) {
+    Commit puts;
+    Status status = put_results(results, puts, stop);
+    if (status.ok()) status = std::move(puts).wait();
+    if (status.ok()) break;
+    if (status.code() != Code::Retry || stop.stop_requested()) return status;
+    healthy_ = false;
+    log::error("{}: results are not put: {}; it is tried again", settings_.component(),
+               status.message());
+    pause(backoff_.next(), stop);
+  }
+  return finish(Commit());
+}
+
+Status MicrobatchReader::finish(Commit commit) {
   commit.take(std::exchange(pending_, {}));
   const std::uint64_t events = std::exchange(pending_events_, 0);
   const std::uint64_t bytes = std::exchange(pending_bytes_, 0);
-  if (!changed && !puts) return {};
   fail_point(FailPoint::BatchBeforeCommit);
   if (Status status = std::move(commit).wait(); !status.ok()) return status;
   fail_point(FailPoint::BatchAfterCommit);
@@ -328,18 +369,37 @@ Status MicrobatchReader::commit(bool changed, const std::stop_token& stop) {
   return {};
 }
 
-Status MicrobatchReader::put_results(Commit& commit, const std::stop_token& stop) {
-  for (const auto& output : outputs_) {
-    for (const Batch& batch : output->take_events()) {
-      Channel& channel = *output->channel();
-      auto room = channel.reserve(batch, Deadline::never(), stop);
-      if (!room.ok()) return room.status();
-      const bool joined = commit.join(channel.stored() == nullptr ? nullptr : channel.committer());
-      SLUICE_ASSERT(joined, "channels of two stores in one commit");
-      commit.put(*std::move(room));
-    }
+/// Reserves once in each channel: a second batch would wait for room that the first one has. In
+/// the order of their names, so that two sinks do not wait for each other.
+Status MicrobatchReader::put_results(const Results& results, Commit& commit,
+                                     const std::stop_token& stop) {
+  for (const auto& [name, result] : results) {
+    auto room = result.first->reserve(result.second, Deadline::never(), stop);
+    if (!room.ok()) return room.status();
+    Channel& channel = *result.first;
+    const bool joined = commit.join(channel.stored() == nullptr ? nullptr : channel.committer());
+    SLUICE_ASSERT(joined, "channels of two stores in one commit");
+    commit.put(*std::move(room));
   }
   return {};
+}
+
+MicrobatchReader::Results MicrobatchReader::take_results() {
+  std::map<std::string, std::pair<Channel*, std::vector<Batch>>> batches;
+  for (const auto& output : outputs_) {
+    if (output->channel() == nullptr) continue;
+    auto& [channel, all] = batches[output->channel()->name()];
+    channel = output->channel();
+    for (Batch& batch : output->take_events()) all.push_back(std::move(batch));
+  }
+  Results results;
+  for (auto& [name, of] : batches) {
+    if (of.second.empty()) continue;
+    results.emplace(
+        name, std::pair(of.first, of.second.size() == 1 ? std::move(of.second.front())
+                                                        : Batch::concat(of.second, context_.pool)));
+  }
+  return results;
 }
 
 void MicrobatchReader::note_outbox(Commit& commit) {
@@ -401,10 +461,9 @@ bool MicrobatchReader::deliver(const std::stop_token& stop) {
     if (stop.stop_requested()) break;
     pause(backoff.next(), stop);
   }
-  const bool all = outbox_.empty();
-  if (all) delivered_ = last_;
-  outbox_.clear();
-  return all;
+  if (!outbox_.empty()) return false;
+  delivered_ = last_;
+  return true;
 }
 
 /// All is delivered, so the next start need not do it again.
@@ -419,18 +478,18 @@ void MicrobatchReader::forget_outbox() {
   }
 }
 
-/// As if the process had died: the state of the last commit, and the events come again.
-void MicrobatchReader::fail(const Status& status, const std::stop_token& stop) {
+/// As if the process had died: the state of the last commit, and the events come again. Errors:
+/// Invalid (the state cannot be read back; nothing may be written over it).
+Status MicrobatchReader::fail(const Status& status, const std::stop_token& stop) {
   healthy_ = false;
   context_.counters.channel_failures.add();
   log::error("{}: a batch is not committed: {}; its events are taken again", settings_.component(),
              status.message());
   pause(backoff_.next(), stop);
-  if (const Status restored = restore(); !restored.ok()) {
-    log::error("{}: {}", settings_.component(), restored.message());
-  }
+  if (Status restored = restore(); !restored.ok()) return restored;
   deliver(stop);
   clock_.begin(last_);
+  return {};
 }
 
 }  // namespace sluice

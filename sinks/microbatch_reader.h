@@ -49,6 +49,8 @@ class MicrobatchReader final : public LongReader {
     std::string text;
   };
   class State;
+  /// What goes into channels, by their names.
+  using Results = std::map<std::string, std::pair<Channel*, Batch>>;
 
   Status open(const std::stop_token& stop);
   Status restore();
@@ -59,12 +61,16 @@ class MicrobatchReader final : public LongReader {
   Status go_round(Channel& channel, const std::stop_token& stop);
   Status end_batch(std::int64_t name, const std::stop_token& stop);
   Status commit(bool changed, const std::stop_token& stop);
-  Status put_results(Commit& commit, const std::stop_token& stop);
+  Status commit_in_memory(const Results& results, const std::stop_token& stop);
+  Status finish(Commit commit);
+  Results take_results();
+  static Status put_results(const Results& results, Commit& commit, const std::stop_token& stop);
+  void let_pending_go();
   void note_outbox(Commit& commit);
   bool deliver(const std::stop_token& stop);
   void forget_outbox();
   void report_left_out();
-  void fail(const Status& status, const std::stop_token& stop);
+  Status fail(const Status& status, const std::stop_token& stop);
   std::string key(std::string_view rest) const { return prefix_ + std::string(rest); }
 
   const Settings& settings_;

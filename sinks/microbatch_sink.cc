@@ -1,6 +1,7 @@
 // The sink that computes: word counts, windows, running state, statistics.
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -44,7 +45,13 @@ std::vector<Finding> judge(const Settings& settings) {
     findings.push_back({Severity::Error, "outputs", "nothing is done with the results",
                         "add outputs = out and outputs.out.type = print", 0});
   }
+  std::set<std::string> files;
   for (const Settings& output : outputs) {
+    if (output.knows("prefix") &&
+        !files.insert(output.text("prefix") + "\n" + output.raw("suffix")).second) {
+      findings.push_back({Severity::Error, "outputs." + output.name() + ".prefix",
+                          "another output has files of these names", "give it another prefix", 0});
+    }
     if (!output.has("input") || pipeline->step(output.text("input")) != nullptr) continue;
     std::vector<std::string_view> names;
     for (const Settings& step : settings.parts("steps")) names.push_back(step.name());

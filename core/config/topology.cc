@@ -292,8 +292,10 @@ class Planner {
         const Position where = part.where(list.channel_key);
         if (auto problem = channel_problem(raw, name, where)) {
           reasons.push_back(*std::move(problem));
-        } else if (name == channel) {
-          reader_.error(where, part.component() + " writes into the channel that it reads",
+        } else if (const std::string way = way_back(name, channel, {}); !way.empty()) {
+          reader_.error(where,
+                        "results of " + raw.label +
+                            " would come back to it: " + printable(channel) + " -> " + way,
                         "give results a channel of their own");
           reasons.push_back({"its results would come back to it", where});
         } else {
@@ -334,16 +336,21 @@ class Planner {
     return name;
   }
 
-  /// "dead -> c1": how dead letters that are in `from` get into `to`; empty when they do not.
+  /// "dead -> c1": how what is in `from` gets into `to` by dead letters and results; empty when it
+  /// does not.
   /// `passed` are the channels on the way so far.
   std::string way_back(const std::string& from, const std::string& to,
                        std::set<std::string> passed) const {
     if (from == to) return printable(to);
     if (!passed.insert(from).second) return {};
     for (const SinkPlan& sink : plan_.sinks) {
-      if (sink.channel != from || sink.dead_letter_channel.empty()) continue;
-      const std::string way = way_back(sink.dead_letter_channel, to, passed);
-      if (!way.empty()) return printable(from) + " -> " + way;
+      if (sink.channel != from) continue;
+      std::vector<std::string> next = sink.result_channels;
+      if (!sink.dead_letter_channel.empty()) next.push_back(sink.dead_letter_channel);
+      for (const std::string& each : next) {
+        const std::string way = way_back(each, to, passed);
+        if (!way.empty()) return printable(from) + " -> " + way;
+      }
     }
     return {};
   }

@@ -9,7 +9,7 @@ import re
 import tempfile
 import unittest
 
-from support.agent import NETCAT, ROOT, Agent, drawn_seed, fail_points, pipeline, run_sluice
+from support.agent import NETCAT, ROOT, Agent, drawn_seed, fail_points, pipeline, roll_content, run_sluice
 from support.net import send_and_read
 from support.waiting import wait_until
 
@@ -81,6 +81,40 @@ class Printed(unittest.TestCase):
                 send_and_read(agent.port(), b"one two\n" * 50_000, timeout_s=30)
                 self.assertEqual(agent.stop(), 0)
                 self.assertEqual(blocks(agent)[-1][1], {"one": 50_000, "two": 50_000})
+
+    def test_rows_that_no_step_holds_back(self):
+        steps = ("steps = p f\nsteps.p.type = parse\nsteps.p.format = csv\nsteps.p.fields = name n:int\n"
+                 "steps.f.type = filter\nsteps.f.where = n > 1\n")
+        outputs = ("outputs = a b c\noutputs.a.type = print\noutputs.b.type = file\noutputs.b.prefix = {dir}/rows\n"
+                   "outputs.b.format = csv\noutputs.c.type = channel\noutputs.c.channel = results\n")
+        config = pipeline(NETCAT, microbatch(steps, outputs, "1h")) + (
+            "a1.channels = c1 results\na1.channels.results.type = memory\na1.sinks = k1 k2\n"
+            "a1.sinks.k2.type = file_roll\na1.sinks.k2.channel = results\na1.sinks.k2.sink.directory = {dir}/out\n")
+        with Agent(config, folders=["out"]) as agent:
+            send_and_read(agent.port(), b"one,1\ntwo,2\nthree,3\nbad\n")
+            self.assertEqual(agent.stop(), 0)
+            self.assertIn("\n(two,2)\n(three,3)\n\n", read(agent.path("stdout")))
+            name = next(n for n in os.listdir(agent.directory) if n.startswith("rows-"))
+            self.assertEqual(read(agent.path(name)), "name,n\ntwo,2\nthree,3\n")
+            self.assertEqual(roll_content(agent.path("out")), b'{"name":"two","n":2}\n{"name":"three","n":3}\n')
+
+    def test_results_that_are_more_than_their_channel_holds(self):
+        """Two outputs into one small channel are put together, or the second would wait for the first."""
+        outputs = ("outputs = a b\noutputs.a.type = channel\noutputs.a.channel = results\n"
+                   "outputs.b.type = channel\noutputs.b.channel = results\n")
+        for kind in ("memory\na1.channels.results.transactionCapacity = 100", "rocksdb"):
+            config = pipeline(NETCAT, microbatch(COUNT, outputs, "1h"), "type = rocksdb\ncapacity = 100000") + (
+                "a1.channels = c1 results\na1.channels.results.type = %s\na1.channels.results.capacity = 100\n"
+                "a1.sinks = k1 k2\na1.sinks.k2.type = file_roll\na1.sinks.k2.channel = results\n"
+                "a1.sinks.k2.sink.directory = {dir}/out\n" % kind)
+            with self.subTest(kind), Agent(config, folders=["out"], arguments=["-Dsluice.state.dir=state"]) as agent:
+                send_and_read(agent.port(), b"".join(b"w%d\n" % i for i in range(80)))
+                self.assertEqual(agent.stop(), 0)
+                with Agent(config, directory=agent.directory, arguments=["-Dsluice.state.dir=state"]) as again:
+                    wait_until(lambda: len(roll_content(agent.path("out")).splitlines()) >= 160, "all results", 10)
+                    self.assertEqual(again.stop(), 0)
+                rows = collections.Counter(json.loads(row)["word"] for row in roll_content(agent.path("out")).splitlines())
+                self.assertEqual(rows, {"w%d" % i: 2 for i in range(80)})
 
     def test_yaml_says_the_same(self):
         yaml = """

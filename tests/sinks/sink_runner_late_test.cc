@@ -99,6 +99,7 @@ class InterruptedChannel final : public QueueChannel {
   std::function<void()> meanwhile = [] {};
 
  private:
+  void come_back(const ReadAhead& ahead) noexcept override { drop_ahead(ahead, counters_.lost); }
   bool can_take() const noexcept override { return true; }
   void fetch(std::unique_lock<std::mutex>& lock, const TakeLimit& /*limit*/,
              const std::stop_token& /*stop*/) override {
