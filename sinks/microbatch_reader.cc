@@ -14,6 +14,7 @@ namespace sluice {
 namespace {
 
 constexpr std::size_t piece_bytes = 48 * 1024;
+constexpr milliseconds patience_at_stop{3000};
 constexpr std::string_view plan_note = "plan";
 constexpr std::string_view clock_note = "batch";
 constexpr std::string_view state_prefix = "state/";
@@ -374,7 +375,12 @@ Status MicrobatchReader::finish(Commit commit) {
 Status MicrobatchReader::put_results(const Results& results, Commit& commit,
                                      const std::stop_token& stop) {
   for (const auto& [name, result] : results) {
-    auto room = result.first->reserve(result.second, Deadline::never(), stop);
+    // The last batch may wait a little, too.
+    const bool last = stop.stop_requested();
+    auto room = result.first->reserve(result.second,
+                                      last ? Deadline::in(patience_at_stop) : Deadline::never(),
+                                      last ? std::stop_token() : stop);
+    if (!room.ok() && last) return Closed(room.status().message());
     if (!room.ok()) return room.status();
     Channel& channel = *result.first;
     const bool joined = commit.join(channel.stored() == nullptr ? nullptr : channel.committer());

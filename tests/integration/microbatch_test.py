@@ -102,9 +102,10 @@ class Printed(unittest.TestCase):
         """Two outputs into one small channel are put together, or the second would wait for the first."""
         outputs = ("outputs = a b\noutputs.a.type = channel\noutputs.a.channel = results\n"
                    "outputs.b.type = channel\noutputs.b.channel = results\n")
-        for kind in ("memory\na1.channels.results.transactionCapacity = 100", "rocksdb"):
+        for kind in ("memory", "rocksdb"):
             config = pipeline(NETCAT, microbatch(COUNT, outputs, "1h"), "type = rocksdb\ncapacity = 100000") + (
                 "a1.channels = c1 results\na1.channels.results.type = %s\na1.channels.results.capacity = 100\n"
+                "a1.channels.results.transactionCapacity = 100\n"
                 "a1.sinks = k1 k2\na1.sinks.k2.type = file_roll\na1.sinks.k2.channel = results\n"
                 "a1.sinks.k2.sink.directory = {dir}/out\n" % kind)
             with self.subTest(kind), Agent(config, folders=["out"], arguments=["-Dsluice.state.dir=state"]) as agent:
