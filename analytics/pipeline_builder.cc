@@ -316,7 +316,8 @@ std::optional<Window> StepBuilder::window_of(const Settings& settings) {
 std::optional<BuiltStep> StepBuilder::aggregate(const Settings& step, const StepInput& input) {
   const Schema& schema = *input.schema;
   AggregateStep::Options options{.keys_max = static_cast<std::size_t>(step.integer("maxKeys")),
-                                 .seed = seed_};
+                                 .seed = seed_,
+                                 .interval_ms = interval_ms_};
   std::string fingerprint;
   if (input.window != nullptr) {
     const auto window = window_of(*input.window);

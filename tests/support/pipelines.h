@@ -136,6 +136,20 @@ class Analysis {
     REQUIRE(loaded.ok());
   }
 
+  /// The batch ends only now that the time of so many has passed.
+  Results skip(int batches) {
+    now_ms_ += (batches - 1) * options_.interval.count();
+    return tick();
+  }
+  /// As restart(), when the time of so many batches has passed.
+  void restart_later(int batches) {
+    pipeline_->save(kept_);
+    now_ms_ += batches * options_.interval.count();
+    make();
+    REQUIRE(pipeline_->load(kept_.saved()).ok());
+    pipeline_->start(now_ms_);
+  }
+
   Pipeline& pipeline() noexcept { return *pipeline_; }
   const KeptState& kept() const noexcept { return kept_; }
   std::int64_t now_ms() const noexcept { return now_ms_; }
