@@ -16,6 +16,7 @@
 #include "tests/catch.h"
 #include "tests/support/batches.h"
 #include "tests/support/receipt_book.h"
+#include "tests/support/seeds.h"
 
 namespace sluice {
 namespace {
@@ -515,7 +516,7 @@ void Model::check_slabs() {
 
 TEST_CASE("a batch behaves like a plain vector of events") {
   const auto first_seed = Catch::rngSeed();
-  for (std::uint64_t i = 0; i < 40; ++i) {
+  for (std::uint64_t i = 0; i < seeds(40); ++i) {
     const std::uint64_t seed = first_seed + i;
     INFO("seed " << seed);
     Model(seed).run(400);

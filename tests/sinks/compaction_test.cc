@@ -3,6 +3,7 @@
 #include <random>
 
 #include "sinks/compaction_journal.h"
+#include "tests/support/seeds.h"
 #include "tests/support/small_files.h"
 
 namespace sluice {
@@ -413,7 +414,7 @@ TEST_CASE("whatever a kill interrupts, behind another run each record is in one 
 }
 
 TEST_CASE("the same holds on a disk that writes names in an order of its own") {
-  for (unsigned i = 0; i < 40; ++i) {
+  for (unsigned i = 0; i < seeds(40); ++i) {
     survives_every_step(text_format(), End::AnyOrder, i % 2 == 1, Catch::rngSeed() + i);
   }
 }

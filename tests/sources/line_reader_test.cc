@@ -5,6 +5,7 @@
 
 #include "tests/catch.h"
 #include "tests/support/pipeline.h"
+#include "tests/support/seeds.h"
 
 namespace sluice {
 
@@ -206,7 +207,7 @@ Lines model(std::string_view text, const LineReader::Options& options) {
 TEST_CASE("lines: any bytes in any pieces give what the model gives") {
   std::mt19937_64 random(20240601);
   const auto below = [&](std::size_t n) { return static_cast<std::size_t>(random() % n); };
-  for (int round = 0; round < 60; ++round) {
+  for (std::uint64_t round = 0; round < seeds(60); ++round) {
     const LineReader::Options options{.line_bytes_max = 1024 + below(3000),
                                       .trim_cr = round % 2 == 1};
     Reading reading(options, 1 + below(2000) * below(2000));
