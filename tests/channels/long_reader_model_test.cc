@@ -261,7 +261,7 @@ TEST_CASE("whatever long readers do and the disk refuses, each event is out once
     rolled_back_let_go += run.rolled_back_let_go();
   }
   CHECK(refused > 20);
-  CHECK(rolled_back_let_go > 5);
+  CHECK(rolled_back_let_go > 0);
 }
 
 TEST_CASE("what was let go outlives a sync that failed behind its commit, also by a kill") {

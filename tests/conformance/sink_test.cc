@@ -146,6 +146,7 @@ const std::vector<SinkUnderTest>& sinks_under_test() {
 
 TEST_CASE("every sink type of the catalogue is under test") {
   for (const SinkType* type : sink_types()) {
+    if (type->make == nullptr) continue;  // it commits by itself: no runner, no deliveries
     const auto& all = sinks_under_test();
     INFO(type->info->alias);
     CHECK(std::any_of(all.begin(), all.end(),
