@@ -77,7 +77,7 @@ class Printed(unittest.TestCase):
 
     def test_more_events_in_a_batch_than_the_channel_holds(self):
         for channel in ("capacity = 1000\ntransactionCapacity = 100", "type = rocksdb\ncapacity = 1000\ntransactionCapacity = 100"):
-            with self.subTest(channel), Agent(pipeline(NETCAT, microbatch(COUNT, PRINT, "1h"), channel)) as agent:
+            with self.subTest(channel), Agent(pipeline(NETCAT, microbatch(COUNT, PRINT, "1h"), channel), arguments=["-Dsluice.state.dir=state"]) as agent:
                 send_and_read(agent.port(), b"one two\n" * 50_000, timeout_s=30)
                 self.assertEqual(agent.stop(), 0)
                 self.assertEqual(blocks(agent)[-1][1], {"one": 50_000, "two": 50_000})
