@@ -13,8 +13,6 @@ namespace {
 
 // ---- arithmetic; ints wrap around, which C++ promises of unsigned ones only
 
-constexpr std::int64_t lowest = std::numeric_limits<std::int64_t>::min();
-
 std::uint64_t bits(std::int64_t value) noexcept { return static_cast<std::uint64_t>(value); }
 std::int64_t wrapped(std::uint64_t value) noexcept { return static_cast<std::int64_t>(value); }
 

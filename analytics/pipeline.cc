@@ -86,7 +86,7 @@ Pipeline::~Pipeline() = default;
 class PipelineBuilder {
  public:
   PipelineBuilder(const Pipeline::Options& options, std::vector<Finding>& findings)
-      : findings_(findings), builder_(options.interval, options.seed, findings) {}
+      : builder_(options.interval, options.seed, findings) {}
 
   std::unique_ptr<Pipeline> build(const std::vector<Settings>& steps) {
     Place before{pipeline_->source_.get(), {&event_schema(), true, nullptr}};
@@ -163,7 +163,6 @@ class PipelineBuilder {
     return false;
   }
 
-  std::vector<Finding>& findings_;
   StepBuilder builder_;
   std::unique_ptr<Pipeline> pipeline_{new Pipeline()};
   std::map<std::string, Place, std::less<>> places_;
