@@ -7,6 +7,7 @@
 
 #include "analytics/step_types.h"
 #include "core/base/nearest_name.h"
+#include "sinks/batch_query.h"
 #include "sinks/microbatch_reader.h"
 #include "sinks/sink.h"
 
@@ -14,6 +15,10 @@ namespace sluice {
 namespace {
 
 constexpr Key keys[] = {
+    {.name = "query",
+     .type = KeyType::Text,
+     .meaning = "Steps and outputs in one line, instead of `steps` and `outputs`: split whitespace "
+                "| count by word | top 10 | print."},
     {.name = "batchInterval",
      .type = KeyType::Millis,
      .default_value = "2s",
@@ -70,11 +75,14 @@ const PartList* parts() {
   return lists;
 }
 
+constexpr Shorthand query{"query", write_out_query};
+
 const ComponentInfo& info() {
   static const ComponentInfo made{.alias = "microbatch",
                                   .meaning = "Computes results of the events, batch by batch.",
                                   .keys = keys,
                                   .parts = {parts(), 2},
+                                  .shorthand = &query,
                                   .judge = judge,
                                   .reads_long = true};
   return made;

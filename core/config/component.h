@@ -71,6 +71,20 @@ struct Finding {
   std::size_t offset = 0;  ///< Where in the value: bytes from its start.
 };
 
+/// One of the keys that a shorthand stands for.
+struct LongForm {
+  std::string key;
+  std::string value;
+  std::size_t offset = 0;  ///< Where in the shorthand's value it is said.
+};
+
+/// A key whose value says in short what others say at length: lists of parts, and their keys.
+struct Shorthand {
+  std::string_view key;
+  /// None, with findings about `key`, when it cannot be understood.
+  std::vector<LongForm> (*write_out)(std::string_view text, std::vector<Finding>& findings);
+};
+
 /// A type of source, channel, sink or interceptor, or of a part of one.
 struct ComponentInfo {
   std::string_view alias;  ///< "netcat"; compared in any case. Empty: only the class name.
@@ -79,6 +93,7 @@ struct ComponentInfo {
   std::string_view meaning;  ///< One sentence.
   std::span<const Key> keys;
   std::span<const PartList> parts = {};  ///< No key of the table begins with the name of a list.
+  const Shorthand* shorthand = nullptr;
   bool built = true;  ///< false: known from Flume, not built yet; such a component is left out.
   /// Names of the key that holds its batch size, for Flume's rule that it must not exceed the
   /// channel's transactionCapacity; empty: Flume does not judge this component.

@@ -143,12 +143,18 @@ const ComponentInfo* ComponentReader::type_of(const RawComponent& raw, std::stri
   return info;
 }
 
-std::optional<Settings> ComponentReader::settings_of(const RawComponent& raw,
+std::optional<Settings> ComponentReader::settings_of(const RawComponent& as_it_is,
                                                      const ComponentInfo& info,
                                                      std::span<const std::string_view> common,
                                                      std::vector<Reason>& reasons) {
+  RawComponent raw = as_it_is;
+  std::deque<Entry> entries;
   Values values;
   std::vector<Reason> own;
+  if (info.shorthand != nullptr && !write_out(*info.shorthand, raw, entries, own)) {
+    reasons.insert(reasons.end(), own.begin(), own.end());
+    return std::nullopt;
+  }
   for (const RawKey& key : raw.keys) read_key(raw, key, info, common, values, own);
   for (const Key& key : info.keys) {
     if (!key.required || is_set(raw, key)) continue;
@@ -172,6 +178,35 @@ std::optional<Settings> ComponentReader::settings_of(const RawComponent& raw,
   reasons.insert(reasons.end(), own.begin(), own.end());
   if (!own.empty()) settings.reset();
   return settings;
+}
+
+/// Adds what the shorthand stands for, in `entries`. False: it cannot be understood, or says what
+/// is said at length, too.
+bool ComponentReader::write_out(const Shorthand& shorthand, RawComponent& raw,
+                                std::deque<Entry>& entries, std::vector<Reason>& reasons) {
+  const RawKey* const found = raw.find(shorthand.key);
+  if (found == nullptr) return true;
+  const RawKey key = *found;
+  const Position begin = key.entry->value_at;
+  std::vector<Finding> findings;
+  const std::vector<LongForm> all = shorthand.write_out(key.entry->value, findings);
+  for (Finding& finding : findings) tell(raw.label, std::move(finding), begin, reasons);
+  if (!reasons.empty()) return false;
+  for (const LongForm& each : all) {
+    if (const RawKey* const other = raw.find(each.key); other != nullptr) {
+      tell(raw.label,
+           {Severity::Error, std::string(shorthand.key), "'" + other->name + "' says it, too",
+            "keep one of them", 0},
+           begin, reasons);
+      return false;
+    }
+    Position where = begin;
+    where.column += static_cast<decltype(where.column)>(each.offset);
+    where.length = 1;
+    entries.push_back({each.key, each.value, where, where, {}});
+    raw.keys.push_back({each.key, &entries.back(), 0, key.order});
+  }
+  return true;
 }
 
 std::vector<Settings> ComponentReader::parts_of(const RawComponent& raw, const PartList& list,
@@ -217,14 +252,20 @@ std::vector<Settings> ComponentReader::parts_of(const RawComponent& raw, const P
 /// Lets the component look at its settings.
 void ComponentReader::judge(const Settings& settings, std::vector<Reason>& reasons) {
   for (Finding& each : settings.info().judge(settings)) {
-    Position where = settings.where(each.key);
-    if (each.offset > 0) where.column += static_cast<decltype(where.column)>(each.offset);
-    if (each.severity == Severity::Error) {
-      reasons.push_back({"its " + each.key + ": " + each.message, where});
-    }
-    say(each.severity, where, each.key + " of " + settings.component() + ": " + each.message,
-        std::move(each.hint));
+    const Position where = settings.where(each.key);
+    tell(settings.component(), std::move(each), where, reasons);
   }
+}
+
+/// `where`: of the value that the finding is about.
+void ComponentReader::tell(const std::string& label, Finding finding, Position where,
+                           std::vector<Reason>& reasons) {
+  if (finding.offset > 0) where.column += static_cast<decltype(where.column)>(finding.offset);
+  if (finding.severity == Severity::Error) {
+    reasons.push_back({"its " + finding.key + ": " + finding.message, where});
+  }
+  say(finding.severity, where, finding.key + " of " + label + ": " + finding.message,
+      std::move(finding.hint));
 }
 
 void ComponentReader::read_key(const RawComponent& raw, const RawKey& key,

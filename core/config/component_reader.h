@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <span>
 #include <string>
@@ -78,6 +79,11 @@ class ComponentReader {
 
  private:
   using Values = std::map<std::string, Settings::Value, std::less<>>;
+
+  bool write_out(const Shorthand& shorthand, RawComponent& raw, std::deque<Entry>& entries,
+                 std::vector<Reason>& reasons);
+  void tell(const std::string& label, Finding finding, Position where,
+            std::vector<Reason>& reasons);
 
   void read_key(const RawComponent& raw, const RawKey& key, const ComponentInfo& info,
                 std::span<const std::string_view> common, Values& values,
