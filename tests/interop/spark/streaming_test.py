@@ -4,17 +4,21 @@ The agent cuts its input into batches; it writes down what was in each. Spark ge
 its batches have the same times, and what it prints can be compared to the byte.
 """
 import collections
+import functools
+import json
 import os
 import tempfile
 import unittest
 
 from peers.extent import full
 from peers.spark import SparkShell
-from support.agent import NETCAT, Agent, pipeline
+from support.agent import NETCAT, SHARED, Agent, pipeline
 from support.microbatch import microbatch, parse_blocks, read_batches
 from support.net import connect
 from support.waiting import wait_until
 
+DATA = os.path.join(SHARED, "data")  # not in the repository
+HOUR_MS = 3_600_000
 MS = 500  # a batch of the agents that many batches come from
 
 # What is sent at once comes in one batch; None: an empty one.
@@ -176,10 +180,12 @@ class Batches(unittest.TestCase):
     def ours(self, step):
         return read_batches(os.path.join(self.directory, step))
 
-    def printed_by_spark(self, program, *numbers, slide=MS):
+    @classmethod
+    @functools.lru_cache(maxsize=None)
+    def printed_by_spark(cls, program, *numbers, slide=MS):
         """Without the batches before the first one of ours, which slides are counted from."""
-        text = spark.batches(os.path.join(self.directory, "lines"), MS, slide, program, *numbers)
-        times = [time for time, _ in parse_blocks(text) if time >= min(self.lines)]
+        text = spark.batches(os.path.join(cls.directory, "lines"), MS, slide, program, *numbers)
+        times = [time for time, _ in parse_blocks(text) if time >= min(cls.lines)]
         return text[text.index("-" * 43 + "\nTime: %d ms\n" % times[0]):]
 
     def check(self, step, program, *numbers, slide=MS):
@@ -213,10 +219,9 @@ class Batches(unittest.TestCase):
         self.check("changes", "changes", 4 * MS, MS)
 
     def test_that_a_difference_is_noticed(self):
-        with self.assertRaises(AssertionError):
-            self.check("count", "running")
-        with self.assertRaises(AssertionError):
-            self.check("window", "window", 2 * MS, 2 * MS, slide=2 * MS)
+        for step, program in (("total", "count"), ("window", "count"), ("changes", "count")):
+            with self.assertRaises(AssertionError):
+                self.check(step, program)
 
     @full
     def test_windows_that_subtract(self):
@@ -237,3 +242,214 @@ class Batches(unittest.TestCase):
     @full
     def test_words_that_do_not_come_go(self):
         self.check("idle", "idle", 3)
+
+
+# text, int, double, bool; an empty field is null.
+VALUES = """\
+hello,1,1.0,true
+,,,
+中文 \U0001f600,-9223372036854775808,-0.0,false
+(a),9223372036854775807,100000000.0,
+,0,9999999.0,true
+x,,0.001,
+y,7,0.0001,false
+z,8,123456.789,true
+w,9,-1.7976931348623157E308,true
+v,10,0.30000000000000004,true
+"""
+TEXT = """\
+To be, or not to be: that is the question.
+ It's 2 spaces  here,  and a tab\there; x_1-y2
+
+Ünïcode über alles; 中文 too...
+..., !?
+tail   \n"""
+
+
+class OneBatch(unittest.TestCase):
+    """All of a text is one batch, of an agent that ends with its input."""
+
+    def setUp(self):
+        self.directory = self.enterContext(tempfile.TemporaryDirectory(prefix="sluice-test-"))
+
+    def printed(self, path, steps, told=""):
+        """What the last of the steps prints."""
+        steps = "steps = lines %s\nsteps.lines.type = filter\nsteps.lines.where = len(body) >= 0\n%s" % (
+            " ".join(dict.fromkeys(line.split(".")[1] for line in steps.splitlines())), steps)
+        outputs = files_of("lines").replace("outputs = ", "outputs = printed ") + "outputs.printed.type = print\n" + told
+        config = pipeline("type = exec\ncommand = cat %s\n" % path, microbatch(steps, outputs, "1h"), "capacity = 100000")
+        with Agent(config, directory=self.directory, arguments=["--once"]) as agent:
+            self.assertEqual(agent.wait(30), 0)
+        with open(os.path.join(self.directory, "stdout"), encoding="utf-8") as file:
+            return file.read()
+
+    def printed_by_spark(self, program):
+        text = spark.batches(os.path.join(self.directory, "lines"), HOUR_MS, HOUR_MS, program)
+        return text[text.rindex("-" * 43 + "\nTime: "):]
+
+    def file(self, text):
+        path = os.path.join(self.directory, "in.txt")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        return path
+
+    def test_values_of_all_types(self):
+        steps = ("steps.v.type = parse\nsteps.v.format = csv\nsteps.v.fields = text n:int x:double yes:bool\n"
+                 "steps.t.type = map\nsteps.t.set.text = if(text = '', null, text)\n")
+        text = self.printed(self.file(VALUES), steps, "outputs.printed.num = 0\n")
+        self.assertEqual(text, self.printed_by_spark("values"))
+
+    def test_ten_lines(self):
+        """Also where there are no more: no ... then."""
+        for count in (9, 10, 11):
+            with self.subTest(count), tempfile.TemporaryDirectory(prefix="sluice-test-") as self.directory:
+                text = self.printed(self.file("a line\n" * count), "")
+                self.assertEqual(text, self.printed_by_spark("lines"))
+
+    def test_ascii_words(self):
+        """Split at \\W+ as the articles do, which drops all that is not ASCII."""
+        steps = ("steps.words.type = split\nsteps.words.on = ascii-word\nsteps.words.lower = true\n"
+                 "steps.count.type = aggregate\nsteps.count.by = word\nsteps.count.agg.n = count()\n")
+        told = "outputs.printed.num = 0\n"
+        paths = [self.file(TEXT)] + [os.path.join(DATA, name) for name in ("moby_dick.txt", "cppjieba-reviews-zh.txt")
+                                     if os.path.isdir(DATA)]
+        for path in paths:
+            with self.subTest(path), tempfile.TemporaryDirectory(prefix="sluice-test-") as self.directory:
+                ours, = parse_blocks(self.printed(path, steps, told))
+                sparks, = parse_blocks(self.printed_by_spark("ascii"))
+                self.assertEqual(ours[0], sparks[0])
+                self.assertEqual(sorted(ours[1]), sorted(sparks[1]))
+
+
+# Of Apache's combined format: ip, ident, user, time, method, path, query, protocol, status, bytes, referer, agent.
+COMBINED = (r'^(\S+) (\S+) (\S+) \[([^\]]+)\] "(\S+) ([^ ?"]*)([^ "]*) ?([^"]*)" (\d{3}) (\d+|-) '
+            r'"([^"\\]*(?:\\.[^"\\]*)*)" "([^"\\]*(?:\\.[^"\\]*)*)"$')
+LOG = r"""WITH parts AS (
+  SELECT value, split(regexp_replace(value, r'%s', '$1\t$4\t$6\t$9\t$10\t$12'), r'\t') AS part
+  FROM lines WHERE value RLIKE r'%s'
+), log AS (
+  SELECT value, part[0] AS ip, unix_millis(to_timestamp(part[1], 'dd/MMM/yyyy:HH:mm:ss Z')) AS time, part[2] AS path,
+      int(part[3]) AS status, cast(nullif(part[4], '-') AS bigint) AS bytes, part[5] AS agent
+  FROM parts)
+""" % (COMBINED, COMBINED)
+LOG_STEPS = """
+steps = p all status path hot hours hour clients client
+steps.p.type = parse
+steps.p.format = combined
+steps.p.keep = body
+steps.all.type = aggregate
+steps.all.agg.n = count()
+steps.all.agg.ips = distinct(ip)
+steps.all.agg.lines = distinct(body)
+steps.all.agg.p50 = quantile(bytes, 0.5)
+steps.all.agg.p90 = quantile(bytes, 0.9)
+steps.all.agg.p99 = quantile(bytes, 0.99)
+steps.status.type = aggregate
+steps.status.input = p
+steps.status.by = status
+steps.status.agg.n = count()
+steps.status.agg.bytes = sum(bytes)
+steps.status.agg.mean = avg(bytes)
+steps.status.agg.least = min(bytes)
+steps.status.agg.most = max(bytes)
+steps.status.agg.spread = stddev(bytes)
+steps.status.agg.var = var(bytes)
+steps.path.type = aggregate
+steps.path.input = p
+steps.path.by = path
+steps.path.agg.n = count()
+steps.path.agg.bytes = sum(bytes)
+steps.hot.type = top
+steps.hot.n = 10
+steps.hot.order = -n path
+steps.hours.type = map
+steps.hours.input = p
+steps.hours.set.begin = time - time % 3600000
+steps.hour.type = aggregate
+steps.hour.by = begin
+steps.hour.agg.n = count()
+steps.clients.type = filter
+steps.clients.input = p
+steps.clients.where = lower(agent) like '%mozilla%' and status in (200, 304) and not path like '/images/%'
+steps.client.type = aggregate
+steps.client.by = agent
+steps.client.agg.n = count()
+"""
+LOG_QUERIES = {
+    "status": "SELECT status, count(*) AS n, sum(bytes) AS bytes, avg(bytes) AS mean, min(bytes) AS least,"
+              " max(bytes) AS most, stddev(bytes) AS spread, var_samp(bytes) AS var FROM log GROUP BY status",
+    "path": "SELECT path, count(*) AS n, sum(bytes) AS bytes FROM log GROUP BY path",
+    "hot": "SELECT path, count(*) AS n, sum(bytes) AS bytes FROM log GROUP BY path ORDER BY n DESC, path LIMIT 10",
+    "hour": "SELECT time - time % 3600000 AS begin, count(*) AS n FROM log GROUP BY begin",
+    "client": "SELECT agent, count(*) AS n FROM log WHERE lower(agent) LIKE '%mozilla%' AND status IN (200, 304)"
+              " AND NOT path LIKE '/images/%' GROUP BY agent",
+}
+
+
+@unittest.skipUnless(os.path.isdir(DATA), "the real logs are not beside this tree")
+class AccessLog(unittest.TestCase):
+    """Statistics of a real access log beside Spark's SQL."""
+
+    PATH = os.path.join(DATA, "elastic-apache_access.log")
+
+    @classmethod
+    def setUpClass(cls):
+        cls.directory = cls.enterClassContext(tempfile.TemporaryDirectory(prefix="sluice-test-"))
+        outputs = files_of("all", *LOG_QUERIES).replace("format = text", "format = json")
+        config = pipeline("type = exec\ncommand = cat %s\n" % cls.PATH, microbatch(LOG_STEPS, outputs, "1h"), "capacity = 100000")
+        with Agent(config, directory=cls.directory, arguments=["--once"]) as agent:
+            if agent.wait(30) != 0:
+                raise AssertionError("the agent's end")
+
+    def ours(self, step):
+        (_, rows), = read_batches(os.path.join(self.directory, step)).items()
+        # JSON of Spark leaves nulls out.
+        return [{name: value for name, value in json.loads(row).items() if value is not None} for row in rows]
+
+    def check(self, step):
+        sparks = spark.sql(self.PATH, LOG + LOG_QUERIES[step])
+        ours = self.ours(step)
+        if step != "hot":
+            ours.sort(key=repr)
+            sparks.sort(key=repr)
+        self.assertGreater(len(sparks), 5)
+        self.assertEqual(len(ours), len(sparks))
+        for mine, its in zip(ours, sparks):
+            self.assertEqual(list(mine), list(its))
+            for name, value in its.items():
+                if isinstance(value, float):
+                    self.assertAlmostEqual(mine[name], value, delta=abs(value) * 1e-9, msg=str(its))
+                else:
+                    self.assertEqual(mine[name], value, its)
+
+    def test_by_status(self):
+        self.check("status")
+
+    def test_the_ten_most_wanted(self):
+        self.check("hot")
+
+    @full
+    def test_by_path(self):
+        self.check("path")
+
+    @full
+    def test_by_hour(self):
+        self.check("hour")
+
+    @full
+    def test_by_client_of_some_lines(self):
+        self.check("client")
+
+    def test_sketches(self):
+        """Within what the documentation says of them."""
+        of_values = ", ".join("sort_array(collect_list(bytes))[int(%g * (count(bytes) - 1))] AS p%d" % (part / 100, part)
+                              for part in (50, 90, 99))
+        sparks, = spark.sql(self.PATH, LOG + "SELECT count(*) AS n, count(DISTINCT ip) AS ips, count(DISTINCT value) AS"
+                            " lines, %s FROM log" % of_values)
+        ours, = self.ours("all")
+        self.assertEqual(ours["n"], sparks["n"])
+        self.assertEqual(ours["ips"], sparks["ips"], "exact for some thousand values")
+        self.assertAlmostEqual(ours["lines"], sparks["lines"], delta=0.025 * sparks["lines"])
+        self.assertNotEqual(ours["lines"], 0)
+        for name in ("p50", "p90", "p99"):
+            self.assertAlmostEqual(ours[name], sparks[name], delta=0.0101 * sparks[name], msg=name)

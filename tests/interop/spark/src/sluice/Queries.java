@@ -27,7 +27,9 @@ final class Queries {
   /** sql PATH STATEMENT INTO: asks the view `lines`, of a column `value`, which are the lines of a file; INTO gets JSON. */
   static List<String> sql(SparkSession spark, List<String> words) throws IOException {
     spark.read().text(words.get(0)).createOrReplaceTempView("lines");
-    java.nio.file.Files.write(Path.of(words.get(2)), spark.sql(words.get(1)).toJSON().collectAsList());
+    // Dataset.toJSON() wants Arrow, which is not fetched.
+    List<String> rows = spark.sql(words.get(1)).selectExpr("to_json(struct(*))").as(Encoders.STRING()).collectAsList();
+    java.nio.file.Files.write(Path.of(words.get(2)), rows);
     return List.of();
   }
 

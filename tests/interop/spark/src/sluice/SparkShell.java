@@ -73,6 +73,9 @@ public final class SparkShell {
         // For some megabytes: its own default is 200 tasks a shuffle.
         .config("spark.sql.shuffle.partitions", "2")
         .config("spark.default.parallelism", "2")
+        // To compile Java takes longer than what is asked here, and wants Arrow, which is not fetched.
+        .config("spark.sql.codegen.wholeStage", "false")
+        .config("spark.sql.codegen.factoryMode", "NO_CODEGEN")
         // Batches of streams end when a test says so, see Streams.
         .config("spark.streaming.clock", "org.apache.spark.util.ManualClock")
         .getOrCreate();

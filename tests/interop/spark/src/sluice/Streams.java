@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Queue;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
@@ -39,6 +40,7 @@ import scala.Tuple4;
 final class Streams {
   private static final int ALL = 1_000_000;
   private static final long PATIENCE_S = 100;
+  private static final Set<String> WANT_CHECKPOINTS = Set.of("inverse", "lines-in-window", "running", "idle", "changes");
 
   private Streams() {}
 
@@ -56,6 +58,9 @@ final class Streams {
       Queue<JavaRDD<String>> queue = new ArrayDeque<>();
       for (long time = zero + interval; time <= content.lastKey(); time += interval) {
         queue.add(run.spark.parallelize(content.getOrDefault(time, List.of()), 1));
+      }
+      if (WANT_CHECKPOINTS.contains(words.get(4))) {
+        run.context.checkpoint(java.nio.file.Files.createTempDirectory("checkpoints").toString());
       }
       JavaDStream<String> lines = run.context.queueStream(queue, true);
       define(words.get(4), lines, words.subList(5, words.size()).stream().map(Long::valueOf).collect(Collectors.toList()));
@@ -233,16 +238,13 @@ final class Streams {
     final JavaStreamingContext context;
     private final long interval;
     private final long zero;
-    private final Path checkpoints;
 
-    Run(SparkSession session, long interval, long start) throws IOException {
+    Run(SparkSession session, long interval, long start) {
       spark = JavaSparkContext.fromSparkContext(session.sparkContext());
       context = new JavaStreamingContext(spark, new Duration(interval));
       this.interval = interval;
       zero = start / interval * interval;
-      checkpoints = java.nio.file.Files.createTempDirectory("checkpoints");
       clock().setTime(zero);
-      context.checkpoint(checkpoints.toString());
     }
 
     ManualClock clock() {
