@@ -88,6 +88,8 @@ final class Queries {
     try (Stream<Path> files = java.nio.file.Files.list(folder)) {
       paths = files.sorted().collect(Collectors.toList());
     }
+    // A part is a file of state a batch.
+    SparkSession.active().conf().set("spark.sql.shuffle.partitions", 1);
     StreamingQuery query = writer.start();
     try {
       for (int batch = 0; batch < paths.size(); ++batch) {
