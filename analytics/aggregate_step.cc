@@ -269,8 +269,8 @@ void AggregateStep::tick_event_time(const Tick& /*tick*/) {
   pass_on_windows(watermark_ms_);
   // Windows that had nothing in them are over as well: whether a row is late does not depend on
   // what else there was.
-  passed_on_ms_ = std::max(
-      passed_on_ms_, align_down(watermark_ms_, options_.window.slide_ms, options_.window.offset_ms));
+  passed_on_ms_ = std::max(passed_on_ms_, align_down(watermark_ms_, options_.window.slide_ms,
+                                                     options_.window.offset_ms));
   drop_panes(std::max(passed_on_ms_, watermark_ms_) - options_.window.update_ms);
 }
 
