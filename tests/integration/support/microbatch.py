@@ -11,7 +11,7 @@ def microbatch(steps, outputs, interval="200ms"):
 
 
 def parse_blocks(text):
-    """Of what was printed in the style of Scala: [(time, [row])]; no row may be empty."""
+    """Of what was printed in the style of Scala: [(time, [row])]; no row may be empty, or the block ends there."""
     return [(int(time), rows.splitlines()) for time, rows in BLOCK.findall(text)]
 
 
