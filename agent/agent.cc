@@ -321,6 +321,29 @@ void Agent::start_what_can() {
   start_all(sources_);
 }
 
+/// They are for the operator: an agent without them does its work all the same.
+void Agent::open_replay_doors() {
+  for (const SharedStore* store : stores_.open_ones()) {
+    const auto [place, is_new] = replay_doors_.try_emplace(store);
+    if (!is_new) continue;
+    const auto find = [this, store](std::string_view name) -> Channel* {
+      for (const auto& unit : channels_) {
+        Channel& channel = unit->channel();
+        if (channel.name() != name || !unit->is_open()) continue;
+        return channel.committer() == store ? &channel : nullptr;
+      }
+      return nullptr;
+    };
+    auto door = ReplayDoor::open(store->path(), find, pool_);
+    if (door.ok()) {
+      place->second = *std::move(door);
+    } else {
+      log::warn("nothing can be replayed into the store {} while this agent runs: {}",
+                store->path(), door.status().message());
+    }
+  }
+}
+
 void Agent::wake() {
   {
     const std::lock_guard lock(mutex_);
@@ -331,6 +354,7 @@ void Agent::wake() {
 
 bool Agent::wait(Deadline deadline, bool until_finished) {
   for (const auto& unit : channels_) static_cast<void>(unit->try_open());
+  if (!options_.once) open_replay_doors();
   start_what_can();
   std::unique_lock lock(mutex_);
   const auto over = [&] {
@@ -374,6 +398,7 @@ std::uint64_t Agent::stop(bool without_bound) {
     if (!done.stop_requested()) hurry();
   });
   for (const auto& source : sources_) source->request_stop();
+  replay_doors_.clear();
   for (const auto& source : sources_) source->join();
   if (!without_bound) stop_sinks_of_durable_channels();
   const std::vector<ChannelUnit*> still_open = drain_channels();

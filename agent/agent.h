@@ -3,6 +3,7 @@
 
 #include <condition_variable>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -12,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/replay_door.h"
 #include "agent/units.h"
 #include "channels/channel.h"
 #include "channels/shared_store.h"
@@ -101,6 +103,7 @@ class Agent {
   ChannelUnit* find_channel(std::string_view name) const noexcept;
   Status open_channels();
   void start_what_can();
+  void open_replay_doors();
   UnitEvents unit_events();
   void stop_sinks_of_durable_channels();
   std::vector<ChannelUnit*> drain_channels();
@@ -116,6 +119,8 @@ class Agent {
   std::vector<std::unique_ptr<ChannelUnit>> channels_;
   std::vector<std::unique_ptr<SinkUnit>> sinks_;
   std::vector<std::unique_ptr<SourceUnit>> sources_;
+  /// Of the stores that are open; null where none could be opened.
+  std::map<const SharedStore*, std::unique_ptr<ReplayDoor>> replay_doors_;
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;

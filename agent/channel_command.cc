@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "agent/event_json.h"
-#include "agent/replay_offline.h"
+#include "agent/replay_events.h"
 #include "agent/state_directory.h"
 #include "channels/channel_reader.h"
 #include "core/base/file.h"
@@ -491,7 +491,7 @@ class ChannelCommand {
                       printable(place.name), printable(target_.name)));
       return;
     }
-    const Replayed done = replay_offline(
+    const Replayed done = replay_events(
         {place.name, first.value(), target_.store->path(), target_.name}, reader, pool_, on_damage);
     say(fmt::format("{} events of channel {} are put into channel {}\n", done.events,
                     printable(place.name), printable(target_.name)));

@@ -9,7 +9,7 @@
 namespace sluice::analytics {
 namespace {
 
-constexpr std::int64_t never = std::numeric_limits<std::int64_t>::min();
+constexpr std::int64_t never = RowTimes::none;
 /// The pane that rows come into, where the time of rows is when they come.
 constexpr std::int64_t open_pane = std::numeric_limits<std::int64_t>::max();
 constexpr std::size_t piece_bytes = 48 * 1024;
@@ -39,9 +39,10 @@ AggregateStep::AggregateStep(const Schema& input, Options options,
       inputs_(input.size()),
       pane_ms_(options_.window.is_batch() ? 0 : options_.window.pane_ms()),
       aggregates_(std::move(aggregates)),
-      arguments_(std::move(arguments)),
-      values_(arguments_.size()),
-      argument_columns_(arguments_.size(), nullptr),
+      reader_(options_.keys, std::move(arguments)),
+      times_({.delay_ms = options_.window.delay_ms,
+              .future_ms = options_.window.future_ms,
+              .interval_ms = options_.interval_ms}),
       out_columns_(schema_.size()) {
   for (const std::size_t key : options_.keys) key_types_.push_back(input[key].type);
   for (Column& column : out_columns_) out_.columns.push_back(&column);
@@ -63,15 +64,8 @@ Schema AggregateStep::schema_of(const Schema& input, const Options& options,
 Used AggregateStep::use(const Used& /*used*/) {
   // Which groups there are depends on all keys; a function nobody reads is not worth a case.
   Used reads(inputs_ + 1, false);
-  for (const std::size_t key : options_.keys) reads[key] = true;
-  const auto read = [&](const Expression& value, bool events) {
-    for (const std::size_t column : value.columns()) reads[column] = true;
-    if (events) reads.back() = true;
-  };
-  for (const AggregateArgument& argument : arguments_) {
-    if (argument.value) read(*argument.value, argument.reads_events);
-  }
-  if (options_.time) read(*options_.time, options_.time_reads_events);
+  reader_.use(reads);
+  if (options_.time) use_expression(*options_.time, options_.time_reads_events, reads);
   return reads;
 }
 
@@ -93,34 +87,17 @@ void AggregateStep::push(const Rows& rows) {
 }
 
 void AggregateStep::fold(const Rows& rows, Pane& pane) {
-  arena_.clear();
-  key_columns_.clear();
-  for (const std::size_t key : options_.keys) key_columns_.push_back(rows.columns[key]);
-  for (std::size_t i = 0; i < arguments_.size(); ++i) {
-    if (!arguments_[i].value) continue;
-    arguments_[i].value->evaluate(rows, arena_, values_[i]);
-    argument_columns_[i] = &values_[i];
-  }
+  reader_.read(rows);
   const std::uint64_t before = pane.groups.overflowed();
-  pane.groups.fold(key_columns_, argument_columns_, rows.size);
+  pane.groups.fold(reader_.keys(), reader_.arguments(), rows.size);
   pane.changed = true;
   if (pane.groups.overflowed() != before) {
-    counts_.overflowed.fetch_add(pane.groups.overflowed() - before, std::memory_order_relaxed);
+    overflowed_.fetch_add(pane.groups.overflowed() - before, std::memory_order_relaxed);
   }
 }
 
 /// Where a row of this time goes; `never`: nowhere.
 std::int64_t AggregateStep::pane_of(std::int64_t time) {
-  if (time < 0) {  // no clock says that
-    counts_.timeless.fetch_add(1, std::memory_order_relaxed);
-    return never;
-  }
-  // The clock is at most a batch beyond the last tick.
-  if (time > now_ms_ + options_.interval_ms + options_.window.future_ms) {
-    counts_.future.fetch_add(1, std::memory_order_relaxed);
-    return never;
-  }
-  seen_ms_ = std::max(seen_ms_, time);
   const std::int64_t end = align_down(time, pane_ms_, options_.window.offset_ms) + pane_ms_;
   const std::int64_t last = last_window_end(end);
   if (last < end) return never;  // between two windows
@@ -131,26 +108,20 @@ std::int64_t AggregateStep::pane_of(std::int64_t time) {
     }
     return end;
   }
-  if (options_.window.update_ms > 0 && last + options_.window.update_ms > watermark_ms_) {
+  if (options_.window.update_ms > 0 && last + options_.window.update_ms > times_.watermark_ms()) {
     updated_.insert(end);
     return end;
   }
-  counts_.late.fetch_add(1, std::memory_order_relaxed);
+  late_.fetch_add(1, std::memory_order_relaxed);
   return never;
 }
 
 void AggregateStep::fold_by_time(const Rows& rows) {
   arena_.clear();
-  options_.time->evaluate(rows, arena_, times_);
   pane_ends_.clear();
   bool same = true;
-  for (std::uint32_t row = 0; row < rows.size; ++row) {
-    std::int64_t end = never;
-    if (times_.is_null(row)) {
-      counts_.timeless.fetch_add(1, std::memory_order_relaxed);
-    } else {
-      end = pane_of(times_.cells[row].integer);
-    }
+  for (const std::int64_t time : times_.read(*options_.time, rows, arena_)) {
+    const std::int64_t end = time == never ? never : pane_of(time);
     pane_ends_.push_back(end);
     same = same && end == pane_ends_.front();
   }
@@ -185,7 +156,7 @@ std::int64_t AggregateStep::last_window_end(std::int64_t pane_end) const noexcep
 }
 
 void AggregateStep::tick(const Tick& tick) {
-  now_ms_ = tick.time_ms;
+  times_.set_now(tick.time_ms);
   if (options_.window.is_batch()) {
     tick_batch(tick);
   } else if (options_.window.event_time) {
@@ -216,7 +187,7 @@ void AggregateStep::close_pane(std::int64_t end) {
 }
 
 void AggregateStep::start(std::int64_t now_ms) {
-  now_ms_ = now_ms;
+  times_.set_now(now_ms);
   if (open_end_ != 0 && now_ms >= open_end_) close_pane(open_end_);
 }
 
@@ -255,23 +226,24 @@ std::set<std::int64_t> AggregateStep::missed_windows(std::int64_t now) const {
 void AggregateStep::tick_event_time(const Tick& /*tick*/) {
   // Of a window whose time is over panes are gone: it would be passed on with less than it had.
   std::set<std::int64_t> again;
+  const std::int64_t over =
+      std::max(passed_on_ms_, times_.watermark_ms()) - options_.window.update_ms;
   for (const std::int64_t pane : std::exchange(updated_, {})) {
-    const std::int64_t over = std::max(passed_on_ms_, watermark_ms_) - options_.window.update_ms;
     for (std::int64_t end = first_window_end(pane);
          end <= std::min(passed_on_ms_, last_window_end(pane)); end += options_.window.slide_ms) {
       if (end > over) again.insert(end);
     }
   }
   for (const std::int64_t end : again) emit_window(end);
-  if (seen_ms_ != never)
-    watermark_ms_ = std::max(watermark_ms_, seen_ms_ - options_.window.delay_ms);
-  if (watermark_ms_ == never) return;
-  pass_on_windows(watermark_ms_);
+  times_.tick();
+  const std::int64_t watermark = times_.watermark_ms();
+  if (watermark == never) return;
+  pass_on_windows(watermark);
   // Windows that had nothing in them are over as well: whether a row is late does not depend on
   // what else there was.
-  passed_on_ms_ = std::max(passed_on_ms_, align_down(watermark_ms_, options_.window.slide_ms,
-                                                     options_.window.offset_ms));
-  drop_panes(std::max(passed_on_ms_, watermark_ms_) - options_.window.update_ms);
+  passed_on_ms_ = std::max(
+      passed_on_ms_, align_down(watermark, options_.window.slide_ms, options_.window.offset_ms));
+  drop_panes(std::max(passed_on_ms_, watermark) - options_.window.update_ms);
 }
 
 /// Of event time: the windows that end by then and have anything in them, in order.
@@ -358,7 +330,8 @@ void AggregateStep::save(StateWriter& state) {
     if (pane.changed) save_pane(state, end, pane);
   }
   std::ostringstream times;
-  times << seen_ms_ << ' ' << watermark_ms_ << ' ' << passed_on_ms_ << ' ' << open_end_;
+  times << times_.seen_ms() << ' ' << times_.watermark_ms() << ' ' << passed_on_ms_ << ' '
+        << open_end_;
   state.put("times", times.str());
 }
 
@@ -369,7 +342,10 @@ bool AggregateStep::load(const SavedState& state) {
     std::size_t piece = 0;
     if (key == "times") {
       std::istringstream times(value);
-      if (!(times >> seen_ms_ >> watermark_ms_ >> passed_on_ms_ >> open_end_)) return false;
+      std::int64_t seen = never;
+      std::int64_t watermark = never;
+      if (!(times >> seen >> watermark >> passed_on_ms_ >> open_end_)) return false;
+      times_.restore(seen, watermark);
       continue;
     }
     if (!read_pane_key(key, end, piece)) return false;
@@ -387,6 +363,13 @@ std::uint64_t AggregateStep::state_bytes() const noexcept {
   std::uint64_t sum = aggregates_.owned_bytes();
   for (const auto& [end, pane] : panes_) sum += pane.groups.bytes();
   return sum;
+}
+
+std::vector<LeftOut> AggregateStep::left_out() const {
+  return {{LeftOut::late, late_},
+          {LeftOut::future, times_.future()},
+          {LeftOut::timeless, times_.timeless()},
+          {LeftOut::overflowed, overflowed_}};
 }
 
 }  // namespace sluice::analytics

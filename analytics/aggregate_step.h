@@ -11,18 +11,14 @@
 
 #include "analytics/aggregates.h"
 #include "analytics/expression.h"
+#include "analytics/group_inputs.h"
 #include "analytics/group_table.h"
 #include "analytics/row_picker.h"
+#include "analytics/row_times.h"
 #include "analytics/step.h"
 #include "analytics/window.h"
 
 namespace sluice::analytics {
-
-/// An argument of an aggregate function.
-struct AggregateArgument {
-  std::optional<Expression> value;  ///< None: the function has none.
-  bool reads_events = false;
-};
 
 /// Folds rows into groups as they come, and passes on a row a group at the end of each window.
 /// Where windows are of event time, its rows begin with the columns window_start and window_end.
@@ -43,12 +39,6 @@ class AggregateStep final : public Step {
     std::uint64_t seed = 0;
     std::int64_t interval_ms = 0;  ///< Of batches.
   };
-  struct Counts {
-    std::atomic<std::uint64_t> late{0};
-    std::atomic<std::uint64_t> future{0};
-    std::atomic<std::uint64_t> timeless{0};
-    std::atomic<std::uint64_t> overflowed{0};  ///< Rows of keys beyond keys_max.
-  };
   AggregateStep(const Schema& input, Options options, std::vector<Aggregate> aggregates,
                 std::vector<AggregateArgument> arguments);
 
@@ -59,7 +49,7 @@ class AggregateStep final : public Step {
   void save(StateWriter& state) override;
   bool load(const SavedState& state) override;
   std::uint64_t state_bytes() const noexcept override;
-  const Counts& counts() const noexcept { return counts_; }
+  std::vector<LeftOut> left_out() const override;
 
  private:
   /// What came in a piece of time, which lies in as many windows as its length times slide gives.
@@ -97,24 +87,19 @@ class AggregateStep final : public Step {
   const std::int64_t pane_ms_;
   std::vector<ColumnType> key_types_;
   Aggregates aggregates_;
-  std::vector<AggregateArgument> arguments_;
+  GroupInputs reader_;
   Panes panes_;
   std::vector<std::pair<std::int64_t, std::size_t>>
       gone_;                   ///< Panes that were saved and are no more.
   std::int64_t open_end_ = 0;  ///< When the pane that rows come into ends; 0: it has none yet.
-  std::int64_t seen_ms_ = std::numeric_limits<std::int64_t>::min();  ///< Latest time of any row.
-  std::int64_t watermark_ms_ = std::numeric_limits<std::int64_t>::min();
+  RowTimes times_;
   std::int64_t passed_on_ms_ =
       std::numeric_limits<std::int64_t>::min();  ///< End of the last window.
   std::set<std::int64_t> updated_;               ///< Panes that late rows came into.
-  std::int64_t now_ms_ = 0;                      ///< Of the last tick, or the start.
-  Counts counts_;
+  std::atomic<std::uint64_t> late_{0};
+  std::atomic<std::uint64_t> overflowed_{0};  ///< Rows of keys beyond keys_max.
   // Scratch of a chunk:
   TextArena arena_;
-  std::vector<Column> values_;
-  std::vector<const Column*> argument_columns_;
-  std::vector<const Column*> key_columns_;
-  Column times_;
   std::vector<std::int64_t> pane_ends_;
   RowPicker picker_;
   // Of what is passed on:

@@ -255,40 +255,52 @@ std::uint64_t GroupTable::key_hash(std::size_t i) noexcept {
   return XXH3_64bits(key.data(), key.size());
 }
 
-void GroupTable::encode(std::size_t i, std::string& out) {
+void GroupTable::encode_key(std::size_t i, std::string& out) {
   const KeyTable::Entry entry = table_.entry(i);
   append_raw(out, entry.is_null ? null_length : static_cast<std::uint32_t>(entry.key.size()));
   out += entry.key;
-  const Aggregates::Group group = group_at(entry.word);
+}
+
+void GroupTable::encode(std::size_t i, std::string& out) {
+  encode_key(i, out);
+  const Aggregates::Group its = group(i);
   for (std::size_t word = 0; word < options_.extra_words; ++word) {
-    append_raw(out, extra(group)[word]);
+    append_raw(out, extra(its)[word]);
   }
-  aggregates_->encode(group, out);
+  aggregates_->encode(its, out);
+}
+
+/// The group of a key at the front of the text, which was not there before; null where it is no
+/// such key.
+Aggregates::Group GroupTable::add_decoded(std::string_view& text) {
+  std::uint32_t bytes = 0;
+  std::string_view key;
+  if (!read_raw(text, bytes)) return nullptr;
+  const bool is_null = bytes == null_length;
+  if (is_null ? !plain_key() : !read_text(text, bytes, key)) return nullptr;
+  if (!plain_key()) {
+    std::string_view rest = key;
+    Column part;
+    for (const ColumnType type : options_.keys) {
+      part.clear();
+      if (!read_part(rest, type, part)) return nullptr;
+    }
+    if (!rest.empty()) return nullptr;
+  }
+  // The one group of a table without keys is there from the start.
+  const std::size_t before = table_.size();
+  const Aggregates::Group its = add(key, is_null);
+  return table_.size() > before || options_.keys.empty() ? its : nullptr;
 }
 
 bool GroupTable::decode(std::string_view text) {
-  std::vector<Column> parts(options_.keys.size());
   while (!text.empty()) {
-    std::uint32_t bytes = 0;
-    std::string_view key;
-    if (!read_raw(text, bytes)) return false;
-    const bool is_null = bytes == null_length;
-    if (is_null ? !plain_key() : !read_text(text, bytes, key)) return false;
-    if (!plain_key()) {
-      std::string_view rest = key;
-      for (std::size_t i = 0; i < parts.size(); ++i) {
-        parts[i].clear();
-        if (!read_part(rest, options_.keys[i], parts[i])) return false;
-      }
-      if (!rest.empty()) return false;
-    }
-    const bool known = !options_.keys.empty() && !is_null && table_.find(key) != nullptr;
-    if (known) return false;
-    const Aggregates::Group group = add(key, is_null);
+    const Aggregates::Group its = add_decoded(text);
+    if (its == nullptr) return false;
     for (std::size_t word = 0; word < options_.extra_words; ++word) {
-      if (!read_raw(text, extra(group)[word])) return false;
+      if (!read_raw(text, extra(its)[word])) return false;
     }
-    if (!aggregates_->decode(text, group)) return false;
+    if (!aggregates_->decode(text, its)) return false;
   }
   return true;
 }

@@ -56,6 +56,12 @@ class GroupTable {
   /// Adds groups that encode() wrote, until the text ends. False: it is anything else.
   [[nodiscard]] bool decode(std::string_view text);
 
+  // The keys alone, for owners that keep elsewhere what belongs to them:
+  void encode_key(std::size_t i, std::string& out);
+  /// Adds a key that encode_key() wrote at the front of the text, as the last one. False: it is
+  /// anything else.
+  [[nodiscard]] bool decode_key_of(std::string_view& text) { return add_decoded(text) != nullptr; }
+
   /// Keeps group i where keep[i] is not 0.
   void retain(std::span<const std::uint8_t> keep);
   void clear();
@@ -81,6 +87,7 @@ class GroupTable {
   Aggregates::Group group_at(std::uint64_t* word);
   void find_groups(std::span<const Cell> keys, std::span<const std::uint8_t> nulls);
   Aggregates::Group add(std::string_view key, bool is_null);
+  Aggregates::Group add_decoded(std::string_view& text);
   void destroy_groups() noexcept;
   void decode_key(std::string_view key, bool is_null, std::span<Column> out) const;
 

@@ -274,17 +274,8 @@ std::uint64_t Pipeline::state_bytes() const noexcept {
 std::map<std::string, std::uint64_t> Pipeline::left_out() const {
   std::map<std::string, std::uint64_t> counts;
   for (const Node& node : nodes_) {
-    if (const auto* parse = dynamic_cast<const ParseStep*>(node.step.get())) {
-      counts[node.name + " bad records"] = parse->bad();
-    }
-    if (const auto* aggregate = dynamic_cast<const AggregateStep*>(node.step.get())) {
-      counts[node.name + " late rows"] = aggregate->counts().late;
-      counts[node.name + " rows of the future"] = aggregate->counts().future;
-      counts[node.name + " rows without a time"] = aggregate->counts().timeless;
-      counts[node.name + " rows of keys beyond maxKeys"] = aggregate->counts().overflowed;
-    }
-    if (const auto* state = dynamic_cast<const StateStep*>(node.step.get())) {
-      counts[node.name + " rows of keys beyond maxKeys"] = state->overflowed();
+    for (const LeftOut& each : node.step->left_out()) {
+      counts[node.name + " " + std::string(each.why)] = each.rows;
     }
   }
   return counts;

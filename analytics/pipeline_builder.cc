@@ -1,11 +1,13 @@
 #include "analytics/pipeline_builder.h"
 
 #include <algorithm>
+#include <numeric>
 #include <set>
 #include <utility>
 #include <variant>
 
 #include "analytics/aggregate_step.h"
+#include "analytics/part_step.h"
 #include "analytics/record_parser.h"
 #include "analytics/row_steps.h"
 #include "analytics/state_step.h"
@@ -34,6 +36,8 @@ bool may_read_headers(std::string_view text, const Schema& schema) {
          std::search(text.begin(), text.end(), word.begin(), word.end(),
                      [](char a, char b) { return (a | 0x20) == b; }) != text.end();
 }
+
+constexpr std::int64_t panes_max = 10'000;  // of a window
 
 /// Keys that say nothing about what is kept.
 bool may_change(std::string_view key) {
@@ -277,10 +281,54 @@ std::optional<BuiltStep> StepBuilder::filter(const Settings& step, const Schema&
 
 // ---- groups
 
-bool StepBuilder::check_window(const Settings& settings) { return window_of(settings).has_value(); }
+bool StepBuilder::check_window(const Settings& settings) {
+  const std::string kind = settings.text("kind");
+  if (kind == "session") return check_session(settings);
+  if (kind == "count") return check_count(settings);
+  return window_of(settings).has_value();
+}
+
+bool StepBuilder::check_session(const Settings& settings) {
+  if (!settings.has("gap")) {
+    error(settings, "gap", "sessions need it: how long a key is silent between two of them",
+          "write gap = 30m");
+    return false;
+  }
+  if (settings.text("late") == "update") {
+    error(settings, "late", "a session that was passed on does not change any more",
+          "choose drop, and a longer delay");
+    return false;
+  }
+  if (settings.text("time") == "processing" &&
+      settings.duration("gap").count() % interval_ms_ != 0) {
+    error(settings, "gap",
+          "it must be a multiple of the batches' interval, " + std::to_string(interval_ms_) + " ms",
+          "by processing time rows have the time of their batch");
+    return false;
+  }
+  return true;
+}
+
+bool StepBuilder::check_count(const Settings& settings) {
+  if (!settings.has("rows")) {
+    error(settings, "rows", "windows of kind count need it: how many rows of a key one has",
+          "write rows = 100");
+    return false;
+  }
+  const std::int64_t rows = settings.integer("rows");
+  const std::int64_t slide = settings.has("slideRows") ? settings.integer("slideRows") : rows;
+  if (rows / std::gcd(rows, slide) <= panes_max) return true;
+  error(settings, "slideRows", "a window would be put together of too many pieces",
+        "choose a number of rows that is a multiple of it");
+  return false;
+}
 
 std::optional<Window> StepBuilder::window_of(const Settings& settings) {
   Window window;
+  if (!settings.has("length")) {
+    error(settings, "length", "windows of time need it: how long one is", "write length = 10s");
+    return std::nullopt;
+  }
   window.length_ms = settings.duration("length").count();
   window.slide_ms = settings.has("slide") ? settings.duration("slide").count() : window.length_ms;
   window.offset_ms = settings.duration("offset").count();
@@ -302,7 +350,6 @@ std::optional<Window> StepBuilder::window_of(const Settings& settings) {
       return std::nullopt;
     }
   }
-  constexpr std::int64_t panes_max = 10'000;
   if (window.length_ms / window.pane_ms() > panes_max) {
     error(settings, "slide",
           "a window would be put together of " +
@@ -313,36 +360,15 @@ std::optional<Window> StepBuilder::window_of(const Settings& settings) {
   return window;
 }
 
-std::optional<BuiltStep> StepBuilder::aggregate(const Settings& step, const StepInput& input) {
-  const Schema& schema = *input.schema;
-  AggregateStep::Options options{.keys_max = static_cast<std::size_t>(step.integer("maxKeys")),
-                                 .seed = seed_,
-                                 .interval_ms = interval_ms_};
-  std::string fingerprint;
-  if (input.window != nullptr) {
-    const auto window = window_of(*input.window);
-    if (!window) return std::nullopt;
-    options.window = *window;
-    fingerprint = told(*input.window) + "\n" + told(step);
-    if (window->event_time) {
-      const std::string text = input.window->text("timestamp");
-      options.time = expression(*input.window, "timestamp", text, 0, schema);
-      if (!options.time) return std::nullopt;
-      options.time_reads_events = may_read_headers(text, schema);
-      if (options.time->type() != ColumnType::Int) {
-        error(*input.window, "timestamp", "it must be an int: milliseconds since 1970");
-        return std::nullopt;
-      }
-    }
-  }
+std::optional<StepBuilder::Grouping> StepBuilder::grouping_of(const Settings& step,
+                                                              const Schema& schema) {
+  Grouping all;
   std::set<std::string> names;
   for (const std::string& name : step.list("by")) {
     const auto found = column(step, "by", name, schema);
     if (!found) return std::nullopt;
-    if (names.insert(name).second) options.keys.push_back(*found);
+    if (names.insert(name).second) all.keys.push_back(*found);
   }
-  std::vector<Aggregate> aggregates;
-  std::vector<AggregateArgument> arguments;
   for (const auto& [name, text] : step.below("agg")) {
     const std::string key = "agg." + name;
     auto call = read_aggregate(text);
@@ -368,17 +394,85 @@ std::optional<BuiltStep> StepBuilder::aggregate(const Settings& step, const Step
       error(step, key, "a column of 'by' has this name too");
       return std::nullopt;
     }
-    aggregates.push_back(std::move(aggregate));
-    arguments.push_back(std::move(argument));
+    all.aggregates.push_back(std::move(aggregate));
+    all.arguments.push_back(std::move(argument));
   }
-  if (aggregates.empty()) {
-    error(step, "agg", "it computes nothing", "write agg.n = count()");
-    return std::nullopt;
+  if (!all.aggregates.empty()) return all;
+  error(step, "agg", "it computes nothing", "write agg.n = count()");
+  return std::nullopt;
+}
+
+std::optional<StepBuilder::RowTime> StepBuilder::row_time(const Settings& window,
+                                                          const Schema& schema) {
+  RowTime time;
+  if (window.text("time") != "event") return time;
+  const std::string text = window.text("timestamp");
+  time.value = expression(window, "timestamp", text, 0, schema);
+  if (!time.value) return std::nullopt;
+  time.reads_events = may_read_headers(text, schema);
+  if (time.value->type() == ColumnType::Int) return time;
+  error(window, "timestamp", "it must be an int: milliseconds since 1970");
+  return std::nullopt;
+}
+
+std::optional<BuiltStep> StepBuilder::aggregate(const Settings& step, const StepInput& input) {
+  const Schema& schema = *input.schema;
+  auto grouping = grouping_of(step, schema);
+  if (!grouping) return std::nullopt;
+  std::string fingerprint;
+  if (input.window != nullptr) {
+    fingerprint = told(*input.window) + "\n" + told(step) +
+                  layout_of(schema, grouping->keys, grouping->aggregates);
+    if (input.window->text("kind") != "time") {
+      return key_windows(step, input, *std::move(grouping), std::move(fingerprint));
+    }
   }
-  if (!fingerprint.empty()) fingerprint += layout_of(schema, options.keys, aggregates);
-  return BuiltStep{std::make_unique<AggregateStep>(schema, std::move(options),
-                                                   std::move(aggregates), std::move(arguments)),
-                   std::move(fingerprint)};
+  AggregateStep::Options options{.keys = std::move(grouping->keys),
+                                 .keys_max = static_cast<std::size_t>(step.integer("maxKeys")),
+                                 .seed = seed_,
+                                 .interval_ms = interval_ms_};
+  if (input.window != nullptr) {
+    const auto window = window_of(*input.window);
+    auto time = row_time(*input.window, schema);
+    if (!window || !time) return std::nullopt;
+    options.window = *window;
+    options.time = std::move(time->value);
+    options.time_reads_events = time->reads_events;
+  }
+  return BuiltStep{
+      std::make_unique<AggregateStep>(schema, std::move(options), std::move(grouping->aggregates),
+                                      std::move(grouping->arguments)),
+      std::move(fingerprint)};
+}
+
+/// Windows that each key has of its own.
+std::optional<BuiltStep> StepBuilder::key_windows(const Settings& step, const StepInput& input,
+                                                  Grouping grouping, std::string fingerprint) {
+  const Settings& window = *input.window;
+  const PartStep::Options options{.keys = std::move(grouping.keys),
+                                  .keys_max = static_cast<std::size_t>(step.integer("maxKeys")),
+                                  .seed = seed_};
+  if (window.text("kind") == "count") {
+    const auto rows = static_cast<std::uint64_t>(window.integer("rows"));
+    const auto slide =
+        window.has("slideRows") ? static_cast<std::uint64_t>(window.integer("slideRows")) : rows;
+    return BuiltStep{
+        std::make_unique<CountStep>(*input.schema, options, rows, slide,
+                                    std::move(grouping.aggregates), std::move(grouping.arguments)),
+        std::move(fingerprint)};
+  }
+  auto time = row_time(window, *input.schema);
+  if (!time) return std::nullopt;
+  SessionStep::Session session{.gap_ms = window.duration("gap").count(),
+                               .time = std::move(time->value),
+                               .time_reads_events = time->reads_events,
+                               .times = {.delay_ms = window.duration("delay").count(),
+                                         .future_ms = window.duration("maxFuture").count(),
+                                         .interval_ms = interval_ms_}};
+  return BuiltStep{
+      std::make_unique<SessionStep>(*input.schema, options, std::move(session),
+                                    std::move(grouping.aggregates), std::move(grouping.arguments)),
+      std::move(fingerprint)};
 }
 
 std::optional<BuiltStep> StepBuilder::state(const Settings& step, const Schema& input) {

@@ -11,6 +11,7 @@
 
 #include "analytics/aggregates.h"
 #include "analytics/expression.h"
+#include "analytics/group_inputs.h"
 #include "analytics/order_steps.h"
 #include "analytics/step.h"
 #include "analytics/window.h"
@@ -66,6 +67,22 @@ class StepBuilder {
                                        const Schema& schema);
   std::optional<std::vector<TopStep::By>> order_by(const Settings& step, const Schema& schema);
   std::optional<Window> window_of(const Settings& window);
+  bool check_session(const Settings& window);
+  bool check_count(const Settings& window);
+  /// What an aggregate step is told, apart from its window.
+  struct Grouping {
+    std::vector<std::size_t> keys;
+    std::vector<Aggregate> aggregates;
+    std::vector<AggregateArgument> arguments;
+  };
+  std::optional<Grouping> grouping_of(const Settings& step, const Schema& schema);
+  struct RowTime {
+    std::optional<Expression> value;
+    bool reads_events = false;
+  };
+  std::optional<RowTime> row_time(const Settings& window, const Schema& schema);
+  std::optional<BuiltStep> key_windows(const Settings& step, const StepInput& input,
+                                       Grouping grouping, std::string fingerprint);
   void problem(const Settings& step, std::string_view key, const Problem& what,
                std::size_t offset = 0);
 

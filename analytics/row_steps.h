@@ -28,8 +28,7 @@ class ParseStep final : public Step {
 
   Used use(const Used& used) override;
   void push(const Rows& rows) override;
-  /// Records that could not be read. Any thread.
-  std::uint64_t bad() const noexcept { return bad_count_.load(std::memory_order_relaxed); }
+  std::vector<LeftOut> left_out() const override { return {{LeftOut::bad, bad_count_}}; }
 
  private:
   static Schema schema_of(const Schema& input, const Options& options, const RecordParser& parser);

@@ -1,7 +1,6 @@
 #include "analytics/state_step.h"
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <memory>
 #include <span>
@@ -13,25 +12,10 @@
 namespace sluice::analytics {
 namespace {
 
-constexpr std::size_t piece_bytes = 48 * 1024;
-
 std::vector<ColumnType> types_of(const Schema& input, const std::vector<std::size_t>& columns) {
   std::vector<ColumnType> types;
   for (const std::size_t column : columns) types.push_back(input[column].type);
   return types;
-}
-
-/// "SHARD/PIECE"
-std::string piece_key(std::size_t shard, std::size_t piece) {
-  return std::to_string(shard) + "/" + std::to_string(piece);
-}
-
-bool read_piece_key(std::string_view key, std::size_t& shard, std::size_t& piece) {
-  const char* const last = key.data() + key.size();
-  const auto first = std::from_chars(key.data(), last, shard);
-  if (first.ec != std::errc() || first.ptr == last || *first.ptr != '/') return false;
-  const auto second = std::from_chars(first.ptr + 1, last, piece);
-  return second.ec == std::errc() && second.ptr == last;
 }
 
 }  // namespace
@@ -46,7 +30,6 @@ StateStep::StateStep(const Schema& input, Options options, std::vector<Aggregate
                .keys_max = options_.keys_max,
                .extra_words = Extra::Count},
               aggregates_),
-      pieces_(shards, 0),
       out_columns_(schema_.size()) {
   for (Column& column : out_columns_) out_.columns.push_back(&column);
 }
@@ -76,6 +59,7 @@ void StateStep::push(const Rows& rows) {
   for (const Aggregates::Group group : groups_.groups()) {
     groups_.extra(group)[Extra::Batch] = batch_;
   }
+  overflowed_.store(groups_.overflowed(), std::memory_order_relaxed);
 }
 
 Status StateStep::begin_with(std::string_view csv) {
@@ -115,12 +99,12 @@ void StateStep::tick(const Tick& tick) {
     std::uint64_t* const extra = groups_.extra(groups_.group(i));
     if (extra[Extra::Batch] == batch_ || extra[Extra::Time] == 0) {
       extra[Extra::Time] = static_cast<std::uint64_t>(now_ms_);
-      dirty_.insert(shard_of(i));
+      saved_.touch(shard_of(i));
     } else if (options_.timeout_ms > 0 &&
                now_ms_ - static_cast<std::int64_t>(extra[Extra::Time]) >= options_.timeout_ms) {
       going_[i] = 1;
       some_go = true;
-      dirty_.insert(shard_of(i));
+      saved_.touch(shard_of(i));
     }
   }
   emit_all();
@@ -157,36 +141,14 @@ void StateStep::take_out() {
 }
 
 void StateStep::save(StateWriter& state) {
-  if (dirty_.empty()) return;
-  std::vector<std::string> content(shards);
-  std::vector<std::size_t> pieces(shards, 0);
-  for (std::size_t i = 0; i < groups_.size(); ++i) {
-    const std::size_t shard = shard_of(i);
-    if (!dirty_.contains(shard)) continue;
-    groups_.encode(i, content[shard]);
-    if (content[shard].size() < piece_bytes) continue;
-    state.put(piece_key(shard, pieces[shard]++), std::exchange(content[shard], {}));
-  }
-  for (const std::size_t shard : dirty_) {
-    if (!content[shard].empty()) {
-      state.put(piece_key(shard, pieces[shard]++), std::move(content[shard]));
-    }
-    for (std::size_t gone = pieces[shard]; gone < pieces_[shard]; ++gone) {
-      state.put(piece_key(shard, gone), "");
-    }
-    pieces_[shard] = pieces[shard];
-  }
-  dirty_.clear();
+  saved_.save(
+      state, groups_.size(), [this](std::size_t i) { return shard_of(i); },
+      [this](std::size_t i, std::string& out) { groups_.encode(i, out); });
 }
 
 bool StateStep::load(const SavedState& state) {
   for (const auto& [key, value] : state) {
-    std::size_t shard = 0;
-    std::size_t piece = 0;
-    if (!read_piece_key(key, shard, piece) || shard >= shards || !groups_.decode(value)) {
-      return false;
-    }
-    pieces_[shard] = std::max(pieces_[shard], piece + 1);
+    if (!saved_.load(key) || !groups_.decode(value)) return false;
   }
   // Batches are counted anew.
   for (std::size_t i = 0; i < groups_.size(); ++i) {

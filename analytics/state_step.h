@@ -1,14 +1,15 @@
 // What lives longer than a batch, by key: running totals.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "analytics/aggregates.h"
 #include "analytics/group_table.h"
+#include "analytics/sharded_state.h"
 #include "analytics/step.h"
 #include "core/base/status.h"
 
@@ -42,19 +43,19 @@ class StateStep final : public Step {
   void save(StateWriter& state) override;
   bool load(const SavedState& state) override;
   std::uint64_t state_bytes() const noexcept override;
-  /// Rows of keys beyond keys_max.
-  std::uint64_t overflowed() const noexcept { return groups_.overflowed(); }
+  std::vector<LeftOut> left_out() const override { return {{LeftOut::overflowed, overflowed_}}; }
 
  private:
   /// The words that a group has beside those of its functions.
   enum Extra : std::size_t { Batch, Time, Count };
-  static constexpr std::size_t shards = 256;
 
   static Schema schema_of(const Schema& input, const Options& options,
                           const std::vector<Aggregate>& aggregates);
   void emit_all();
   void take_out();
-  std::size_t shard_of(std::size_t i) noexcept { return groups_.key_hash(i) % shards; }
+  std::size_t shard_of(std::size_t i) noexcept {
+    return ShardedState::shard_of(groups_.key_hash(i));
+  }
 
   const Options options_;
   const Schema input_;
@@ -63,8 +64,8 @@ class StateStep final : public Step {
   std::uint64_t batch_ = 1;  ///< Rises with the ticks; its groups have it in their extra words.
   std::int64_t now_ms_ = 0;  ///< Of the last tick.
   std::vector<std::uint8_t> going_;  ///< By group: its time is over.
-  std::set<std::size_t> dirty_;      ///< Shards that are not as they were saved.
-  std::vector<std::size_t> pieces_;  ///< By shard: what it was saved in.
+  ShardedState saved_;
+  std::atomic<std::uint64_t> overflowed_{0};  ///< Rows of keys beyond keys_max.
   std::vector<const Column*> key_columns_;
   std::vector<const Column*> value_columns_;
   std::vector<Column> out_columns_;

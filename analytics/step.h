@@ -32,6 +32,19 @@ class StateWriter {
 /// What a step has saved, key by key.
 using SavedState = std::map<std::string, std::string, std::less<>>;
 
+/// Rows that a step counted and left out, and why.
+struct LeftOut {
+  static constexpr std::string_view bad = "bad records";
+  static constexpr std::string_view late = "late rows";
+  static constexpr std::string_view future = "rows of the future";
+  static constexpr std::string_view timeless = "rows without a time";
+  /// They are not left out, but lose their key.
+  static constexpr std::string_view overflowed = "rows of keys beyond maxKeys";
+
+  std::string_view why;
+  std::uint64_t rows = 0;
+};
+
 /// A step. Rows are pushed into it, chunk by chunk; at the end of the batch tick() makes it pass on
 /// what it held back. One thread. It does not own the steps behind it.
 class Step {
@@ -68,6 +81,8 @@ class Step {
   virtual bool load(const SavedState& /*state*/) { return true; }
   /// Of what it keeps beyond a batch.
   virtual std::uint64_t state_bytes() const noexcept { return 0; }
+  /// Since it was made; every reason that it knows, also where there were none. From any thread.
+  virtual std::vector<LeftOut> left_out() const { return {}; }
 
  protected:
   void pass(const Rows& rows) {

@@ -16,7 +16,19 @@ constexpr milliseconds ask_every{200};
 
 }  // namespace
 
-Replay::Replay(std::string from, Channel& target, SlabPool& pool, const Clock& clock)
+Status ReplayChannel::put(const Batch& batch, const std::function<bool()>& go_on) {
+  for (;;) {
+    if (!go_on()) return Closed("the replay was stopped");
+    auto room = channel_.reserve(batch, Deadline::in(ask_every), {});
+    if (room.code() == Code::Retry) continue;
+    if (!room.ok()) return room.status();
+    Commit commit(channel_.committer());
+    commit.put(*std::move(room));
+    return std::move(commit).wait();
+  }
+}
+
+Replay::Replay(std::string from, ReplayTarget& target, SlabPool& pool, const Clock& clock)
     : from_(std::move(from)), target_(target), clock_(clock), builder_(pool, EventHeaders::Own) {}
 
 /// The event's headers, then where it comes from.
@@ -53,18 +65,10 @@ Status Replay::finish(const std::function<bool()>& go_on) { return put(go_on); }
 Status Replay::put(const std::function<bool()>& go_on) {
   const Batch batch = builder_.seal();
   if (batch.empty()) return {};
-  for (;;) {
-    if (!go_on()) return Closed("the replay was stopped");
-    auto room = target_.reserve(batch, Deadline::in(ask_every), {});
-    if (room.code() == Code::Retry) continue;
-    if (!room.ok()) return room.status();
-    Commit commit(target_.committer());
-    commit.put(*std::move(room));
-    if (Status status = std::move(commit).wait(); !status.ok()) return status;
-    events_ += batch.size();
-    put_below_ = gathered_below_;
-    return {};
-  }
+  if (Status status = target_.put(batch, go_on); !status.ok()) return status;
+  events_ += batch.size();
+  put_below_ = gathered_below_;
+  return {};
 }
 
 }  // namespace sluice

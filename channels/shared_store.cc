@@ -80,6 +80,11 @@ Status SharedStore::open() {
   return {};
 }
 
+bool SharedStore::is_open() const {
+  const std::lock_guard lock(mutex_);
+  return commits_ != nullptr;
+}
+
 Status SharedStore::health() const {
   const std::lock_guard lock(mutex_);
   return commits_ ? commits_->health() : Retry("the store is not open");
@@ -109,6 +114,14 @@ SharedStore& Stores::at(const Store::Options& options, const GroupCommit::Option
     store = std::make_unique<SharedStore>(options, commits);
   }
   return *store;
+}
+
+std::vector<SharedStore*> Stores::open_ones() const {
+  std::vector<SharedStore*> open;
+  for (const auto& [path, store] : stores_) {
+    if (store->is_open()) open.push_back(store.get());
+  }
+  return open;
 }
 
 }  // namespace sluice

@@ -29,6 +29,7 @@ class SharedStore final : public Committer {
   Store& store() noexcept { return *store_; }
   GroupCommit& commits() noexcept { return *commits_; }
   const std::string& path() const noexcept { return store_options_.path; }
+  bool is_open() const;
   /// Ok, or why commits are refused just now. Thread-safe.
   Status health() const;
 
@@ -53,6 +54,8 @@ class Stores {
   const std::string& directory() const noexcept { return directory_; }
   /// The store in this directory; of the options of all who ask the strictest hold.
   SharedStore& at(const Store::Options& options, const GroupCommit::Options& commits);
+  /// Those that are open.
+  std::vector<SharedStore*> open_ones() const;
 
  private:
   const std::string directory_;

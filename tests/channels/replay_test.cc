@@ -65,7 +65,8 @@ TEST_CASE("a replayed event is a new one, and its headers say what it was") {
   kept.deliver(batch_of(kept.pool, {"a", "b"}, {{"host", "web1"}, {"replay.channel", "old"}}));
   kept.deliver(batch_of(kept.pool, {"c"}));
   const LookedAt before = look_at_kept(path, "c1");
-  Replay replay("c1", kept.channel, kept.pool, kept.clock);
+  ReplayChannel to(kept.channel);
+  Replay replay("c1", to, kept.pool, kept.clock);
   REQUIRE(replay_all(path, replay, always).ok());
   CHECK(replay.events() == 3);
   CHECK(replay.put_below() == 3);
@@ -94,7 +95,8 @@ TEST_CASE("a full target is waited for, and a stop leaves whole batches") {
   options.capacity_events = 1500;
   MemoryChannel target(options, kept.pool);
   REQUIRE(target.open().ok());
-  Replay replay("c1", target, kept.pool, kept.clock);
+  ReplayChannel to(target);
+  Replay replay("c1", to, kept.pool, kept.clock);
   int asked = 0;
   const Status status = replay_all(path, replay, [&] { return ++asked < 5; });
   CHECK(status.code() == Code::Closed);
@@ -104,7 +106,7 @@ TEST_CASE("a full target is waited for, and a stop leaves whole batches") {
   CHECK(replay.put_below() == replay.events());
   CHECK(target.size_events() == replay.events());
   asked = 0;
-  Replay again("c1", target, kept.pool, kept.clock);
+  Replay again("c1", to, kept.pool, kept.clock);
   const Status drained = replay_all(path, again, [&] {
     commit(take_now(target, 3000));
     return true;
@@ -120,7 +122,8 @@ TEST_CASE("events of any size are replayed") {
   const std::vector<std::string> bodies{"", std::string(200'000, 'x'), "y",
                                         std::string(3'000'000, 'z')};
   kept.deliver(batch_of(kept.pool, bodies));
-  Replay replay("c1", kept.channel, kept.pool, kept.clock);
+  ReplayChannel to(kept.channel);
+  Replay replay("c1", to, kept.pool, kept.clock);
   REQUIRE(replay_all(path, replay, always).ok());
   CHECK(look_at(path, "c1").bodies == bodies);
 }

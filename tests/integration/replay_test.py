@@ -19,7 +19,9 @@ def channel(*arguments):
     return run_sluice("channel", *arguments, deadline_s=60)
 
 
-class Replay(unittest.TestCase):
+class Kept(unittest.TestCase):
+    """A channel in a store of its own, and the tools to look at it."""
+
     def setUp(self):
         self.temporary = tempfile.TemporaryDirectory(prefix="sluice-test-")
         self.directory = self.temporary.name
@@ -27,13 +29,9 @@ class Replay(unittest.TestCase):
         os.mkdir(self.out)
         self.state = "-Dsluice.state.dir=" + os.path.join(self.directory, "state")
         self.store = os.path.join(self.directory, "state", "store")
-        self.content = numbered(EVENTS, 100)
 
     def tearDown(self):
         self.temporary.cleanup()
-
-    def agent(self, channel_keys=KEEPING):
-        return Agent(pipeline(NETCAT, file_roll(), channel_keys), directory=self.directory, arguments=[self.state])
 
     def replay(self, *arguments):
         return channel("replay", "c1", "--store", self.store, *arguments)
@@ -47,6 +45,15 @@ class Replay(unittest.TestCase):
         status, out, err = channel("export", "c1", "--jsonl", "--store", self.store)
         self.assertEqual((status, err), (0, ""))
         return [json.loads(line) for line in out.splitlines()]
+
+
+class Replay(Kept):
+    def setUp(self):
+        super().setUp()
+        self.content = numbered(EVENTS, 100)
+
+    def agent(self, channel_keys=KEEPING):
+        return Agent(pipeline(NETCAT, file_roll(), channel_keys), directory=self.directory, arguments=[self.state])
 
     def deliver(self, content, ending):
         with self.agent() as agent:
@@ -120,17 +127,6 @@ class Replay(unittest.TestCase):
         for begin, end in zip(begins, begins[1:]):
             self.assertEqual(sequences[begin:end], list(range(end - begin)))
         self.assertEqual(sequences[-1], EVENTS - 1)
-
-    def test_beside_the_running_agent_it_says_what_to_do_and_changes_nothing(self):
-        with self.agent() as agent:
-            send_and_read(agent.port(), b"one\n")
-            wait_until(lambda: self.stat()["keptEvents"] == 1, lambda: "it is delivered", 10)
-            status, out, err = self.replay("--from", "0", "--to", "c1")
-            self.assertEqual(status, 1)
-            self.assertIn("in use by another agent", err)
-            self.assertEqual(self.stat()["nextSequence"], 1)
-            self.assertEqual(self.replay("--from", "0", "--to", "c1", "--dry-run")[0], 0)
-            self.assertEqual(agent.stop(), 0)
 
     def test_messages_say_what_to_do(self):
         with self.agent("type = rocksdb") as agent:

@@ -1,8 +1,9 @@
-#include "agent/replay_offline.h"
+#include "agent/replay_events.h"
 
 #include <csignal>
 #include <limits>
 
+#include "agent/replay_call.h"
 #include "channels/durable_channel.h"
 #include "channels/replay.h"
 #include "core/base/log.h"
@@ -30,6 +31,8 @@ class StopSignals {
   const Handler terminate_;
 };
 
+bool go_on() { return stopped == 0; }
+
 DurableChannel::Options target_options(const std::string& name) {
   DurableChannel::Options options;
   options.name = name;
@@ -40,22 +43,10 @@ DurableChannel::Options target_options(const std::string& name) {
   return options;
 }
 
-}  // namespace
-
-Replayed replay_offline(const ReplayWay& way, ChannelReader& events, SlabPool& pool,
-                        const ChannelReader::OnDamage& on_damage) {
-  const StopSignals signals;
-  log::Options quiet;
-  quiet.level = log::Level::Warn;
-  static_cast<void>(log::configure(quiet));
+Replayed replay_into(ReplayTarget& target, const ReplayWay& way, ChannelReader& events,
+                     SlabPool& pool, const ChannelReader::OnDamage& on_damage) {
   Replayed result;
-  result.next = way.first;
-  SharedStore store({.path = way.store}, {});
-  DurableChannel target(target_options(way.target), store, pool);
-  result.status = target.open();
-  if (!result.status.ok()) return result;
   Replay replay(way.channel, target, pool, Clock::system());
-  const auto go_on = [] { return stopped == 0; };
   const auto add = [&](std::uint64_t sequence, const Event& event, const Origin& origin) {
     result.status = replay.add(sequence, event, origin, go_on);
     return result.status.ok();
@@ -64,8 +55,27 @@ Replayed replay_offline(const ReplayWay& way, ChannelReader& events, SlabPool& p
   if (result.status.ok()) result.status = replay.finish(go_on);
   if (result.status.ok()) result.status = read;
   result.events = replay.events();
-  if (result.events > 0) result.next = replay.put_below();
-  target.close();
+  result.next = result.events > 0 ? replay.put_below() : way.first;
+  return result;
+}
+
+}  // namespace
+
+Replayed replay_events(const ReplayWay& way, ChannelReader& events, SlabPool& pool,
+                       const ChannelReader::OnDamage& on_damage) {
+  const StopSignals signals;
+  log::Options quiet;
+  quiet.level = log::Level::Warn;
+  static_cast<void>(log::configure(quiet));
+  auto called = ReplayCall::open(way.store, way.channel, way.target, go_on);
+  if (called.ok()) return replay_into(**called, way, events, pool, on_damage);
+  if (called.code() != Code::Closed || !go_on()) return {called.status(), 0, way.first};
+  SharedStore store({.path = way.store}, {});
+  DurableChannel channel(target_options(way.target), store, pool);
+  if (Status status = channel.open(); !status.ok()) return {std::move(status), 0, way.first};
+  ReplayChannel target(channel);
+  Replayed result = replay_into(target, way, events, pool, on_damage);
+  channel.close();
   return result;
 }
 

@@ -1,0 +1,244 @@
+// Windows that each key has of its own: sessions, and windows of so many rows.
+#include "analytics/part_step.h"
+
+#include <map>
+#include <random>
+
+#include "tests/catch.h"
+#include "tests/support/pipelines.h"
+#include "tests/support/seeds.h"
+
+namespace sluice::analytics {
+namespace {
+
+constexpr std::int64_t epoch = 1'699'999'980'000;  // when an Analysis begins
+
+std::vector<StepLines> sessions(std::vector<std::pair<std::string, std::string>> more,
+                                const std::string& function = "count()") {
+  std::vector<std::pair<std::string, std::string>> window = {
+      {"kind", "session"}, {"gap", "10s"}, {"time", "event"}, {"timestamp", "t"}};
+  for (auto& each : more) window.push_back(std::move(each));
+  return {{"p", "parse", {{"format", "csv"}, {"fields", "t:int k v"}}},
+          {"w", "window", std::move(window)},
+          {"a", "aggregate", {{"by", "k"}, {"agg.n", function}}}};
+}
+
+/// Seconds behind the begin.
+std::string row(int second, const std::string& key, const std::string& value = "x") {
+  return std::to_string(epoch + second * 1000) + "," + key + "," + value;
+}
+std::string session(int begin, int end, const std::string& rest) {
+  return std::to_string(epoch + begin * 1000) + "," + std::to_string(epoch + end * 1000) + "," +
+         rest;
+}
+
+TEST_CASE("sessions: rows within the gap are one, a key's own, passed on behind its end") {
+  Analysis analysis(sessions({}));
+  CHECK(analysis.batch({row(0, "a"), row(10, "a"), row(5, "b")}).empty());
+  CHECK(analysis.batch({row(16, "c")}) == Results{session(5, 15, "b,1")});
+  CHECK(analysis.batch({row(21, "a")}) == Results{session(0, 20, "a,2")});
+  CHECK(analysis.batch({row(60, "d")}) == Results{session(21, 31, "a,1"), session(16, 26, "c,1")});
+  CHECK(analysis.batch({}).empty());
+}
+
+TEST_CASE("sessions: a row between two joins them, with what both had seen") {
+  Analysis analysis(sessions({{"delay", "1m"}}, "collect(v, 10)"));
+  analysis.push({row(0, "a", "1"), row(20, "a", "3")});
+  analysis.push({row(10, "a", "2"), row(40, "a", "5")});
+  CHECK(analysis.tick().empty());
+  analysis.restart();
+  CHECK(analysis.batch({row(30, "a", "4"), row(70, "b")}).empty());
+  CHECK(analysis.batch({row(200, "c")}) ==
+        Results{session(0, 50, "a,\"[1, 2, 3, 4, 5]\""), session(70, 80, "b,[x]")});
+}
+
+TEST_CASE("sessions: late rows, those of the future and those without a time are counted") {
+  Analysis analysis(sessions({{"maxFuture", "1h"}}));
+  analysis.batch({row(100, "a")});
+  CHECK(analysis.batch({row(90, "b"), row(91, "c"), row(9000, "d"), ",e,x"}).empty());
+  const auto counts = analysis.pipeline().left_out();
+  CHECK(counts.at("a late rows") == 1);  // 90 + 10 <= 100
+  CHECK(counts.at("a rows of the future") == 1);
+  CHECK(counts.at("a rows without a time") == 1);
+  CHECK(sorted(analysis.batch({row(120, "z")})) ==
+        Results{session(91, 101, "c,1"), session(100, 110, "a,1")});
+}
+
+TEST_CASE("sessions by processing time end when their key was silent for the gap") {
+  Analysis analysis({{"w", "window", {{"kind", "session"}, {"gap", "2s"}}},
+                     {"a", "aggregate", {{"by", "body"}, {"agg.n", "count()"}}}});
+  CHECK(analysis.batch({"a", "a", "b"}).empty());
+  CHECK(analysis.batch({"a"}).empty());
+  CHECK(analysis.batch({}) == Results{session(0, 2, "b,1")});
+  analysis.restart();
+  CHECK(analysis.batch({}) == Results{session(0, 3, "a,3")});
+  CHECK(analysis.batch({}).empty());
+  CHECK(analysis.kept().saved().count("a/0/0") == 0);
+}
+
+TEST_CASE("sessions: no more than maxKeys are open") {
+  auto steps = sessions({});
+  steps.back().values.emplace_back("maxKeys", "3");
+  Analysis analysis(steps);
+  CHECK(analysis.batch({row(0, "a"), row(20, "a"), row(40, "a"), row(60, "a")}) ==
+        Results{session(0, 10, "a,1"), session(20, 30, "a,1"), session(40, 50, "a,1")});
+  CHECK(analysis.pipeline().left_out().at("a rows of keys beyond maxKeys") == 1);
+}
+
+/// Sessions of all rows, as they would be if all were known at once.
+std::map<std::string, std::vector<std::string>> sessions_of(
+    const std::vector<std::pair<int, std::string>>& rows) {
+  std::map<std::string, std::vector<int>> times;
+  for (const auto& [time, key] : rows) times[key].push_back(time);
+  std::map<std::string, std::vector<std::string>> all;
+  for (auto& [key, its] : times) {
+    std::sort(its.begin(), its.end());
+    for (std::size_t i = 0; i < its.size();) {
+      std::size_t end = i + 1;
+      while (end < its.size() && its[end] - its[end - 1] <= 10) ++end;
+      all[key].push_back(session(its[i], its[end - 1] + 10, key + "," + std::to_string(end - i)));
+      i = end;
+    }
+  }
+  return all;
+}
+
+TEST_CASE("sessions: rows in any order within the delay, with restarts, are those of the rows") {
+  for (unsigned seed = 1; seed <= seeds(60); ++seed) {
+    INFO("seed " << seed);
+    std::mt19937 random(seed);
+    const auto draw = [&](unsigned below) { return static_cast<int>(random() % below); };
+    Analysis analysis(sessions({{"delay", "60s"}}));
+    std::vector<std::pair<int, std::string>> rows;
+    Results found;
+    for (int batch = 0; batch < 30; ++batch) {
+      std::vector<std::string> lines;
+      for (int i = draw(8); i > 0; --i) {
+        // At most 60 s behind the latest one, which is at most 10 s ahead of the batch.
+        rows.emplace_back(batch * 10 + draw(50) - 40 + 40, std::string(1, "abc"[draw(3)]));
+        lines.push_back(row(rows.back().first, rows.back().second));
+      }
+      const Results some = analysis.batch(lines);
+      found.insert(found.end(), some.begin(), some.end());
+      if (draw(4) == 0) analysis.restart();
+    }
+    const Results last = analysis.batch({row(3000, "end")});
+    found.insert(found.end(), last.begin(), last.end());
+    Results wanted;
+    for (const auto& [key, its] : sessions_of(rows)) {
+      wanted.insert(wanted.end(), its.begin(), its.end());
+    }
+    CHECK(sorted(found) == sorted(wanted));
+    CHECK(analysis.pipeline().left_out().at("a late rows") == 0);
+  }
+}
+
+std::vector<StepLines> counted(const std::string& rows, const std::string& slide,
+                               const std::string& function = "collect(body, 100)") {
+  std::vector<std::pair<std::string, std::string>> window = {{"kind", "count"}, {"rows", rows}};
+  if (!slide.empty()) window.emplace_back("slideRows", slide);
+  return {{"m", "map", {{"set.k", "substr(body, 1, 1)"}}},
+          {"w", "window", std::move(window)},
+          {"a", "aggregate", {{"by", "k"}, {"agg.all", function}}}};
+}
+
+TEST_CASE("windows of rows are a key's own, and go over batches and restarts") {
+  Analysis analysis(counted("3", ""));
+  CHECK(analysis.batch({"a1", "b1", "a2"}).empty());
+  CHECK(analysis.batch({}).empty());
+  analysis.restart();
+  CHECK(analysis.batch({"a3", "a4", "b2", "b3", "a5", "a6"}) ==
+        Results{"a,\"[a1, a2, a3]\"", "b,\"[b1, b2, b3]\"", "a,\"[a4, a5, a6]\""});
+  CHECK(analysis.batch({}).empty());
+}
+
+TEST_CASE("windows of rows that slide") {
+  Analysis overlapping(counted("4", "2"));
+  CHECK(overlapping.batch({"a1", "a2", "a3", "a4", "a5", "a6", "a7"}) ==
+        Results{"a,\"[a1, a2]\"", "a,\"[a1, a2, a3, a4]\"", "a,\"[a3, a4, a5, a6]\""});
+  overlapping.restart();
+  CHECK(overlapping.batch({"a8"}) == Results{"a,\"[a5, a6, a7, a8]\""});
+  Analysis gaps(counted("2", "3"));
+  CHECK(gaps.batch({"a1", "a2", "a3", "a4", "a5", "a6", "a7"}) ==
+        Results{"a,\"[a2, a3]\"", "a,\"[a5, a6]\""});
+}
+
+TEST_CASE("windows of rows equal those that are cut out of all rows") {
+  for (unsigned seed = 1; seed <= seeds(60); ++seed) {
+    INFO("seed " << seed);
+    std::mt19937 random(seed);
+    const std::uint64_t length = 1 + random() % 7;
+    const std::uint64_t slide = 1 + random() % 7;
+    Analysis analysis(counted(std::to_string(length), std::to_string(slide), "last(body)"));
+    std::map<char, std::vector<std::string>> rows;
+    Results wanted;
+    Results found;
+    for (int batch = 0; batch < 12; ++batch) {
+      std::vector<std::string> lines;
+      for (std::uint64_t i = random() % 40; i > 0; --i) {
+        const char key = "ab"[random() % 2];
+        auto& its = rows[key];
+        its.push_back(std::string(1, key) + std::to_string(its.size()));
+        lines.push_back(its.back());
+        if (its.size() % slide == 0) wanted.push_back(std::string(1, key) + "," + its.back());
+      }
+      const Results some = analysis.batch(lines);
+      found.insert(found.end(), some.begin(), some.end());
+      if (random() % 3 == 0) analysis.restart();
+    }
+    CHECK(found == wanted);
+  }
+}
+
+TEST_CASE("windows of one row without a key, and what is saved of them stays small") {
+  Analysis analysis({{"w", "window", {{"kind", "count"}, {"rows", "1000"}, {"slideRows", "100"}}},
+                     {"a", "aggregate", {{"agg.n", "count()"}}}});
+  const std::vector<std::string> lines(250, "x");
+  Results all;
+  for (int batch = 0; batch < 20; ++batch) {
+    const Results some = analysis.batch(lines);
+    all.insert(all.end(), some.begin(), some.end());
+    analysis.restart();
+  }
+  REQUIRE(all.size() == 50);
+  CHECK(all[0] == "100");
+  CHECK(all[9] == "1000");
+  CHECK(all[49] == "1000");
+  std::size_t bytes = 0;
+  for (const auto& [key, value] : analysis.kept().saved()) bytes += key.size() + value.size();
+  CHECK(bytes < 200);
+}
+
+TEST_CASE("windows of a key: what does not fit is a finding") {
+  const auto finding = [](std::vector<std::pair<std::string, std::string>> window) {
+    const auto findings = findings_of(
+        {{"w", "window", std::move(window)}, {"a", "aggregate", {{"agg.n", "count()"}}}});
+    REQUIRE(findings.size() == 1);
+    return findings[0].key;
+  };
+  CHECK(finding({}) == "steps.w.length");
+  CHECK(finding({{"kind", "session"}}) == "steps.w.gap");
+  CHECK(finding({{"kind", "session"}, {"gap", "1500ms"}}) == "steps.w.gap");
+  CHECK(finding({{"kind", "session"}, {"gap", "1s"}, {"time", "event"}, {"late", "update"}}) ==
+        "steps.w.late");
+  CHECK(finding({{"kind", "count"}}) == "steps.w.rows");
+  CHECK(finding({{"kind", "count"}, {"rows", "100003"}, {"slideRows", "2"}}) ==
+        "steps.w.slideRows");
+  CHECK(finding({{"kind", "session"}, {"gap", "1s"}, {"time", "event"}, {"timestamp", "body"}}) ==
+        "steps.w.timestamp");
+}
+
+TEST_CASE("state that was not saved by such a step is refused") {
+  for (const auto& steps : {sessions({}), counted("3", "")}) {
+    for (const auto& [key, value] : std::vector<std::pair<std::string, std::string>>{
+             {"a/x", "1"}, {"a/0/0", "1"}, {"a/300/0", ""}, {"a/0/0", std::string(40, '\xff')}}) {
+      std::vector<Finding> findings;
+      const auto pipeline = Pipeline::make(settings_of(steps), {}, findings);
+      REQUIRE(pipeline != nullptr);
+      CHECK_FALSE(pipeline->load({{key, value}}).ok());
+    }
+  }
+}
+
+}  // namespace
+}  // namespace sluice::analytics
