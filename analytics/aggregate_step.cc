@@ -239,6 +239,10 @@ void AggregateStep::tick_event_time(const Tick& /*tick*/) {
   const std::int64_t watermark = times_.watermark_ms();
   if (watermark == never) return;
   pass_on_windows(watermark);
+  // Windows that had nothing in them are over as well: whether a row is late does not depend on
+  // what else there was.
+  passed_on_ms_ = std::max(
+      passed_on_ms_, align_down(watermark, options_.window.slide_ms, options_.window.offset_ms));
   drop_panes(std::max(passed_on_ms_, watermark) - options_.window.update_ms);
 }
 

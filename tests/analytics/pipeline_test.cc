@@ -469,6 +469,18 @@ TEST_CASE("event time: rows whose windows were passed on are late, and counted")
   CHECK(analysis.batch({at(30, "c")}) == Results{in(20, 30, "a,1"), in(20, 30, "b,1")});
 }
 
+TEST_CASE("event time: whether a row is late does not depend on what else its window had") {
+  const std::string late = GENERATE("drop", "update");
+  Analysis analysis(by_event_time({{"length", "10s"}, {"late", late}}));
+  CHECK(analysis.batch({at(5, "a"), at(35, "a")}) == Results{in(0, 10, "a,1")});
+  analysis.restart();
+  // The windows 10-20 and 20-30 were empty, and are over; the last one may still be updated.
+  const Results again = late == "update" ? Results{in(20, 30, "b,1")} : Results{};
+  CHECK(analysis.batch({at(15, "b"), at(25, "b"), at(31, "a")}) == again);
+  CHECK(left_out(analysis, "a late rows") == (late == "update" ? 1 : 2));
+  CHECK(analysis.batch({at(40, "c")}) == Results{in(30, 40, "a,2")});
+}
+
 TEST_CASE("event time: rows of the future and rows without a time are counted") {
   Analysis analysis(by_event_time({{"length", "10s"}, {"maxFuture", "1m"}}));
   CHECK(analysis.batch({at(1, "a")}).empty());

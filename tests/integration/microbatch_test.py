@@ -10,6 +10,7 @@ import tempfile
 import unittest
 
 from support.agent import NETCAT, ROOT, Agent, drawn_seed, fail_points, pipeline, roll_content, run_sluice
+from support.microbatch import microbatch, parse_blocks
 from support.net import send_and_read
 from support.waiting import wait_until
 
@@ -26,11 +27,6 @@ steps.count.by = word
 steps.count.agg.n = count()
 """
 PRINT = "outputs = out\noutputs.out.type = print\noutputs.out.num = 0\n"
-BLOCK = re.compile(r"-{43}\nTime: (\d+) ms\n-{43}\n((?:.+\n)*)\n")
-
-
-def microbatch(steps, outputs, interval="200ms"):
-    return "type = microbatch\nbatchInterval = %s\n%s%s" % (interval, steps, outputs)
 
 
 def read(path):
@@ -44,9 +40,9 @@ def read(path):
 def blocks(agent):
     """Of what the agent printed: [(time, {word: count})]"""
     found = []
-    for time, rows in BLOCK.findall(read(agent.path("stdout"))):
-        pairs = [row[1:-1].rsplit(",", 1) for row in rows.splitlines()]
-        found.append((int(time), {word: int(n) for word, n in pairs}))
+    for time, rows in parse_blocks(read(agent.path("stdout"))):
+        pairs = [row[1:-1].rsplit(",", 1) for row in rows]
+        found.append((time, {word: int(n) for word, n in pairs}))
     return found
 
 

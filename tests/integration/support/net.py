@@ -181,6 +181,43 @@ class Receiver:
         self.thread.join(5)
 
 
+class Speaker:
+    """A server as `nc -lk`: what is said goes to those who are connected, and to those who come later as well."""
+
+    def __init__(self, port=0):
+        self.said = b""
+        self.connections = []
+        self.lock = threading.Lock()
+        self.listener = socket.create_server(("127.0.0.1", port))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            with self.lock:
+                self.connections.append(connection)
+                connection.sendall(self.said)
+
+    def say(self, content):
+        with self.lock:
+            self.said += content
+            for connection in self.connections:
+                connection.sendall(content)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.listener.shutdown(socket.SHUT_RDWR)  # close() alone would leave accept() waiting
+        self.listener.close()
+        for connection in self.connections:
+            connection.close()
+
+
 def numbered(count, width=0, first=0):
     """Lines that say which they are."""
     padding = "x" * width

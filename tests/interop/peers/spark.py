@@ -1,6 +1,7 @@
 """Apache Spark: one process that is asked, with what programs of Spark call to read files."""
 import collections
 import functools
+import json
 import os
 import shutil
 import tempfile
@@ -17,6 +18,8 @@ OPENED = ("java.lang", "java.lang.invoke", "java.lang.reflect", "java.io", "java
           "java.util.concurrent", "java.util.concurrent.atomic", "jdk.internal.ref", "sun.nio.ch", "sun.nio.cs",
           "sun.security.action", "sun.util.calendar")
 TELLING = ("spark-core_", "spark-sql_", "spark-streaming_", "avro-1", "hadoop-client-api")
+
+INTO = object()
 
 # What Spark read of a directory: how many records, in how many parts, and how often it has each word.
 Count = collections.namedtuple("Count", "records parts words")
@@ -65,6 +68,21 @@ class SparkShell(Shell):
         with open(into, "rb") as file:
             pairs = [line.split(b"\t") for line in file.read().split(b"\n")[:-1]]
         return Count(*map(int, answer[0].split()), collections.Counter({word: int(count) for word, count in pairs}))
+
+    def asked(self, command, *words, deadline_s=120):
+        """What a command left in the file that is its word INTO, as text."""
+        into = os.path.join(self.directory, "answer")
+        self.ask(command, *(encode(into if word is INTO else str(word)) for word in words), deadline_s=deadline_s)
+        with open(into, encoding="utf-8", newline="") as file:
+            return file.read()
+
+    def batches(self, folder, interval_ms, slide_ms, program, *numbers):
+        """What a program of Spark Streaming printed of the batches in a folder, see Streams.java."""
+        return self.asked("batches", folder, interval_ms, slide_ms, INTO, program, *numbers)
+
+    def sql(self, path, statement):
+        """The rows that Spark finds in a file of lines, as dicts."""
+        return [json.loads(row) for row in self.asked("sql", "file://" + path, statement, INTO).splitlines()]
 
     def headers(self, key, path):
         """{value: how many events of Avro files have it in that header}."""
