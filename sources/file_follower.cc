@@ -165,12 +165,12 @@ void FileFollower::rename(FileGeneration& generation, const Seen& seen) {
   changed_ = true;
 }
 
-/// Compares bytes only where something has changed.
+/// Compares bytes only where something has changed since they were compared.
 bool FileFollower::is_still(FileGeneration& generation, const Seen& seen) {
   if (born_apart(generation.at.identity, seen.look.identity)) return false;
   if (seen.look.size_bytes < generation.offset()) return false;
-  if (generation.checked && seen.look.size_bytes == generation.size_seen &&
-      seen.look.modified_ns == generation.modified_seen) {
+  if (generation.checked && seen.look.size_bytes == generation.size_compared &&
+      seen.look.modified_ns == generation.modified_compared) {
     return true;
   }
   // Of which nothing was read there is nothing to compare: whatever it is now, it is new.
@@ -182,7 +182,9 @@ bool FileFollower::is_still(FileGeneration& generation, const Seen& seen) {
     ++open_files_;
   }
   if (!generation.is_in(*generation.file, seen.look.size_bytes)) return false;
-  return generation.checked || generation.learn().ok();
+  if (!generation.checked && !generation.learn().ok()) return false;
+  generation.compared_with(seen.look);
+  return true;
 }
 
 /// Positions whose device number has changed (a restart of the machine, a restored directory), or
@@ -318,6 +320,7 @@ void FileFollower::move_to(std::unique_ptr<FileGeneration> old, const Seen& copy
       std::string_view(copy.path).substr(copy.path.rfind('/') + 1));
   old->queued = false;
   old->looked_to = 0;
+  old->compared_with(copy.look);
   grown(add(std::move(old)), copy.look);
 }
 
@@ -411,6 +414,7 @@ void FileFollower::begin(const Seen& seen, bool at_its_end) {
   generation->group = seen.group;
   generation->named = true;
   generation->checked = true;
+  generation->compared_with(seen.look);
   generation->active = clock_.steady();
   FileGeneration& begun = add(std::move(generation));
   young_.push_back(&begun);
@@ -509,6 +513,12 @@ bool FileFollower::look_at(const std::string& path) {
   if (!look.ok() || look->identity.inode != generation.at.identity.inode ||
       look->size_bytes < generation.offset()) {
     return false;
+  }
+  // Written to, and no longer than before: it may have been truncated and be just as long again.
+  if (look->size_bytes <= generation.size_seen) {
+    if (!generation.file) return false;
+    generation.checked = generation.is_in(*generation.file, look->size_bytes);
+    if (!generation.checked) return false;
   }
   grown(generation, *look);
   return true;

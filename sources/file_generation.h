@@ -68,6 +68,8 @@ struct FileGeneration {
 
   std::uint64_t size_seen = 0;
   std::int64_t modified_seen = 0;
+  std::uint64_t size_compared = 0;  ///< What the system said when bytes were compared last.
+  std::int64_t modified_compared = 0;
   std::uint64_t hole = 0;       ///< While offset() is 0: NULs that stand before the first line.
   std::uint64_t looked_to = 0;  ///< No event ends in [mark.offset, looked_to).
   SteadyTime active{};          ///< When it last grew.
@@ -86,6 +88,11 @@ struct FileGeneration {
   /// What may still be written behind what is there.
   InputEnd end() const noexcept {
     return closed ? InputEnd::Over : quiet ? InputEnd::Quiet : InputEnd::Open;
+  }
+  /// The bytes are those of this generation in the file that looks so.
+  void compared_with(const FileLook& look) noexcept {
+    size_compared = look.size_bytes;
+    modified_compared = look.modified_ns;
   }
   /// These bytes, which stand at offset(), were read.
   void advance(std::string_view bytes);
