@@ -161,7 +161,7 @@ class TaildirSource final : public Source {
     if (!follower_) {
       if (Status status = make_follower(); !status.ok()) return status;
     }
-    watch_ = DirectoryWatch::make();
+    watch_ = context_.make_watch();
     scan_wanted_ = true;
     return {};
   }
@@ -288,15 +288,19 @@ void TaildirSource::scan() {
 
 /// Again at every look: a directory may have been made anew.
 void TaildirSource::watch_directories() {
+  const bool failed_before = watch_failures_ > 0;
   watched_ = true;
   for (const std::string& directory : directories_) {
     const Status status = watch_->add(directory);
     watched_ = watched_ && status.ok();
     if (!status.ok() && worth_saying(++watch_failures_)) {
-      log::warn("{}: {}; files are looked at every {} ms at most", name(), status.message(),
-                look_interval_.count());
+      log::warn("{}: {}; meanwhile files are looked at every {} ms (failure {})", name(),
+                status.message(), look_interval_.count(), watch_failures_);
     }
   }
+  if (!watched_ || !failed_before) return;
+  log::info("{}: the system tells of changes in all directories now", name());
+  watch_failures_ = 0;
 }
 
 /// One turn for each file that has something. True when something was read.
