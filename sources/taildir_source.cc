@@ -257,6 +257,7 @@ Status TaildirSource::run(std::stop_token stop) {
     status = update_positions(stop);
     if (!status.ok()) break;
     auto read_some = read_all(stop);
+    context_.counters.read_failures.set(follower_->read_failures());
     status = read_some.ok() ? update_positions(stop) : read_some.status();
     if (!status.ok()) break;
     context_.out.retry_refused(stop);
@@ -324,11 +325,7 @@ Result<bool> TaildirSource::read(FileGeneration& generation, const std::stop_tok
   auto turn = lines_.read(generation, generation.end(), stop);
   if (!turn.ok() && turn.code() != Code::Retry) return turn.status();
   if (!turn.ok()) {
-    context_.counters.read_failures.add();
-    if (worth_saying(context_.counters.read_failures.get())) {
-      log::error("{}: {}; it is tried again", name(), turn.status().message());
-    }
-    follower_->set_aside(generation);
+    follower_->set_aside(generation, turn.status());
     return false;
   }
   if (turn->at_end) {
