@@ -233,9 +233,22 @@ void FileFollower::adopt_restored(Scan& scan) {
   }
 }
 
+/// What was truncated after the directory was listed was copied then too: the list is too old to
+/// name the copy, which would be a new file in the next one.
+void FileFollower::list_again(Scan& scan) {
+  Scan later;
+  if (!list_groups(later).ok()) return;
+  for (auto& [inode, seen] : later.seen) {
+    const auto [at, added] = scan.seen.try_emplace(inode, seen);
+    if (added) place(scan, at->second);
+  }
+  scan.listings = std::move(later.listings);
+}
+
 /// A file that was truncated or deleted may have been copied just before: the copy is the old
 /// generation now.
 void FileFollower::follow_copies(Scan& scan) {
+  if (!scan.replaced.empty()) list_again(scan);
   for (const Replaced& replaced : scan.replaced) {
     // It may itself be a copy, under a number that was used before.
     scan.fresh.push_back(replaced.now);
@@ -598,8 +611,8 @@ FileGeneration* FileFollower::next() {
     generation.queued = false;
     if (!open(generation)) continue;
     auto look = generation.file->look();
-    auto same = look.ok() ? generation.is_in(*generation.file, look->size_bytes)
-                                : Result<bool>(false);
+    auto same =
+        look.ok() ? generation.is_in(*generation.file, look->size_bytes) : Result<bool>(false);
     if (!same.ok()) {
       set_aside(generation, same.status());
       continue;

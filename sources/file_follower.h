@@ -116,6 +116,7 @@ class FileFollower {
   void rename(FileGeneration& generation, const Seen& seen);
   Result<bool> is_still(FileGeneration& generation, const Seen& seen);
   void adopt_restored(Scan& scan);
+  void list_again(Scan& scan);
   void follow_copies(Scan& scan);
   std::optional<Seen> find_copy(const FileGeneration& old, Scan& scan, bool hidden_too);
   bool is_ended(FileGeneration& generation, const Scan& scan);
