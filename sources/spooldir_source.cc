@@ -254,9 +254,9 @@ class SpooldirSource final : public Source {
         lines_(lines_options(settings, groups_.ok() ? *groups_ : nullptr,
                              decoder_.ok() ? *decoder_ : nullptr),
                context, deliveries_),
-        positions_({settings.component(), note_prefix(settings), position_path(settings),
-                    write_interval},
-                   context, *deliveries_) {}
+        positions_(
+            {settings.component(), note_prefix(settings), position_path(settings), write_interval},
+            context, *deliveries_) {}
   ~SpooldirSource() override {
     if (directory_) positions_.write_last(generations_);
   }
@@ -422,12 +422,12 @@ Status SpooldirSource::adopt_flume_position() {
 
 /// A file whose position is known was begun, and is read on.
 Status SpooldirSource::ignore_existing() {
-  const std::string path = tracker_path(settings_) + "/sluice-" + settings_.name() + "-ignored.json";
+  const std::string path =
+      tracker_path(settings_) + "/sluice-" + settings_.name() + "-ignored.json";
   auto ignored = IgnoredFiles::read(context_.input, path);
   if (ignored.code() == Code::Reject) {
-    return Invalid("ignoreExisting: the list of ignored files " + path +
-                   " cannot be read: " + ignored.status().message() +
-                   "; remove it to ignore what is there now");
+    return Invalid("ignoreExisting: the list of ignored files " + path + " cannot be read: " +
+                   ignored.status().message() + "; remove it to ignore what is there now");
   }
   if (ignored.code() == Code::Closed) {
     auto there = directory_->list();
@@ -526,8 +526,7 @@ FileGeneration* SpooldirSource::find(const FileIdentity& identity) const {
 bool SpooldirSource::is_under_way(const File& file) const {
   const FileGeneration* const known = find(file.look.identity);
   return known != nullptr && known->at.identity == file.look.identity &&
-         (read_.contains(known->number) || aside_.contains(known->number) ||
-          rests(known->number));
+         (read_.contains(known->number) || aside_.contains(known->number) || rests(known->number));
 }
 
 Status SpooldirSource::read(const File& file, const std::stop_token& stop) {

@@ -141,7 +141,7 @@ TEST_CASE("spooldir: a position of Flume's that is none in the content is said, 
   CHECK(log.has("is no place in its content; the file that Flume had begun is read from its"));
 }
 
-TEST_CASE("spooldir: a tracker of Flume's that cannot be read, or names no file, holds up nothing") {
+TEST_CASE("spooldir: a tracker of Flume's that is damaged, or names no file, holds up nothing") {
   const CapturedLog log;
   const FlumeSpool spool;
   spool.put("a", "one\n");

@@ -124,7 +124,7 @@ TEST_CASE("TAILDIR: a file that cannot be read at the start is read on from its 
   CHECK(again.channel.counters().put.events.get() == 1);
 }
 
-TEST_CASE("TAILDIR: a new file that cannot be read is not begun before it is known whose copy it is") {
+TEST_CASE("TAILDIR: a new file that cannot be read is not begun, for it may be a copy") {
   const Logs logs;
   BadInput input;
   logs.append("app.log", "one\ntwo\n");
@@ -185,8 +185,9 @@ TEST_CASE("spooldir: a file that cannot be read waits, and is read on when it ca
     CHECK(arrived.empty() == (bad_from == 0));
     CHECK(spool.wait_for_file("good.COMPLETED"));
     REQUIRE(wait_for_failures(input));
-    CHECK(log.has("/bad: cannot read bad: Input/output error (5); it is tried again, the other "
-                  "files are read on (failure 1)"));
+    CHECK(
+        log.has("/bad: cannot read bad: Input/output error (5); it is tried again, the other "
+                "files are read on (failure 1)"));
     CHECK(pipeline.counters.read_failures.get() > 0);
     if (GENERATE(false, true)) {  // within one life of the source, or in the next
       input.mend();
@@ -253,7 +254,7 @@ TEST_CASE("spooldir: what cannot be put away waits, and nothing of it comes twic
   CHECK(pipeline.channel.counters().put.events.get() == 3);
 }
 
-TEST_CASE("spooldir: what could not be put away is put away by the next start, and not read again") {
+TEST_CASE("spooldir: what could not be put away the next start puts away and does not read") {
   const Spool spool;
   const TempDirectory elsewhere;
   const auto settings = spool.settings({{"trackerDir", elsewhere.path("tracker")}});

@@ -36,9 +36,7 @@ class BadInput final : public InputFiles {
     return std::unique_ptr<InputFile>(
         std::make_unique<File>(*this, path.substr(path.rfind('/') + 1), *std::move(file)));
   }
-  Result<FileLook> look(const std::string& path) override {
-    return InputFiles::real().look(path);
-  }
+  Result<FileLook> look(const std::string& path) override { return InputFiles::real().look(path); }
   Result<std::vector<DirectoryEntry>> list(const std::string& directory) override {
     return InputFiles::real().list(directory);
   }
