@@ -1,5 +1,6 @@
 // Flume's spillable memory channel; here every event goes to disk.
 #include <algorithm>
+#include <limits>
 
 #include "channels/durable_settings.h"
 
@@ -39,9 +40,11 @@ std::string store_directory(const Settings& settings) {
 
 std::unique_ptr<Channel> make(const Settings& settings, ChannelContext context) {
   DurableChannel::Options options = durable_options(settings, context);
-  const std::int64_t events =
-      settings.integer("memoryCapacity") + settings.integer("overflowCapacity");
-  options.capacity_events = static_cast<std::uint64_t>(std::max<std::int64_t>(1, events));
+  // Two of the largest numbers fit; what is reported is one of Java's, so the sum ends there.
+  const std::uint64_t events = static_cast<std::uint64_t>(settings.integer("memoryCapacity")) +
+                               static_cast<std::uint64_t>(settings.integer("overflowCapacity"));
+  constexpr std::uint64_t events_max = std::numeric_limits<std::int64_t>::max();
+  options.capacity_events = std::clamp<std::uint64_t>(events, 1, events_max);
   FileChannelSettings file = file_channel_settings(settings);
   options.flume_directories = std::move(file.data_dirs);
   return make_durable(std::move(options), file.directory, settings, file.commits, context);

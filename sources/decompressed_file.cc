@@ -134,6 +134,10 @@ class DecompressedFile final : public ContentFile {
 
 }  // namespace
 
+bool is_compressed(std::string_view first_bytes) noexcept {
+  return first_bytes.starts_with(gzip_magic) || first_bytes.starts_with(zstd_magic);
+}
+
 Result<std::unique_ptr<InputFile>> decompressed_if_compressed(std::unique_ptr<InputFile> file) {
   std::array<char, 4> first{};
   auto got = file->read_at(0, first);

@@ -2,10 +2,14 @@
 #pragma once
 
 #include <memory>
+#include <string_view>
 
 #include "core/base/input_file.h"
 
 namespace sluice {
+
+/// True when a file that begins so is gzip or zstd.
+bool is_compressed(std::string_view first_bytes) noexcept;
 
 /// The content of the file when its first bytes are those of gzip or zstd, otherwise the file
 /// itself. Several members or frames, one behind the other, are one content.

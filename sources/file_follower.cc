@@ -4,6 +4,7 @@
 #include <array>
 
 #include "core/base/log.h"
+#include "core/base/rarely.h"
 
 namespace sluice {
 namespace {
@@ -85,11 +86,12 @@ Status FileFollower::scan() {
     if (scan.listed(generation->at.path)) generation->named = false;
   }
   for (auto& [inode, seen] : scan.seen) place(scan, seen);
-  if (first_scan_) adopt_restored(scan);
+  if (adopts_) adopt_restored(scan);
   follow_copies(scan);
   begin_new(scan);
   follow_unnamed(scan);
   close_idle();
+  forget_gone();
   // The oldest first, as Flume reads them.
   const auto mtime = [this](std::uint64_t number) {
     const auto found = generations_.find(number);
@@ -143,7 +145,12 @@ void FileFollower::place(Scan& scan, Seen& seen) {
     return;
   }
   FileGeneration& generation = *known->second;
-  if (is_still(generation, seen)) {
+  auto still = is_still(generation, seen);
+  if (!still.ok()) {
+    // Taken for another one it would come twice.
+    rename(generation, seen);
+    set_aside(generation, still.status());
+  } else if (*still) {
     rename(generation, seen);
     grown(generation, seen.look);
   } else {
@@ -165,12 +172,13 @@ void FileFollower::rename(FileGeneration& generation, const Seen& seen) {
   changed_ = true;
 }
 
-/// Compares bytes only where something has changed.
-bool FileFollower::is_still(FileGeneration& generation, const Seen& seen) {
+/// Compares bytes only where something has changed since they were compared. Errors: Retry, they
+/// cannot be.
+Result<bool> FileFollower::is_still(FileGeneration& generation, const Seen& seen) {
   if (born_apart(generation.at.identity, seen.look.identity)) return false;
   if (seen.look.size_bytes < generation.offset()) return false;
-  if (generation.checked && seen.look.size_bytes == generation.size_seen &&
-      seen.look.modified_ns == generation.modified_seen) {
+  if (generation.checked && seen.look.size_bytes == generation.size_compared &&
+      seen.look.modified_ns == generation.modified_compared) {
     return true;
   }
   // Of which nothing was read there is nothing to compare: whatever it is now, it is new.
@@ -181,13 +189,19 @@ bool FileFollower::is_still(FileGeneration& generation, const Seen& seen) {
     generation.file = *std::move(file);
     ++open_files_;
   }
-  if (!generation.is_in(*generation.file, seen.look.size_bytes)) return false;
-  return generation.checked || generation.learn().ok();
+  auto same = generation.is_in(*generation.file, seen.look.size_bytes);
+  if (!same.ok() || !*same) return same;
+  if (Status status = generation.checked ? Status() : generation.learn(); !status.ok()) {
+    return status.code() == Code::Reject ? Result<bool>(false) : status;
+  }
+  generation.compared_with(seen.look);
+  return true;
 }
 
 /// Positions whose device number has changed (a restart of the machine, a restored directory), or
 /// that come from Flume, which keeps none.
 void FileFollower::adopt_restored(Scan& scan) {
+  adopts_ = false;
   for (auto& [number, generation] : generations_) {
     if (generation->checked || generation->named) continue;
     const bool from_flume = generation->at.identity.device == 0;
@@ -199,7 +213,15 @@ void FileFollower::adopt_restored(Scan& scan) {
     if (found == scan.fresh.end()) continue;
     Seen seen = *found;
     seen.look.identity.birth_ns = 0;  // another file system may tell another time
-    if (!is_still(*generation, seen)) {
+    auto still = is_still(*generation, seen);
+    if (!still.ok()) {
+      // The next scan asks again; until then it is neither gone nor new.
+      generation->named = adopts_ = true;
+      set_aside(*generation, still.status());
+      scan.fresh.erase(found);
+      continue;
+    }
+    if (!*still) {
       close(*generation);
       continue;
     }
@@ -211,9 +233,22 @@ void FileFollower::adopt_restored(Scan& scan) {
   }
 }
 
+/// What was truncated after the directory was listed was copied then too: the list is too old to
+/// name the copy, which would be a new file in the next one.
+void FileFollower::list_again(Scan& scan) {
+  Scan later;
+  if (!list_groups(later).ok()) return;
+  for (auto& [inode, seen] : later.seen) {
+    const auto [at, added] = scan.seen.try_emplace(inode, seen);
+    if (added) place(scan, at->second);
+  }
+  scan.listings = std::move(later.listings);
+}
+
 /// A file that was truncated or deleted may have been copied just before: the copy is the old
 /// generation now.
 void FileFollower::follow_copies(Scan& scan) {
+  if (!scan.replaced.empty()) list_again(scan);
   for (const Replaced& replaced : scan.replaced) {
     // It may itself be a copy, under a number that was used before.
     scan.fresh.push_back(replaced.now);
@@ -226,7 +261,7 @@ void FileFollower::follow_copies(Scan& scan) {
   };
   for (Replaced& replaced : scan.replaced) {
     const bool deleted = born_apart(replaced.old->at.identity, replaced.now.look.identity);
-    const auto copy = find_copy(*replaced.old, scan, !deleted);
+    auto copy = find_copy(*replaced.old, scan, !deleted);
     if (copy) {
       move_to(std::move(replaced.old), *copy);
     } else if (replaced.old->offset() > 0 || (cut_short(replaced) && !other_new)) {
@@ -244,7 +279,7 @@ void FileFollower::follow_copies(Scan& scan) {
     if (found == generations_.end()) continue;
     const FilePosition& at = found->second->at;
     const bool deleted = scan.find(at.path, at.identity.inode) == nullptr;
-    const auto copy = find_copy(*found->second, scan, !deleted);
+    auto copy = find_copy(*found->second, scan, !deleted);
     if (copy) move_to(remove(number), *copy);
   }
 }
@@ -258,7 +293,8 @@ bool FileFollower::is_ended(FileGeneration& generation, const Scan& scan) {
   auto look = files_.look(seen.path);
   if (!look.ok() || look->identity.inode != generation.at.identity.inode) return false;
   seen.look = *look;
-  return !is_still(generation, seen);
+  auto still = is_still(generation, seen);
+  return still.ok() && !*still;
 }
 
 /// Among the new files that match, then (for what was truncated) among all others of the directory.
@@ -266,7 +302,7 @@ std::optional<FileFollower::Seen> FileFollower::find_copy(const FileGeneration& 
                                                           bool hidden_too) {
   if (old.offset() == 0) return std::nullopt;
   for (auto seen = scan.fresh.begin(); seen != scan.fresh.end(); ++seen) {
-    if (!is_copy(old, *seen)) continue;
+    if (auto copy = is_copy(old, *seen); !copy.ok() || !*copy) continue;
     const Seen copy = *seen;
     scan.fresh.erase(seen);
     return copy;
@@ -281,7 +317,7 @@ std::optional<FileFollower::Seen> FileFollower::find_copy(const FileGeneration& 
     seen.look = *look;
     const Inode inode{look->identity.device, look->identity.inode};
     if (scan.seen.contains(inode) || is_followed(seen)) continue;
-    if (is_copy(old, seen)) return seen;
+    if (auto copy = is_copy(old, seen); copy.ok() && *copy) return seen;
   }
   return std::nullopt;
 }
@@ -291,13 +327,16 @@ bool FileFollower::is_followed(const Seen& seen) {
   const auto known = by_inode_.find({seen.look.identity.device, seen.look.identity.inode});
   if (known == by_inode_.end() || known->second->offset() == 0) return false;
   if (born_apart(known->second->at.identity, seen.look.identity)) return false;
-  return is_copy(*known->second, seen);
+  auto same = is_copy(*known->second, seen);
+  return !same.ok() || *same;
 }
 
-bool FileFollower::is_copy(const FileGeneration& old, const Seen& seen) {
+/// Errors: as InputFile::read_at().
+Result<bool> FileFollower::is_copy(const FileGeneration& old, const Seen& seen) {
   if (seen.look.size_bytes < old.offset()) return false;
   auto file = files_.open(seen.path);
-  return file.ok() && old.is_in(**file, seen.look.size_bytes);
+  if (!file.ok()) return file.status();
+  return old.is_in(**file, seen.look.size_bytes);
 }
 
 void FileFollower::move_to(std::unique_ptr<FileGeneration> old, const Seen& copy) {
@@ -318,6 +357,7 @@ void FileFollower::move_to(std::unique_ptr<FileGeneration> old, const Seen& copy
       std::string_view(copy.path).substr(copy.path.rfind('/') + 1));
   old->queued = false;
   old->looked_to = 0;
+  old->compared_with(copy.look);
   grown(add(std::move(old)), copy.look);
 }
 
@@ -358,7 +398,14 @@ void FileFollower::begin_new(Scan& scan) {
 
 bool FileFollower::hold_back(const Seen& seen, const std::vector<FileGeneration*>& known) {
   const SteadyTime now = clock_.steady();
-  if ((known.empty() && young_.empty()) || !resembles(seen, known)) return false;
+  if (known.empty() && young_.empty()) return false;
+  auto alike = resembles(seen, known);
+  if (!alike.ok()) {
+    // Begun now, and a copy as it turns out, it would come twice.
+    say_unreadable(seen.path, alike.status());
+    return true;
+  }
+  if (!*alike) return false;
   HeldBack fresh{now, now + options_.copy_grace, seen.look.size_bytes};
   HeldBack& held =
       held_back_.try_emplace({seen.look.identity.device, seen.look.identity.inode}, fresh)
@@ -368,13 +415,14 @@ bool FileFollower::hold_back(const Seen& seen, const std::vector<FileGeneration*
   return now < held.until_quiet && now - held.since < graces_max * options_.copy_grace;
 }
 
-/// True when the file begins like a known one and may be, or become, a copy of it.
-bool FileFollower::resembles(const Seen& seen, const std::vector<FileGeneration*>& known) {
+/// True when the file begins like a known one and may be, or become, a copy of it. Errors: Retry.
+Result<bool> FileFollower::resembles(const Seen& seen, const std::vector<FileGeneration*>& known) {
   auto file = files_.open(seen.path);
-  if (!file.ok()) return false;
+  if (file.code() == Code::Closed) return false;
+  if (!file.ok()) return file.status();
   std::array<char, FileHead::bytes_max> head{};
-  auto got = (*file)->read_at(0, head);
-  if (!got.ok()) return false;
+  auto got = read_held(**file, 0, head);
+  if (!got.ok()) return got.status();
   std::array<std::uint64_t, FileHead::bytes_max + 1> hashes;
   hashes[0] = hash_basis;
   for (std::size_t i = 0; i < *got; ++i) hashes[i + 1] = hash_bytes({&head[i], 1}, hashes[i]);
@@ -386,7 +434,8 @@ bool FileFollower::resembles(const Seen& seen, const std::vector<FileGeneration*
   return std::any_of(known.begin(), known.end(), [&](const FileGeneration* one) {
     const FileHead& its = one->at.head;
     if (its.bytes > *got || hashes[its.bytes] != its.hash) return false;
-    return seen.look.size_bytes < one->offset() || one->is_in(**file, seen.look.size_bytes);
+    auto same = one->is_in(**file, seen.look.size_bytes);
+    return seen.look.size_bytes < one->offset() || !same.ok() || *same;
   });
 }
 
@@ -411,6 +460,7 @@ void FileFollower::begin(const Seen& seen, bool at_its_end) {
   generation->group = seen.group;
   generation->named = true;
   generation->checked = true;
+  generation->compared_with(seen.look);
   generation->active = clock_.steady();
   FileGeneration& begun = add(std::move(generation));
   young_.push_back(&begun);
@@ -472,7 +522,12 @@ bool FileFollower::find_by_inode(FileGeneration& generation, const DirectoryEntr
   auto look = files_.look(seen.path);
   if (!look.ok() || look->identity.inode != generation.at.identity.inode) return false;
   seen.look = *look;
-  if (!is_still(generation, seen)) {
+  auto still = is_still(generation, seen);
+  if (!still.ok()) {
+    set_aside(generation, still.status());
+    return true;
+  }
+  if (!*still) {
     say_lost(generation, "was truncated");
     close(generation);
     generation.closed = true;
@@ -484,7 +539,9 @@ bool FileFollower::find_by_inode(FileGeneration& generation, const DirectoryEntr
 }
 
 void FileFollower::grown(FileGeneration& generation, const FileLook& look) {
-  if (look.size_bytes != generation.size_seen || look.modified_ns != generation.modified_seen) {
+  // 0: it was set aside, and is as it was.
+  const bool longer = generation.size_seen != 0 && look.size_bytes != generation.size_seen;
+  if (longer || look.modified_ns != generation.modified_seen) {
     generation.active = clock_.steady();
     generation.closed = generation.quiet = false;
   }
@@ -509,6 +566,17 @@ bool FileFollower::look_at(const std::string& path) {
   if (!look.ok() || look->identity.inode != generation.at.identity.inode ||
       look->size_bytes < generation.offset()) {
     return false;
+  }
+  // Written to, and no longer than before: it may have been truncated and be just as long again.
+  if (look->size_bytes <= generation.size_seen) {
+    if (!generation.file) return false;
+    auto same = generation.is_in(*generation.file, look->size_bytes);
+    if (!same.ok()) {
+      set_aside(generation, same.status());
+      return true;
+    }
+    generation.checked = *same;
+    if (!*same) return false;
   }
   grown(generation, *look);
   return true;
@@ -543,7 +611,13 @@ FileGeneration* FileFollower::next() {
     generation.queued = false;
     if (!open(generation)) continue;
     auto look = generation.file->look();
-    if (look.ok() && generation.is_in(*generation.file, look->size_bytes)) {
+    auto same =
+        look.ok() ? generation.is_in(*generation.file, look->size_bytes) : Result<bool>(false);
+    if (!same.ok()) {
+      set_aside(generation, same.status());
+      continue;
+    }
+    if (*same) {
       if (look->size_bytes != generation.size_seen) generation.quiet = false;
       generation.size_seen = look->size_bytes;
       return &generation;
@@ -564,6 +638,7 @@ void FileFollower::read_later(FileGeneration& generation) {
 }
 
 void FileFollower::at_end(FileGeneration& generation, std::uint64_t looked_to, bool holds_group) {
+  say_readable(generation.at.path);
   generation.looked_to = looked_to;
   generation.quiet = false;
   if (holds_group) {
@@ -577,16 +652,18 @@ void FileFollower::at_end(FileGeneration& generation, std::uint64_t looked_to, b
   if (generation.named && open_files_ > options_.open_files_max) close(generation);
 }
 
-void FileFollower::set_aside(FileGeneration& generation) {
-  close(generation);
+void FileFollower::set_aside(FileGeneration& generation, const Status& why) {
+  // Nothing else leads to a file without a name.
+  if (generation.named) close(generation);
   generation.size_seen = 0;  // whatever the next scan sees is news
+  say_unreadable(generation.at.path, why);
 }
 
 bool FileFollower::open(FileGeneration& generation) {
   if (generation.file) return true;
   auto file = files_.open(generation.at.path);
   if (!file.ok()) {
-    if (file.code() == Code::Retry) log::warn("{}: {}", options_.name, file.status().message());
+    if (file.code() == Code::Retry) set_aside(generation, file.status());
     wants_scan_ = wants_scan_ || file.code() == Code::Closed;
     return false;
   }
@@ -613,6 +690,27 @@ void FileFollower::close_idle() {
     const bool idle = now - generation->active >= options_.idle_timeout;
     if (idle || open_files_ > options_.open_files_max) close(*generation);
   }
+}
+
+void FileFollower::say_unreadable(const std::string& path, const Status& why) {
+  ++read_failures_;
+  const std::uint64_t failures = ++unreadable_[path];
+  if (!worth_saying(failures)) return;
+  log::error("{}: {}; the file waits and is tried again, the others are read on (failure {})",
+             options_.name, why.message(), failures);
+}
+
+void FileFollower::say_readable(const std::string& path) {
+  const auto failed = unreadable_.find(path);
+  if (failed == unreadable_.end()) return;
+  log::info("{}: {} can be read again, after {} failures", options_.name, path, failed->second);
+  unreadable_.erase(failed);
+}
+
+void FileFollower::forget_gone() {
+  std::erase_if(unreadable_, [this](const auto& failed) {
+    return !by_path_.contains(failed.first) && files_.look(failed.first).code() == Code::Closed;
+  });
 }
 
 void FileFollower::say_lost(const FileGeneration& generation, const char* how) {

@@ -69,8 +69,8 @@ class FileFollower {
   /// `holds_group`: some of these are whole lines, to which more may belong. When the file has not
   /// grown for group_timeout next() hands it out again, and it is `quiet`.
   void at_end(FileGeneration& generation, std::uint64_t looked_to, bool holds_group = false);
-  /// It cannot be read just now: a later scan tries again.
-  void set_aside(FileGeneration& generation);
+  /// It cannot be read just now, which is said: a later scan tries again.
+  void set_aside(FileGeneration& generation, const Status& why);
 
   /// Generations, by number. Which ones there are changes in scan() only.
   const std::map<std::uint64_t, std::unique_ptr<FileGeneration>>& generations() const noexcept {
@@ -85,6 +85,8 @@ class FileFollower {
   /// Some file hides behind a symbolic link, where a watch on the directory does not see writes.
   bool has_symbolic_links() const noexcept { return symbolic_links_; }
   std::uint64_t lost_bytes() const noexcept { return lost_bytes_; }
+  /// Times that a file could not be read, or compared.
+  std::uint64_t read_failures() const noexcept { return read_failures_; }
   /// When next() should be asked again for files that are quiet by then; never when none may be.
   Deadline quiet_at() const noexcept { return Deadline::at(quiet_at_); }
 
@@ -112,17 +114,18 @@ class FileFollower {
   void see(Scan& scan, std::size_t group, const DirectoryEntry& entry);
   void place(Scan& scan, Seen& seen);
   void rename(FileGeneration& generation, const Seen& seen);
-  bool is_still(FileGeneration& generation, const Seen& seen);
+  Result<bool> is_still(FileGeneration& generation, const Seen& seen);
   void adopt_restored(Scan& scan);
+  void list_again(Scan& scan);
   void follow_copies(Scan& scan);
   std::optional<Seen> find_copy(const FileGeneration& old, Scan& scan, bool hidden_too);
   bool is_ended(FileGeneration& generation, const Scan& scan);
   bool is_followed(const Seen& seen);
-  bool is_copy(const FileGeneration& old, const Seen& seen);
+  Result<bool> is_copy(const FileGeneration& old, const Seen& seen);
   void move_to(std::unique_ptr<FileGeneration> old, const Seen& copy);
   void begin_new(Scan& scan);
   bool hold_back(const Seen& seen, const std::vector<FileGeneration*>& known);
-  bool resembles(const Seen& seen, const std::vector<FileGeneration*>& known);
+  Result<bool> resembles(const Seen& seen, const std::vector<FileGeneration*>& known);
   bool resembles_young(const FileGeneration& young, std::string_view path, std::string_view head);
   void begin(const Seen& seen, bool at_its_end);
   void follow_unnamed(const Scan& scan);
@@ -133,6 +136,9 @@ class FileFollower {
   void close(FileGeneration& generation);
   void close_idle();
   void release_quiet();
+  void say_unreadable(const std::string& path, const Status& why);
+  void say_readable(const std::string& path);
+  void forget_gone();
   void say_lost(const FileGeneration& generation, const char* how);
   FileGeneration& add(std::unique_ptr<FileGeneration> generation);
   std::unique_ptr<FileGeneration> remove(std::uint64_t number);
@@ -152,8 +158,11 @@ class FileFollower {
   std::uint64_t next_number_ = 1;
   std::uint64_t open_files_ = 0;
   std::uint64_t lost_bytes_ = 0;
+  std::uint64_t read_failures_ = 0;
+  std::map<std::string, std::uint64_t> unreadable_;  ///< Failures in a row, by path.
   std::vector<FileGeneration*> young_;  ///< Begun in this scan, or with nothing taken yet.
   bool first_scan_ = true;
+  bool adopts_ = true;  ///< Restored positions may belong to files of other identities.
   bool wants_scan_ = false;
   bool changed_ = false;
   bool symbolic_links_ = false;

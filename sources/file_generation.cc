@@ -34,10 +34,11 @@ bool number(std::string_view& text, Number& value, int base = 10) {
   return error == std::errc() && end == digits.data() + digits.size() && !digits.empty();
 }
 
-/// `bytes` bytes at `offset`; shorter when the file is.
-std::string read_piece(InputFile& file, std::uint64_t offset, std::size_t bytes) {
+/// `bytes` bytes at `offset`; shorter when the file is, or damaged there. Errors: Retry.
+Result<std::string> read_piece(InputFile& file, std::uint64_t offset, std::size_t bytes) {
   std::string piece(bytes, '\0');
-  auto got = file.read_at(offset, piece);
+  auto got = read_held(file, offset, piece);
+  if (!got.ok() && got.code() != Code::Reject) return got.status();
   piece.resize(got.ok() ? *got : 0);
   return piece;
 }
@@ -48,6 +49,12 @@ std::uint64_t hash_bytes(std::string_view bytes, std::uint64_t from) noexcept {
   constexpr std::uint64_t prime = 0x100000001b3U;
   for (const char c : bytes) from = (from ^ static_cast<unsigned char>(c)) * prime;
   return from;
+}
+
+Result<std::size_t> read_held(InputFile& file, std::uint64_t offset, std::span<char> into) {
+  auto got = file.read_at(offset, into);
+  if (got.code() == Code::Closed) return Retry(got.status().message());
+  return got;
 }
 
 std::string random_id() {
@@ -123,38 +130,47 @@ FileMark FileGeneration::mark_behind(std::string_view bytes) const {
   return mark;
 }
 
-bool FileGeneration::is_in(InputFile& from, std::uint64_t size_bytes) const {
+Result<bool> FileGeneration::is_in(InputFile& from, std::uint64_t size_bytes) const {
   if (size_bytes < offset() || size_bytes < at.head.bytes) return false;
-  const std::string head = read_piece(from, 0, at.head.bytes);
-  if (head.size() != at.head.bytes || hash_bytes(head) != at.head.hash) return false;
-  const std::string tail = read_piece(from, offset() - at.mark.tail_bytes, at.mark.tail_bytes);
-  return tail.size() == at.mark.tail_bytes && hash_bytes(tail) == at.mark.tail_hash;
+  auto head = read_piece(from, 0, at.head.bytes);
+  if (!head.ok()) return head.status();
+  if (head->size() != at.head.bytes || hash_bytes(*head) != at.head.hash) return false;
+  auto tail = read_piece(from, offset() - at.mark.tail_bytes, at.mark.tail_bytes);
+  if (!tail.ok()) return tail.status();
+  return tail->size() == at.mark.tail_bytes && hash_bytes(*tail) == at.mark.tail_hash;
 }
 
-bool FileGeneration::still_holds(std::string_view bytes) const {
+Result<bool> FileGeneration::still_holds(std::string_view bytes) const {
   // A file only grows until it is truncated. So what stood before the bytes when they were read,
   // and still does, vouches for them; at the beginning the first of them do it themselves.
   if (offset() > 0) return is_in(*file, offset() + bytes.size());
-  if (hole > 0 && (bytes.starts_with('\0') || read_piece(*file, hole - 1, 1) != std::string(1, 0)))
-    return false;
+  if (hole > 0) {
+    auto last = read_piece(*file, hole - 1, 1);
+    if (!last.ok()) return last.status();
+    if (bytes.starts_with('\0') || *last != std::string(1, 0)) return false;
+  }
   const std::string_view first = bytes.substr(0, FileHead::bytes_max);
-  return read_piece(*file, next_line(), first.size()) == first;
+  auto now = read_piece(*file, next_line(), first.size());
+  if (!now.ok()) return now.status();
+  return *now == first;
 }
 
 Status FileGeneration::learn() {
   if (at.head.bytes == 0) {
     const auto bytes = std::min<std::uint64_t>(FileHead::bytes_max, offset());
-    const std::string head = read_piece(*file, 0, bytes);
-    at.head = {static_cast<std::uint32_t>(head.size()), hash_bytes(head)};
+    auto head = read_piece(*file, 0, bytes);
+    if (!head.ok()) return head.status();
+    at.head = {static_cast<std::uint32_t>(head->size()), hash_bytes(*head)};
   }
   const auto bytes = std::min<std::uint64_t>(FileMark::tail_bytes_max, offset());
-  std::string tail = read_piece(*file, offset() - bytes, bytes);
-  if (tail.size() != bytes) return Retry("cannot read " + at.path + " before its position");
+  auto tail = read_piece(*file, offset() - bytes, bytes);
+  if (!tail.ok()) return tail.status();
+  if (tail->size() != bytes) return Reject(at.path + " is shorter than its position");
   // It may have been truncated and written anew since somebody compared.
-  if (at.mark.tail_bytes == bytes && at.mark.tail_hash != hash_bytes(tail)) {
-    return Retry(at.path + " is not what it was");
+  if (at.mark.tail_bytes == bytes && at.mark.tail_hash != hash_bytes(*tail)) {
+    return Reject(at.path + " is not what it was");
   }
-  tail_ = std::move(tail);
+  tail_ = *std::move(tail);
   at.mark = mark_behind({});
   if (delivered.offset == offset()) delivered = at.mark;
   checked = true;

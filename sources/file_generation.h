@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -51,6 +52,10 @@ std::string encode(const FilePosition& position);
 /// Nothing when the text is not what encode() writes.
 std::optional<FilePosition> decode_position(std::string_view text);
 
+/// As InputFile::read_at(), but with Retry where the file has gone from under its handle: Closed
+/// would say that the agent stops.
+Result<std::size_t> read_held(InputFile& file, std::uint64_t offset, std::span<char> into);
+
 /// 128 random bits in hexadecimal digits.
 std::string random_id();
 
@@ -68,6 +73,8 @@ struct FileGeneration {
 
   std::uint64_t size_seen = 0;
   std::int64_t modified_seen = 0;
+  std::uint64_t size_compared = 0;  ///< What the system said when bytes were compared last.
+  std::int64_t modified_compared = 0;
   std::uint64_t hole = 0;       ///< While offset() is 0: NULs that stand before the first line.
   std::uint64_t looked_to = 0;  ///< No event ends in [mark.offset, looked_to).
   SteadyTime active{};          ///< When it last grew.
@@ -87,18 +94,24 @@ struct FileGeneration {
   InputEnd end() const noexcept {
     return closed ? InputEnd::Over : quiet ? InputEnd::Quiet : InputEnd::Open;
   }
+  /// The bytes are those of this generation in the file that looks so.
+  void compared_with(const FileLook& look) noexcept {
+    size_compared = look.size_bytes;
+    modified_compared = look.modified_ns;
+  }
   /// These bytes, which stand at offset(), were read.
   void advance(std::string_view bytes);
   /// The place that advance() by these bytes would lead to.
   FileMark mark_behind(std::string_view bytes) const;
 
   /// True when `from` holds, as far as the marks tell, what was read of this generation.
-  bool is_in(InputFile& from, std::uint64_t size_bytes) const;
+  /// Errors: Retry, it cannot be read, so that nobody knows.
+  Result<bool> is_in(InputFile& from, std::uint64_t size_bytes) const;
   /// True when `bytes`, read at next_line() of the open file before this call, are of this
-  /// generation: the file was not truncated and written anew in the meantime.
-  bool still_holds(std::string_view bytes) const;
+  /// generation: the file was not truncated and written anew in the meantime. Errors: Retry.
+  Result<bool> still_holds(std::string_view bytes) const;
   /// Reads head and tail out of the open file, after a position was taken from elsewhere.
-  /// Errors: Retry, also when they are not those of the position (any more).
+  /// Errors: Retry, Reject (they are not those of the position, or not any more).
   Status learn();
   /// The bytes up to `hole`, which are NULs, were read.
   void pass_hole();

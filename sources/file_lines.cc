@@ -50,9 +50,13 @@ Result<FileLines::Turn> FileLines::read(FileGeneration& generation, InputEnd the
     }
     const std::uint64_t from = generation.next_line();
     const std::span<char> into = options_.blobs ? space_for_blob(generation) : space();
-    auto got = generation.file->read_at(from, into);
+    auto got = read_held(*generation.file, from, into);
     if (!got.ok()) return got.status();
-    if (options_.may_be_truncated && !generation.still_holds({into.data(), *got})) return Turn{};
+    if (options_.may_be_truncated) {
+      auto holds = generation.still_holds({into.data(), *got});
+      if (!holds.ok()) return holds.status();
+      if (!*holds) return Turn{};
+    }
     const bool last = *got < into.size();
     Piece piece{builder_.position(), *got, last ? then : InputEnd::Open};
     holds_group_ = false;
@@ -107,7 +111,7 @@ Result<bool> FileLines::skip_hole(FileGeneration& generation) {
   std::array<char, 4096> bytes;
   std::uint64_t at = 0;
   for (;;) {
-    auto got = generation.file->read_at(at, {bytes.data(), at == 0 ? 1 : bytes.size()});
+    auto got = read_held(*generation.file, at, {bytes.data(), at == 0 ? 1 : bytes.size()});
     if (!got.ok()) return got.status();
     const auto end = bytes.begin() + static_cast<std::ptrdiff_t>(*got);
     const auto text = std::find_if(bytes.begin(), end, [](char c) { return c != '\0'; });
@@ -125,7 +129,7 @@ Result<bool> FileLines::skip_hole(FileGeneration& generation) {
 Status FileLines::begin_text(FileGeneration& generation) {
   if (!options_.decoder || generation.number == text_of_) return {};
   std::array<char, 4> first{};
-  auto got = generation.file->read_at(0, first);
+  auto got = read_held(*generation.file, 0, first);
   if (!got.ok()) return got.status();
   text_of_ = generation.number;
   text_begin_ = options_.decoder->begin({first.data(), *got});
@@ -140,7 +144,7 @@ Result<bool> FileLines::line_has_ended(FileGeneration& generation) {
   std::uint64_t end = 0;
   for (;;) {
     const std::span<char> into = space();
-    auto got = generation.file->read_at(generation.looked_to, into);
+    auto got = read_held(*generation.file, generation.looked_to, into);
     if (!got.ok()) return got.status();
     const void* const feed = std::memchr(into.data(), '\n', *got);
     if (feed != nullptr) {

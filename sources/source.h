@@ -5,6 +5,7 @@
 #include <stop_token>
 
 #include "core/base/clock.h"
+#include "core/base/directory_watch.h"
 #include "core/base/file.h"
 #include "core/base/input_file.h"
 #include "core/base/status.h"
@@ -26,6 +27,7 @@ struct SourceContext {
   bool once = false;
   InputFiles& input = InputFiles::real();
   FileSystem& files = FileSystem::real();
+  std::unique_ptr<DirectoryWatch> (*make_watch)() = DirectoryWatch::make;
 };
 
 /// Makes events. One thread calls open(), run() and close(), in this order, maybe again and again.

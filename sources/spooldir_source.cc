@@ -1,6 +1,7 @@
 // Finished files that are put into a directory, as Flume's spooling directory source takes them.
 
 #include <algorithm>
+#include <array>
 #include <condition_variable>
 #include <limits>
 #include <mutex>
@@ -9,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/backoff.h"
 #include "core/base/log.h"
 #include "core/base/rarely.h"
 #include "core/base/wait.h"
@@ -16,6 +18,8 @@
 #include "sources/decompressed_file.h"
 #include "sources/file_lines.h"
 #include "sources/file_positions.h"
+#include "sources/flume_tracker.h"
+#include "sources/ignored_files.h"
 #include "sources/spool_directory.h"
 
 namespace sluice {
@@ -72,6 +76,11 @@ constexpr Key keys[] = {
      .default_value = "500",
      .meaning = "How long to wait before the directory is listed again.",
      .min = 1},
+    {.name = "ignoreExisting",
+     .type = KeyType::Boolean,
+     .default_value = "false",
+     .meaning = "Read only files that come after the source's first start: what is there then is "
+                "left alone for good. Not in Flume."},
     {.name = "recursiveDirectorySearch",
      .type = KeyType::Boolean,
      .default_value = "false",
@@ -154,6 +163,8 @@ constexpr ComponentInfo info{.alias = "spooldir",
 
 constexpr milliseconds write_interval{1000};
 constexpr std::size_t character_bytes_max = 8;
+// A file that cannot be read, or put away, is tried again after pollDelay, and then more seldom.
+constexpr milliseconds held_most{5000};
 // While delivered files wait to be put away.
 constexpr milliseconds pending_wait{20};
 
@@ -184,6 +195,10 @@ std::string directory_path(const Settings& settings) {
 std::string tracker_path(const Settings& settings) {
   const std::string path = settings.text("trackerDir");
   return path.starts_with('/') ? path : directory_path(settings) + "/" + path;
+}
+
+std::string position_path(const Settings& settings) {
+  return tracker_path(settings) + "/sluice-" + settings.name() + "-positions.json";
 }
 
 std::string note_prefix(const Settings& settings) { return "spooldir/" + settings.name() + "/"; }
@@ -239,10 +254,9 @@ class SpooldirSource final : public Source {
         lines_(lines_options(settings, groups_.ok() ? *groups_ : nullptr,
                              decoder_.ok() ? *decoder_ : nullptr),
                context, deliveries_),
-        positions_({settings.component(), note_prefix(settings),
-                    tracker_path(settings) + "/sluice-" + settings.name() + "-positions.json",
-                    write_interval},
-                   context, *deliveries_) {}
+        positions_(
+            {settings.component(), note_prefix(settings), position_path(settings), write_interval},
+            context, *deliveries_) {}
   ~SpooldirSource() override {
     if (directory_) positions_.write_last(generations_);
   }
@@ -257,7 +271,10 @@ class SpooldirSource final : public Source {
   const std::string& name() const noexcept { return settings_.component(); }
   Result<SpoolDirectory::Options> directory_options() const;
   void warn_of_surprises() const;
-  void restore();
+  Status restore();
+  Status adopt_flume_position();
+  Status ignore_existing();
+  bool decompresses() const;
   Result<bool> read_all(const std::stop_token& stop);
   Status read(const File& file, const std::stop_token& stop);
   struct Content {
@@ -266,6 +283,8 @@ class SpooldirSource final : public Source {
   };
   Result<Content> open(const std::string& path) const;
   FileGeneration* begin(const File& file);
+  Result<bool> is_still(FileGeneration& known, const File& file);
+  void cannot_read(const FileGeneration& generation, const Status& why);
   FileGeneration& look_at(FileGeneration& generation, const File& file);
   Result<bool> read_to_end(FileGeneration& generation, const std::stop_token& stop);
   HeaderBlock headers_of(const FileGeneration& generation) const;
@@ -274,7 +293,15 @@ class SpooldirSource final : public Source {
   void remove(std::uint64_t number);
   FileGeneration* find(const FileIdentity& identity) const;
   bool is_under_way(const File& file) const;
+  bool is_ignored(const File& file) const {
+    return ignored_ && ignored_->contains(file.path, file.look.identity);
+  }
   void put_away_delivered();
+  Status put_away(const FileGeneration& generation);
+  bool rests(std::uint64_t number) const;
+  void hold(const FileGeneration& generation, const Status& why);
+  void release(const FileGeneration& generation);
+  bool only_held_left() const;
   void set_aside(const FileGeneration& generation, const Status& why);
 
   const Settings settings_;
@@ -285,10 +312,18 @@ class SpooldirSource final : public Source {
   FileLines lines_;
   FilePositions positions_;
   std::optional<SpoolDirectory> directory_;
+  std::optional<IgnoredFiles> ignored_;  ///< With ignoreExisting.
   FilePositions::Generations generations_;
   std::map<std::pair<std::uint64_t, std::uint64_t>, std::uint64_t> by_inode_;
   std::set<std::uint64_t> read_;  ///< Numbers of files that were read to their end.
   std::set<std::uint64_t> aside_;
+  /// What cannot be read or put away just now, by number.
+  struct Held {
+    Backoff backoff;
+    SteadyTime until{};
+    std::uint64_t failures = 0;
+  };
+  std::map<std::uint64_t, Held> held_;
   std::uint64_t next_number_ = 1;
   std::uint64_t list_failures_ = 0;
 };
@@ -318,23 +353,99 @@ Status SpooldirSource::open() {
     const std::string tracker = options->tracker_directory;
     if (Status status = context_.input.make_directories(tracker); !status.ok()) return status;
     directory_.emplace(*std::move(options), context_.input, context_.files);
+    Status status = restore();
+    if (status.ok() && settings_.boolean("ignoreExisting")) status = ignore_existing();
+    if (!status.ok()) {
+      generations_.clear();
+      by_inode_.clear();
+      directory_.reset();
+      return status;
+    }
     warn_of_surprises();
-    restore();
   }
   return {};
 }
 
-/// Positions of files that are still there; the others were put away.
-void SpooldirSource::restore() {
-  for (FilePosition& known : positions_.read()) {
+/// Positions of files that are still there; the others were put away. Errors: Retry.
+Status SpooldirSource::restore() {
+  std::vector<FilePosition> positions = positions_.read();
+  const bool first = positions.empty() && !context_.input.look(position_path(settings_)).ok();
+  for (FilePosition& known : positions) {
     auto look = context_.input.look(known.path);
-    if (!look.ok() || look->identity != known.identity) continue;
+    // What cannot be looked at just now is still there.
+    if (look.code() == Code::Closed || (look.ok() && look->identity != known.identity)) continue;
     auto generation = std::make_unique<FileGeneration>();
     generation->delivered = known.mark;
     generation->at = std::move(known);
     add(std::move(generation));
   }
   positions_.files_changed();
+  return first ? adopt_flume_position() : Status();
+}
+
+/// Flume's own position counts once, when there is none of this source.
+Status SpooldirSource::adopt_flume_position() {
+  const std::string meta = tracker_path(settings_) + "/" + FlumeTracker::file_name;
+  auto tracker = read_flume_tracker(context_.input, meta);
+  if (tracker.code() == Code::Retry) return tracker.status();
+  const std::string beginning = "; the file that Flume had begun is read from its beginning";
+  if (!tracker.ok()) {
+    log::error("{}: {} cannot be read: {}{}", name(), meta, tracker.status().message(), beginning);
+    return {};
+  }
+  if (!*tracker || (*tracker)->offset == 0) return {};
+  const auto& [path, offset] = **tracker;
+  auto file = context_.input.open(path);
+  if (file.code() == Code::Closed) return {};
+  if (!file.ok()) return file.status();
+  std::array<char, 4> first{};
+  auto look = (*file)->look();
+  auto got = read_held(**file, 0, first);
+  if (!look.ok() || !got.ok()) return Retry((look.ok() ? got.status() : look.status()).message());
+  // Flume counted the bytes as they lie in the file.
+  const bool counts_alike =
+      !is_avro(settings_) && !(decompresses() && is_compressed({first.data(), *got}));
+  if (!counts_alike || offset > look->size_bytes) {
+    log::warn("{}: byte {} of {}, where Flume stopped, is no place in its content{}", name(),
+              offset, path, beginning);
+    return {};
+  }
+  auto generation = std::make_unique<FileGeneration>();
+  generation->at.id = random_id();
+  generation->at.identity = look->identity;
+  generation->at.path = path;
+  generation->at.mark.offset = generation->delivered.offset = offset;
+  add(std::move(generation));
+  log::info("{}: {} is read on at byte {}, where Flume stopped", name(), path, offset);
+  return {};
+}
+
+/// A file whose position is known was begun, and is read on.
+Status SpooldirSource::ignore_existing() {
+  const std::string path =
+      tracker_path(settings_) + "/sluice-" + settings_.name() + "-ignored.json";
+  auto ignored = IgnoredFiles::read(context_.input, path);
+  if (ignored.code() == Code::Reject) {
+    return Invalid("ignoreExisting: the list of ignored files " + path + " cannot be read: " +
+                   ignored.status().message() + "; remove it to ignore what is there now");
+  }
+  if (ignored.code() == Code::Closed) {
+    auto there = directory_->list();
+    if (!there.ok()) return there.status();
+    std::vector<IgnoredFiles::Entry> entries;
+    for (const File& file : *there) {
+      const FileGeneration* const known = find(file.look.identity);
+      if (known == nullptr || known->at.identity != file.look.identity) {
+        entries.push_back({file.path, file.look.identity});
+      }
+    }
+    log::info("{}: {} files that are there are ignored; {} lists them", name(), entries.size(),
+              path);
+    ignored = IgnoredFiles::write(context_.files, path, std::move(entries));
+  }
+  if (!ignored.ok()) return Retry(ignored.status().message());
+  ignored_ = *std::move(ignored);
+  return {};
 }
 
 Result<SpoolDirectory::Options> SpooldirSource::directory_options() const {
@@ -374,11 +485,12 @@ Status SpooldirSource::run(std::stop_token stop) {
     if (!status.ok()) return status.code() == Code::Closed ? Status() : status;
     context_.out.retry_refused(stop);
     if (*some) continue;
-    if (context_.once && read_.empty()) return {};
+    const bool none_pends = only_held_left();
+    if (context_.once && none_pends) return {};
     const milliseconds delay = settings_.duration("pollDelay");
     std::unique_lock lock(mutex);
-    wait_until(never, lock, Deadline::in(read_.empty() ? delay : std::min(delay, pending_wait)),
-               stop, [] { return false; });
+    wait_until(never, lock, Deadline::in(none_pends ? delay : std::min(delay, pending_wait)), stop,
+               [] { return false; });
   }
   return {};
 }
@@ -393,7 +505,7 @@ Result<bool> SpooldirSource::read_all(const std::stop_token& stop) {
   const SteadyTime listed = context_.clock.steady();
   bool some = false;
   for (const File& file : *files) {
-    if (is_under_way(file)) continue;
+    if (is_under_way(file) || is_ignored(file)) continue;
     if (stop.stop_requested()) return Closed("the agent is stopping");
     if (Status status = read(file, stop); !status.ok()) return status;
     some = true;
@@ -410,11 +522,11 @@ FileGeneration* SpooldirSource::find(const FileIdentity& identity) const {
   return number == by_inode_.end() ? nullptr : generations_.at(number->second).get();
 }
 
-/// True when it was read to its end, or will not be.
+/// True when it was read to its end, or will not be now.
 bool SpooldirSource::is_under_way(const File& file) const {
   const FileGeneration* const known = find(file.look.identity);
   return known != nullptr && known->at.identity == file.look.identity &&
-         (read_.contains(known->number) || aside_.contains(known->number));
+         (read_.contains(known->number) || aside_.contains(known->number) || rests(known->number));
 }
 
 Status SpooldirSource::read(const File& file, const std::stop_token& stop) {
@@ -426,21 +538,25 @@ Status SpooldirSource::read(const File& file, const std::stop_token& stop) {
   if (!whole.ok() && whole.code() != Code::Retry && whole.code() != Code::Reject) {
     return whole.status();
   }
-  if (whole.ok()) {
-    read_.insert(generation->number);
-  } else {
-    context_.counters.read_failures.add();
-    set_aside(*generation, whole.status());
+  if (!whole.ok()) {
+    cannot_read(*generation, whole.status());
+    return {};
   }
+  release(*generation);
+  read_.insert(generation->number);
   return {};
+}
+
+bool SpooldirSource::decompresses() const {
+  // Who wants whole files wants them as they are.
+  const bool plain = is_blob(settings_) && !settings_.has("compression");
+  return !plain && settings_.text("compression") != "none";
 }
 
 Result<SpooldirSource::Content> SpooldirSource::open(const std::string& path) const {
   auto file = context_.input.open(path);
   if (!file.ok()) return file.status();
-  // Who wants whole files wants them as they are.
-  const bool plain = is_blob(settings_) && !settings_.has("compression");
-  if (!plain && settings_.text("compression") != "none") {
+  if (decompresses()) {
     file = decompressed_if_compressed(*std::move(file));
     if (!file.ok()) return file.status();
   }
@@ -451,31 +567,43 @@ Result<SpooldirSource::Content> SpooldirSource::open(const std::string& path) co
 }
 
 /// The file at the place where it was left, or at its beginning; null when it has gone, or when it
-/// is set aside.
+/// is held or set aside.
 FileGeneration* SpooldirSource::begin(const File& file) {
   auto opened = open(file.path);
   FileGeneration* known = find(file.look.identity);
   if (!opened.ok()) {
     if (opened.code() == Code::Closed) return nullptr;
     if (known == nullptr) known = &add_fresh(file);
-    context_.counters.read_failures.add();
-    set_aside(look_at(*known, file), opened.status());
+    cannot_read(look_at(*known, file), opened.status());
     return nullptr;
   }
   if (known != nullptr) {
-    // The size of the file says nothing about that of its content.
-    const bool same = known->at.identity == file.look.identity &&
-                      known->is_in(*opened->file, std::numeric_limits<std::uint64_t>::max());
     known->file = std::move(opened->file);
     known->schema = opened->schema;
-    if (same && known->learn().ok()) return &look_at(*known, file);
+    auto same = is_still(*known, file);
+    if (same.ok() && *same) return &look_at(*known, file);
     opened->file = std::move(known->file);
+    if (!same.ok()) {
+      cannot_read(look_at(*known, file), same.status());
+      return nullptr;
+    }
     remove(known->number);
   }
   FileGeneration& fresh = add_fresh(file);
   fresh.file = std::move(opened->file);
   fresh.schema = std::move(opened->schema);
   return &look_at(fresh, file);
+}
+
+/// Errors: Retry, its bytes cannot be compared.
+Result<bool> SpooldirSource::is_still(FileGeneration& known, const File& file) {
+  if (known.at.identity != file.look.identity) return false;
+  // The size of the file says nothing about that of its content.
+  auto same = known.is_in(*known.file, std::numeric_limits<std::uint64_t>::max());
+  if (!same.ok() || !*same) return same;
+  const Status learned = known.learn();
+  if (learned.ok()) return true;
+  return learned.code() == Code::Reject ? Result<bool>(false) : learned;
 }
 
 FileGeneration& SpooldirSource::add_fresh(const File& file) {
@@ -506,6 +634,7 @@ void SpooldirSource::remove(std::uint64_t number) {
   by_inode_.erase({identity.device, identity.inode});
   generations_.erase(number);
   aside_.erase(number);
+  held_.erase(number);
   deliveries_->forget(number);
   positions_.files_changed();
 }
@@ -523,11 +652,11 @@ Result<bool> SpooldirSource::read_to_end(FileGeneration& generation, const std::
   }
   // What seems to be the end may be where it is damaged.
   char beyond = 0;
-  if (auto end = generation.file->read_at(turn.looked_to, {&beyond, 1}); !end.ok()) {
+  if (auto end = read_held(*generation.file, turn.looked_to, {&beyond, 1}); !end.ok()) {
     return end.status();
   }
   auto look = generation.file->look();
-  if (!look.ok()) return look.status();
+  if (!look.ok()) return Retry(look.status().message());
   if (look->size_bytes != size_bytes || look->modified_ns != generation.modified_seen) {
     return Reject("it has changed since it was put here (" + std::to_string(size_bytes) +
                   " bytes then, " + std::to_string(look->size_bytes) + " now)");
@@ -553,17 +682,74 @@ HeaderBlock SpooldirSource::headers_of(const FileGeneration& generation) const {
 /// A file is done when all of its events have arrived.
 void SpooldirSource::put_away_delivered() {
   for (auto number = read_.begin(); number != read_.end();) {
-    if (!deliveries_->idle(*number)) {
+    if (rests(*number) || !deliveries_->idle(*number)) {
       ++number;
       continue;
     }
     const FileGeneration& generation = *generations_[*number];
-    if (Status status = directory_->put_away(generation.at.path); status.ok()) {
+    const Status status = put_away(generation);
+    if (status.code() == Code::Retry) {
+      hold(generation, status);
+      ++number;
+      continue;
+    }
+    if (status.ok()) {
+      release(generation);
       remove(*number);
     } else {
       set_aside(generation, status);
     }
     number = read_.erase(number);
+  }
+}
+
+/// Errors: Retry (the directory cannot be written just now), Reject.
+Status SpooldirSource::put_away(const FileGeneration& generation) {
+  Status status = directory_->put_away(generation.at.path);
+  if (status.ok() || status.code() == Code::Reject) return status;
+  // Somebody else may have put it away.
+  if (context_.input.look(generation.at.path).code() == Code::Closed) return {};
+  return Retry(status.message());
+}
+
+/// True while a file that is held need not be tried.
+bool SpooldirSource::rests(std::uint64_t number) const {
+  const auto held = held_.find(number);
+  return held != held_.end() && context_.clock.steady() < held->second.until;
+}
+
+/// It keeps its position, or waits delivered to be put away, so nothing of it comes twice.
+void SpooldirSource::hold(const FileGeneration& generation, const Status& why) {
+  const milliseconds delay = settings_.duration("pollDelay");
+  Held& held =
+      held_.try_emplace(generation.number, Held{Backoff(delay, std::max(delay, held_most))})
+          .first->second;
+  held.until = context_.clock.steady() + held.backoff.next();
+  if (!worth_saying(++held.failures)) return;
+  log::error("{}: {}: {}; it is tried again, the other files are read on (failure {})", name(),
+             generation.at.path, why.message(), held.failures);
+}
+
+void SpooldirSource::release(const FileGeneration& generation) {
+  const auto held = held_.find(generation.number);
+  if (held == held_.end()) return;
+  log::info("{}: {} is in order again, after {} failures", name(), generation.at.path,
+            held->second.failures);
+  held_.erase(held);
+}
+
+/// True when no delivered file waits to be put away, but for those that cannot be just now.
+bool SpooldirSource::only_held_left() const {
+  return std::all_of(read_.begin(), read_.end(),
+                     [this](std::uint64_t number) { return held_.contains(number); });
+}
+
+void SpooldirSource::cannot_read(const FileGeneration& generation, const Status& why) {
+  context_.counters.read_failures.add();
+  if (why.code() == Code::Retry) {
+    hold(generation, why);
+  } else {
+    set_aside(generation, why);
   }
 }
 

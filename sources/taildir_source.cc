@@ -161,7 +161,7 @@ class TaildirSource final : public Source {
     if (!follower_) {
       if (Status status = make_follower(); !status.ok()) return status;
     }
-    watch_ = DirectoryWatch::make();
+    watch_ = context_.make_watch();
     scan_wanted_ = true;
     return {};
   }
@@ -257,6 +257,7 @@ Status TaildirSource::run(std::stop_token stop) {
     status = update_positions(stop);
     if (!status.ok()) break;
     auto read_some = read_all(stop);
+    context_.counters.read_failures.set(follower_->read_failures());
     status = read_some.ok() ? update_positions(stop) : read_some.status();
     if (!status.ok()) break;
     context_.out.retry_refused(stop);
@@ -288,15 +289,19 @@ void TaildirSource::scan() {
 
 /// Again at every look: a directory may have been made anew.
 void TaildirSource::watch_directories() {
+  const bool failed_before = watch_failures_ > 0;
   watched_ = true;
   for (const std::string& directory : directories_) {
     const Status status = watch_->add(directory);
     watched_ = watched_ && status.ok();
     if (!status.ok() && worth_saying(++watch_failures_)) {
-      log::warn("{}: {}; files are looked at every {} ms at most", name(), status.message(),
-                look_interval_.count());
+      log::warn("{}: {}; meanwhile files are looked at every {} ms (failure {})", name(),
+                status.message(), look_interval_.count(), watch_failures_);
     }
   }
+  if (!watched_ || !failed_before) return;
+  log::info("{}: the system tells of changes in all directories now", name());
+  watch_failures_ = 0;
 }
 
 /// One turn for each file that has something. True when something was read.
@@ -320,11 +325,7 @@ Result<bool> TaildirSource::read(FileGeneration& generation, const std::stop_tok
   auto turn = lines_.read(generation, generation.end(), stop);
   if (!turn.ok() && turn.code() != Code::Retry) return turn.status();
   if (!turn.ok()) {
-    context_.counters.read_failures.add();
-    if (worth_saying(context_.counters.read_failures.get())) {
-      log::error("{}: {}; it is tried again", name(), turn.status().message());
-    }
-    follower_->set_aside(generation);
+    follower_->set_aside(generation, turn.status());
     return false;
   }
   if (turn->at_end) {

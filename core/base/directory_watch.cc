@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <map>
+#include <string>
 #include <utility>
 
 namespace sluice {
@@ -19,21 +20,36 @@ constexpr std::uint32_t names_mask =
 // A read(2) of events that goes on for longer than this is a storm: the rest waits for its turn.
 constexpr int reads_max = 64;
 
+/// What an administrator can do about it.
+std::string advice(int error, const char* limit) {
+  if (error == EMFILE) return std::string("; raise ") + limit + " or the limit of open files";
+  if (error == ENOSPC) return std::string("; raise ") + limit;
+  return "";
+}
+
 class InotifyWatch final : public DirectoryWatch {
  public:
-  InotifyWatch()
-      : inotify_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)),
-        wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+  explicit InotifyWatch(const System& system)
+      : system_(system), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
   ~InotifyWatch() override {
     if (inotify_ >= 0) ::close(inotify_);
     if (wake_ >= 0) ::close(wake_);
   }
 
   Status add(const std::string& directory) override {
-    if (inotify_ < 0) return Retry("there is no inotify");
-    const int watch = ::inotify_add_watch(inotify_, directory.c_str(),
-                                          names_mask | IN_MODIFY | IN_ONLYDIR | IN_EXCL_UNLINK);
-    if (watch < 0) return Retry("cannot watch " + directory + ": " + errno_text(errno));
+    if (inotify_ < 0) inotify_ = system_.init(IN_CLOEXEC | IN_NONBLOCK);
+    if (inotify_ < 0) {
+      const int error = errno;
+      return Retry("cannot watch " + directory + ": no inotify: " + errno_text(error) +
+                   advice(error, "fs.inotify.max_user_instances"));
+    }
+    const int watch = system_.add(inotify_, directory.c_str(),
+                                  names_mask | IN_MODIFY | IN_ONLYDIR | IN_EXCL_UNLINK);
+    if (watch < 0) {
+      const int error = errno;
+      return Retry("cannot watch " + directory + ": " + errno_text(error) +
+                   advice(error, "fs.inotify.max_user_watches"));
+    }
     directories_[watch] = directory;
     return {};
   }
@@ -81,13 +97,20 @@ class InotifyWatch final : public DirectoryWatch {
     }
   }
 
-  const int inotify_;
+  const System system_;
+  int inotify_ = -1;
   const int wake_;
   std::map<int, std::string> directories_;
 };
 
 }  // namespace
 
-std::unique_ptr<DirectoryWatch> DirectoryWatch::make() { return std::make_unique<InotifyWatch>(); }
+std::unique_ptr<DirectoryWatch> DirectoryWatch::make() {
+  return make({::inotify_init1, ::inotify_add_watch});
+}
+
+std::unique_ptr<DirectoryWatch> DirectoryWatch::make(const System& system) {
+  return std::make_unique<InotifyWatch>(system);
+}
 
 }  // namespace sluice

@@ -1,6 +1,7 @@
 // Learns from the kernel that something in a directory has changed.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <stop_token>
 #include <string>
@@ -23,13 +24,21 @@ class DirectoryWatch {
   };
   virtual ~DirectoryWatch() = default;
 
-  /// Errors: Retry (no such directory, no more watches): then the caller polls.
+  /// Errors: Retry (no such directory, no more watches): then the caller polls, and asks again now
+  /// and then, because limits are raised and others let go.
   virtual Status add(const std::string& directory) = 0;
   /// Waits for changes until the deadline or stop; returns at once what has come already.
   virtual Changes wait(Deadline deadline, const std::stop_token& stop) = 0;
 
   /// By inotify. It can always be made: without inotify add() says Retry and wait() just waits.
   static std::unique_ptr<DirectoryWatch> make();
+
+  /// The calls of the system, which tests replace by ones that have reached their limits.
+  struct System {
+    int (*init)(int flags);
+    int (*add)(int inotify, const char* path, std::uint32_t mask);
+  };
+  static std::unique_ptr<DirectoryWatch> make(const System& system);
 };
 
 }  // namespace sluice

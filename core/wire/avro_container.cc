@@ -38,6 +38,7 @@ Extent take_metadata(std::string_view& bytes, AvroHeader& header) {
       if (extent != Extent::Whole) return extent;
       if (key == "avro.schema") header.schema = value;
       if (key == "avro.codec") header.codec = value;
+      if (!key.starts_with("avro.")) header.others[std::string(key)] = value;
     }
   }
 }

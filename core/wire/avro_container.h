@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -21,6 +22,7 @@ struct AvroHeader {
 
   std::string schema;  ///< JSON.
   std::string codec = "null";
+  std::map<std::string, std::string> others;  ///< Entries that Avro does not know.
   std::array<char, avro_sync_bytes> sync{};
   std::size_t bytes = 0;  ///< Of the header; the first block begins behind it.
 };

@@ -1,5 +1,8 @@
 #include "core/base/directory_watch.h"
 
+#include <sys/inotify.h>
+
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <thread>
@@ -35,6 +38,30 @@ TEST_CASE("a watch on a directory that is not there says so and just waits") {
   const auto changes = watch->wait(Deadline::in(milliseconds(1)), {});
   CHECK_FALSE(changes.names);
   CHECK(changes.written.empty());
+}
+
+TEST_CASE("a watch that reached a limit says which, and works once there is room") {
+  static int error = 0;
+  const TempDirectory directory;
+  const std::string path = directory.path("").substr(0, directory.path("").size() - 1);
+  const auto init = [](int flags) {
+    errno = error;
+    return error == EMFILE ? -1 : ::inotify_init1(flags);
+  };
+  const auto add = [](int inotify, const char* name, std::uint32_t mask) {
+    errno = error;
+    return error == ENOSPC ? -1 : ::inotify_add_watch(inotify, name, mask);
+  };
+  const auto watch = DirectoryWatch::make({init, add});
+  error = EMFILE;
+  CHECK(watch->add(path).message().find("max_user_instances") != std::string::npos);
+  CHECK_FALSE(watch->wait(Deadline::in(milliseconds(1)), {}).names);
+  error = ENOSPC;
+  CHECK(watch->add(path).message().find("max_user_watches") != std::string::npos);
+  error = 0;
+  REQUIRE(watch->add(path).ok());
+  std::ofstream(directory.path("f")) << "x";
+  CHECK(watch->wait(patience(), {}).names);
 }
 
 TEST_CASE("a stop ends the wait of a watch") {

@@ -7,6 +7,7 @@ import tempfile
 import unittest
 
 from support.agent import Agent, file_roll, pipeline, roll_bytes, roll_numbers
+from support.positions import Unsettled, numbers_in, read_positions
 from support.waiting import wait_until
 
 SOURCE = "type = spooldir\nspoolDir = {dir}/spool\npollDelay = 10\ndeserializer.maxLineLength = 1000\n"
@@ -21,6 +22,7 @@ class Spooldir(unittest.TestCase):
             os.mkdir(spool)
             os.mkdir(os.path.join(directory, "out"))
             written = 0
+            unsettled = Unsettled()
             for _ in range(10):
                 with Agent(CONFIG, directory=directory) as agent:
                     agent.wait_until_running()
@@ -31,6 +33,7 @@ class Spooldir(unittest.TestCase):
                     wait_until(lambda: roll_bytes(out) >= most, lambda: "%d bytes" % most)
                     agent.kill(signal.SIGKILL)
                     agent.wait()
+                unsettled.killed(roll_numbers(out), self.settled(spool))
             # A file that is bad holds up nobody, and is still there.
             open(os.path.join(spool, "bad.COMPLETED"), "w").close()
             with open(os.path.join(spool, "bad"), "w") as bad:
@@ -45,6 +48,23 @@ class Spooldir(unittest.TestCase):
             print("%d lines written, %d repeated, %d missing" % (
                 written, len(found) - len(set(found)), len(missing)))
             self.assertEqual(sorted(missing)[:10], [])
+            unsettled.check(self, found)
+
+    @staticmethod
+    def settled(spool):
+        """The lines of files that were put away, and those before the positions of the others."""
+        offsets = {position.path: position.offset for position in
+                   read_positions(os.path.join(spool, ".flumespool", "sluice-r1-positions.json"))}
+        lines = set()
+        for name in os.listdir(spool):
+            path = os.path.join(spool, name)
+            if not name.startswith("part"):
+                continue
+            with open(path, "rb") as file:
+                content = file.read()
+            lines.update(numbers_in(content if name.endswith(".COMPLETED")
+                                    else content[:offsets.get(path, 0)]))
+        return lines
 
     @staticmethod
     def put(spool, first, lines):

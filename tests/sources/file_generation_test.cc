@@ -42,7 +42,7 @@ TEST_CASE("a generation is known by its first bytes and by those before its posi
     generation.advance(text);
     const auto node = files.create("/f");
     files.append(node, other);
-    return generation.is_in(**files.open("/f"), other.size());
+    return *generation.is_in(**files.open("/f"), other.size());
   };
   CHECK(holds(text));
   CHECK(holds(text + "more"));

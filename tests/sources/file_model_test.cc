@@ -56,6 +56,8 @@ class SteppedSource {
       if (found != follower_->generations().end()) found->second->delivered = mark;
     }
   }
+  /// The system says that this file was written to; the next step scans in any case.
+  void hear_of(const std::string& path) { static_cast<void>(follower_->look_at(path)); }
   /// Keeps what a position file keeps, as text.
   void restart() {
     std::vector<FilePosition> kept;
@@ -70,6 +72,8 @@ class SteppedSource {
     follower_.reset();
     start(std::move(kept));
   }
+  /// What it has said to be lost since it started.
+  std::uint64_t lost_bytes() const { return follower_->lost_bytes(); }
   std::size_t generations() const { return follower_->generations().size(); }
 
   ManualClock clock;
@@ -254,6 +258,7 @@ void Life::write() {
   }
   say("write " + std::to_string(bytes.size()) + " " + bytes.substr(0, 30));
   files_.append(node, bytes);
+  if (next_ % 2 == 0) source_.hear_of(log);
 }
 
 /// app.log.1 becomes app.log.2, and so on; the last goes.
@@ -462,6 +467,73 @@ TEST_CASE("files: a file that is truncated and written anew while it is read") {
   std::sort(wanted.begin(), wanted.end());
   std::sort(source.delivered.begin(), source.delivered.end());
   CHECK(source.delivered == wanted);
+}
+
+TEST_CASE("files: a file that is truncated and at once as long as before is another one") {
+  FakeInputFiles files;
+  SteppedSource source(files, nullptr);
+  const auto node = files.create("/logs/app.log");
+  files.append(node, "one\n");
+  source.step();
+  source.hear_of("/logs/app.log");
+  files.append(files.create("/logs/app.log.1"), node->content);
+  files.truncate(node);
+  files.append(node, "two\n");
+  source.hear_of("/logs/app.log");
+  source.step();
+  source.step();
+  CHECK(source.delivered == std::vector<std::string>{"one", "two"});
+}
+
+TEST_CASE("files: a copy that is made after its directory was listed is the copy all the same") {
+  FakeInputFiles files;
+  SteppedSource source(files, nullptr);
+  const auto node = files.create("/logs/app.log");
+  files.append(node, "one\n");
+  source.step();
+  files.after_list = [&] {
+    files.append(files.create("/logs/app.log.1"), node->content);
+    files.truncate(node);
+    files.append(node, "two\n");
+  };
+  for (int i = 0; i < 4; ++i) {
+    source.step();
+    source.clock.advance(milliseconds(130'000));
+  }
+  CHECK(source.delivered == std::vector<std::string>{"one", "two"});
+}
+
+TEST_CASE("files: a loss that the source saw is reported to the byte, and nothing else is") {
+  FakeInputFiles files;
+  SteppedSource source(files, nullptr);
+  const auto node = files.create("/logs/app.log");
+  files.append(node, "one\nunfinished");
+  source.step();
+  CHECK(source.lost_bytes() == 0);
+  const bool copied = GENERATE(false, true);
+  CAPTURE(copied);
+  if (copied) files.append(files.create("/logs/app.log.1"), node->content);
+  files.truncate(node);
+  files.append(node, "two\n");
+  source.step();
+  CHECK(source.lost_bytes() == (copied ? 0 : 10));
+  // Read to its end, it may go; what came after the last look nobody can know of.
+  files.truncate(node);
+  source.step();
+  CHECK(source.lost_bytes() == (copied ? 0 : 10));
+  files.append(node, "three\n");
+  files.truncate(node);
+  source.step();
+  CHECK(source.lost_bytes() == (copied ? 0 : 10));
+  // Told of, and gone before it could be read.
+  files.append(node, "four\n");
+  source.step();
+  files.append(node, "five\n");
+  source.hear_of("/logs/app.log");
+  files.truncate(node);
+  source.step();
+  CHECK(source.lost_bytes() == (copied ? 5 : 15));
+  CHECK(source.delivered.size() == 3);
 }
 
 TEST_CASE("files: lives that once went wrong") {

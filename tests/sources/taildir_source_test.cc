@@ -1,3 +1,7 @@
+#include <sys/inotify.h>
+
+#include <atomic>
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 
@@ -399,6 +403,46 @@ TEST_CASE("TAILDIR: a directory that comes late is found") {
   fs::create_directory(logs.path("late"));
   logs.append("late/x", "one\n");
   CHECK(pipeline.read(1) == Lines{"one"});
+}
+
+/// The limit that the calls of inotify have reached; 0: none.
+std::atomic<int> inotify_limit{0};
+std::unique_ptr<DirectoryWatch> limited_watch() {
+  const auto init = [](int flags) {
+    errno = EMFILE;
+    return inotify_limit == EMFILE ? -1 : ::inotify_init1(flags);
+  };
+  const auto add = [](int inotify, const char* path, std::uint32_t mask) {
+    errno = ENOSPC;
+    return inotify_limit == ENOSPC ? -1 : ::inotify_add_watch(inotify, path, mask);
+  };
+  return DirectoryWatch::make({init, add});
+}
+
+TEST_CASE("TAILDIR: without inotify files are looked at, until the system tells of them again") {
+  const int limit = GENERATE(EMFILE, ENOSPC);
+  CAPTURE(limit);
+  const CapturedLog log;
+  const Logs logs;
+  logs.append("app.log", "one\n");
+  inotify_limit = limit;
+  Pipeline::Options options;
+  options.make_watch = limited_watch;
+  Pipeline pipeline(taildir_source, logs.settings({{"maxBackoffSleep", "40"}}), std::move(options));
+  REQUIRE(pipeline.start().ok());
+  CHECK(pipeline.read(1) == Lines{"one"});
+  CHECK(log.wait_for_text(limit == EMFILE ? "raise fs.inotify.max_user_instances"
+                                          : "raise fs.inotify.max_user_watches"));
+  CHECK(log.has("meanwhile files are looked at every 40 ms"));
+  logs.append("app.log", "two\n");
+  CHECK(pipeline.read(1) == Lines{"two"});
+  logs.rename("app.log", "app.log.1");
+  logs.append("app.log", "three\n");
+  CHECK(pipeline.read(1) == Lines{"three"});
+  inotify_limit = 0;
+  CHECK(log.wait_for_text("the system tells of changes in all directories now"));
+  logs.append("app.log", "four\n");
+  CHECK(pipeline.read(1) == Lines{"four"});
 }
 
 Settings rig_settings(const Logs& logs) {

@@ -39,6 +39,8 @@ class FakeInputFiles final : public InputFiles {
   /// Called once, in the midst of the next read of more than a few bytes: between its first half
   /// and its second.
   std::function<void()> during_read;
+  /// Called once, when a directory has been listed and its files were not looked at yet.
+  std::function<void()> after_list;
   /// Names that are symbolic links to another path.
   std::map<std::string, std::string> links;
 
@@ -98,6 +100,7 @@ class FakeInputFiles final : public InputFiles {
     };
     for (const auto& [path, node] : names_) add(path, node->identity.inode, false);
     for (const auto& [path, target] : links) add(path, 0, true);
+    if (after_list) std::exchange(after_list, nullptr)();
     return entries;
   }
   Status make_directories(const std::string&) override { return {}; }

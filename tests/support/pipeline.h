@@ -60,6 +60,9 @@ class Pipeline {
     OnFull on_full = OnFull::Wait;
     std::size_t slab_bytes = Slab::bytes_default;
     bool once = false;
+    InputFiles* input = &InputFiles::real();
+    FileSystem* files = &FileSystem::real();
+    std::unique_ptr<DirectoryWatch> (*make_watch)() = DirectoryWatch::make;
   };
   Pipeline(const SourceType& type, const std::map<std::string, std::string>& values)
       : Pipeline(type, values, Options()) {}
@@ -75,7 +78,8 @@ class Pipeline {
              .interceptors = {},
              .on_full = options.on_full},
             counters),
-        source(type.make(settings, {out, counters, pool, window, Clock::system(), options.once})) {
+        source(type.make(settings, {out, counters, pool, window, Clock::system(), options.once,
+                                    *options.input, *options.files, options.make_watch})) {
     SLUICE_ASSERT(channel.open().ok(), "a memory channel opens");
   }
   ~Pipeline() { stop(); }
