@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "core/base/assert.h"
+#include "core/base/letter_case.h"
 #include "core/base/log.h"
 #include "core/base/thread.h"
 #include "core/net/asio.h"
@@ -48,8 +49,6 @@ std::optional<http::status> status_of(const error_code& error) {
   return malformed ? std::optional(http::status::bad_request) : std::nullopt;
 }
 
-char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
 std::string_view view(boost::string_view text) noexcept { return {text.data(), text.size()}; }
 
 HttpRequest parse_target(std::string_view method, std::string_view target) {
@@ -87,7 +86,7 @@ void end_unacknowledged(tcp::socket& socket, milliseconds time) {
 std::string_view HttpRequest::header(std::string_view name) const noexcept {
   for (const auto& [key, value] : headers) {
     if (std::equal(key.begin(), key.end(), name.begin(), name.end(),
-                   [](char a, char b) { return lower(a) == lower(b); })) {
+                   [](char a, char b) { return lower_case(a) == lower_case(b); })) {
       return value;
     }
   }
