@@ -385,4 +385,10 @@ std::uint64_t AggregateStep::state_bytes() const noexcept {
   return sum;
 }
 
+std::uint64_t AggregateStep::keys() const noexcept {
+  std::uint64_t sum = 0;
+  for (const auto& [end, pane] : panes_) sum += pane.groups.size();
+  return sum;
+}
+
 }  // namespace sluice::analytics

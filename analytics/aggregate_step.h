@@ -59,6 +59,7 @@ class AggregateStep final : public Step {
   void save(StateWriter& state) override;
   bool load(const SavedState& state) override;
   std::uint64_t state_bytes() const noexcept override;
+  std::uint64_t keys() const noexcept override;
   const Counts& counts() const noexcept { return counts_; }
 
  private:

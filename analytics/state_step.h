@@ -42,6 +42,7 @@ class StateStep final : public Step {
   void save(StateWriter& state) override;
   bool load(const SavedState& state) override;
   std::uint64_t state_bytes() const noexcept override;
+  std::uint64_t keys() const noexcept override { return groups_.size(); }
   /// Rows of keys beyond keys_max.
   std::uint64_t overflowed() const noexcept { return groups_.overflowed(); }
 

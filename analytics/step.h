@@ -68,6 +68,8 @@ class Step {
   virtual bool load(const SavedState& /*state*/) { return true; }
   /// Of what it keeps beyond a batch.
   virtual std::uint64_t state_bytes() const noexcept { return 0; }
+  /// Groups that it holds just now, of the open batch too.
+  virtual std::uint64_t keys() const noexcept { return 0; }
 
  protected:
   void pass(const Rows& rows) {
