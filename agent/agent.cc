@@ -86,6 +86,7 @@ Agent::Agent(const Plan& plan, Options options)
                          .bytes_max = options_.dead_letter_bytes_max},
                         *options_.files, *options_.clock) {
   metrics_.set_version(version_number());
+  metrics_.set_results(&gauges_);
   add_channels(plan);
   add_sinks(plan);
   add_sources(plan);
@@ -150,6 +151,8 @@ void Agent::add_sink_unit(std::string component, std::string name,
   if (channel.stored() != nullptr) parts.runner.committer = channel.committer();
   parts.runner.clock = options_.clock;
   parts.state_directory = options_.state_directory;
+  parts.views = &views_;
+  parts.gauges = &gauges_;
   for (const SinkPlan* each : planned) {
     parts.members.push_back(
         {each->settings,
@@ -166,7 +169,7 @@ void Agent::add_sink_unit(std::string component, std::string name,
   const SinkUnit& unit = *sinks_.back();
   for (std::size_t i = 0; i < unit.size(); ++i) {
     metrics_.add(SinkMetrics{unit.settings(i).name(), type_name(unit.settings(i)),
-                             planned[i]->channel, &unit.counters(i)});
+                             planned[i]->channel, &unit.counters(i), unit.microbatch(i)});
   }
 }
 

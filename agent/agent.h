@@ -20,6 +20,7 @@
 #include "core/config/topology.h"
 #include "core/metrics/registry.h"
 #include "sinks/dead_letter_file.h"
+#include "sinks/view_board.h"
 
 namespace sluice {
 
@@ -78,6 +79,8 @@ class Agent {
   Status fatal() const;
 
   const MetricsRegistry& metrics() const noexcept { return metrics_; }
+  /// What outputs of type view show. Lives as long as the agent.
+  ViewBoard& views() noexcept { return views_; }
   /// Sum of the limits of all memory accounts; the largest number when one of them has no limit.
   std::uint64_t memory_limit_bytes() const noexcept;
   /// "sum up to 80 MiB", or "are unlimited (channel c1 has byteCapacity = 0)".
@@ -114,6 +117,8 @@ class Agent {
   SlabPool pool_;
   Stores stores_;
   MetricsRegistry metrics_;
+  ViewBoard views_;
+  ResultGauges gauges_;
   std::stop_source abandon_;  ///< Set when what sources hold cannot be waited for any more.
   DeadLetterFile dead_letter_file_;
   std::vector<std::unique_ptr<ChannelUnit>> channels_;

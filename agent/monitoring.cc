@@ -24,6 +24,7 @@ For Flume metrics please click <a href = "./metrics"> here</a>.
 <li><a href="./prometheus">prometheus</a>: every counter, as text for Prometheus</li>
 <li><a href="./healthz">healthz</a>: does the agent live?</li>
 <li><a href="./readyz">readyz</a>: does every component run?</li>
+<li><a href="./view">view</a>: results as they come</li>
 </ul>
 </body></html>
 )";
@@ -37,12 +38,26 @@ bool equals_ignoring_case(std::string_view a, std::string_view b) noexcept {
 
 }  // namespace
 
-Monitoring::Monitoring(Options options, const MetricsRegistry& registry, Health health)
+Monitoring::Monitoring(Options options, const MetricsRegistry& registry, ViewBoard& views,
+                       Health health)
     : registry_(registry),
       health_(std::move(health)),
+      board_(views),
+      views_(views),
       server_({.host = std::move(options.bind), .port = options.port, .name = "monitoring"},
               [this](const HttpRequest& request) { return answer(request); }) {
   SLUICE_ASSERT(health_.components && health_.alive, "monitoring was wired without health");
+}
+
+Status Monitoring::start() {
+  Status status = server_.start();
+  if (status.ok() && !listener_) listener_ = board_.listen([this] { server_.wake(); });
+  return status;
+}
+
+void Monitoring::stop() {
+  listener_.reset();  // before the server, which is woken by it
+  server_.stop();
 }
 
 HttpResponse Monitoring::answer(const HttpRequest& request) const {
@@ -67,8 +82,9 @@ HttpResponse Monitoring::answer(const HttpRequest& request) const {
   if (request.path == "/") {
     return {.content_type = "text/html;charset=utf-8", .body = std::string(page)};
   }
+  if (auto response = views_.answer(request)) return *std::move(response);
   return {.status = http_not_found,
-          .body = "Nothing here; there are /metrics, /prometheus, /healthz and /readyz.\n"};
+          .body = "Nothing here; there are /metrics, /prometheus, /healthz, /readyz and /view.\n"};
 }
 
 HttpResponse Monitoring::readiness() const {

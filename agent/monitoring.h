@@ -3,11 +3,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "core/metrics/registry.h"
 #include "core/net/http_server.h"
+#include "sinks/view_board.h"
+#include "sinks/view_pages.h"
 
 namespace sluice {
 
@@ -24,6 +27,7 @@ struct ComponentHealth {
 ///   /prometheus  the same counters and more for Prometheus
 ///   /healthz     200 while the agent's loop lives, else 503
 ///   /readyz      200 when every component is ready, else 503 and a line for each that is not
+///   /view...     results of outputs of type view (sinks/view_pages.h)
 ///   /            a page with links to them
 ///
 /// Everything else is 404. TRACE and OPTIONS get 403 as from Flume; what is neither GET nor HEAD,
@@ -40,12 +44,13 @@ class Monitoring {
     std::function<bool()> alive;
   };
 
-  /// `registry` outlives it. Nothing is opened yet.
-  Monitoring(Options options, const MetricsRegistry& registry, Health health);
+  /// `registry` and `views` outlive it. Nothing is opened yet.
+  Monitoring(Options options, const MetricsRegistry& registry, ViewBoard& views, Health health);
+  ~Monitoring() { stop(); }
 
   /// Errors: Retry, with the address (a taken port); the agent runs without it and may call again.
-  Status start() { return server_.start(); }
-  void stop() { server_.stop(); }
+  Status start();
+  void stop();
   std::uint16_t port() const noexcept { return server_.port(); }
 
   /// What a request is answered with. Thread-safe.
@@ -56,7 +61,10 @@ class Monitoring {
 
   const MetricsRegistry& registry_;
   const Health health_;
+  ViewBoard& board_;
+  const ViewPages views_;
   HttpServer server_;
+  std::unique_ptr<ViewBoard::Listener> listener_;  ///< While the server runs.
 };
 
 }  // namespace sluice

@@ -216,7 +216,7 @@ class Running {
       monitored_ = !options;
       if (!options) return;
       monitoring_.emplace(
-          *options, agent_.metrics(),
+          *options, agent_.metrics(), agent_.views(),
           Monitoring::Health{[this] { return health(); }, [this] { return alive(); }});
     }
     const Status status = monitoring_->start();

@@ -198,9 +198,11 @@ SinkUnit::AllMade SinkUnit::make(Parts& parts, SlabPool& pool, FileSystem& files
                                                               pool, made.counters, clock);
     }
     if (member.type->make_reader != nullptr) {
+      SLUICE_ASSERT(parts.views != nullptr && parts.gauges != nullptr, "nowhere to show results");
       made.reader = member.type->make_reader(
           made.settings,
-          {made.counters, files, clock, pool, parts.runner.committer, std::cout,
+          {made.counters, made.microbatch, *parts.views, *parts.gauges, files, clock, pool,
+           parts.runner.committer, std::cout,
            [channels = member.result_channels](const std::string& name) {
              const auto found =
                  std::find_if(channels.begin(), channels.end(),

@@ -15,8 +15,11 @@
 #include "core/base/backoff.h"
 #include "core/base/clock.h"
 #include "core/base/status.h"
+#include "core/metrics/microbatch_counters.h"
+#include "core/metrics/result_gauges.h"
 #include "sinks/dead_letter_channel.h"
 #include "sinks/sink_runner.h"
+#include "sinks/view_board.h"
 #include "sources/source.h"
 
 namespace sluice {
@@ -129,6 +132,9 @@ class SinkUnit {
     SinkRunner::Options runner;
     std::string state_directory = {};
     bool reset_state = false;  ///< Of a long reader.
+    /// Where a long reader shows what it comes to. REQUIRES: neither is null if there is one.
+    ViewBoard* views = nullptr;
+    ResultGauges* gauges = nullptr;
   };
   SinkUnit(Parts parts, SlabPool& pool, FileSystem& files, const Clock& clock, UnitEvents events);
   ~SinkUnit();
@@ -152,6 +158,10 @@ class SinkUnit {
   const SinkCounters& counters(std::size_t member) const noexcept {
     return members_[member]->counters;
   }
+  /// Null: it computes nothing.
+  const MicrobatchCounters* microbatch(std::size_t member) const noexcept {
+    return members_[member]->reader ? &members_[member]->microbatch : nullptr;
+  }
   UnitState state(std::size_t member) const noexcept;
 
  private:
@@ -159,6 +169,7 @@ class SinkUnit {
     explicit Made(Settings its) : settings(std::move(its)) {}
     const Settings settings;
     SinkCounters counters;
+    MicrobatchCounters microbatch;
     std::unique_ptr<DeadLetters> dead_letters;  ///< None: those of the runner's options.
     std::unique_ptr<Sink> sink;
     std::unique_ptr<LongReader> reader;  ///< Instead of a sink; then it is alone.

@@ -372,4 +372,10 @@ std::vector<LeftOut> AggregateStep::left_out() const {
           {LeftOut::overflowed, overflowed_}};
 }
 
+std::uint64_t AggregateStep::keys() const noexcept {
+  std::uint64_t sum = 0;
+  for (const auto& [end, pane] : panes_) sum += pane.groups.size();
+  return sum;
+}
+
 }  // namespace sluice::analytics

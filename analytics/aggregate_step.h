@@ -50,6 +50,7 @@ class AggregateStep final : public Step {
   bool load(const SavedState& state) override;
   std::uint64_t state_bytes() const noexcept override;
   std::vector<LeftOut> left_out() const override;
+  std::uint64_t keys() const noexcept override;
 
  private:
   /// What came in a piece of time, which lies in as many windows as its length times slide gives.

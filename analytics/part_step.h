@@ -30,6 +30,7 @@ class PartStep : public Step {
   bool load(const SavedState& state) override;
   std::uint64_t state_bytes() const noexcept override;
   std::vector<LeftOut> left_out() const override { return {{LeftOut::overflowed, overflowed_}}; }
+  std::uint64_t keys() const noexcept override { return parts_.keys().size(); }
 
  protected:
   /// `front`: columns of results before the keys.

@@ -271,6 +271,12 @@ std::uint64_t Pipeline::state_bytes() const noexcept {
   return sum;
 }
 
+std::uint64_t Pipeline::keys() const noexcept {
+  std::uint64_t sum = 0;
+  for (const Node& node : nodes_) sum += node.step->keys();
+  return sum;
+}
+
 std::map<std::string, std::uint64_t> Pipeline::left_out() const {
   std::map<std::string, std::uint64_t> counts;
   for (const Node& node : nodes_) {

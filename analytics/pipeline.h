@@ -55,6 +55,9 @@ class Pipeline {
   /// Errors: Invalid (it was saved by other steps).
   Status load(const SavedState& state);
   std::uint64_t state_bytes() const noexcept;
+  /// Groups that its steps hold just now; a key that lies in several panes of a window counts in
+  /// each.
+  std::uint64_t keys() const noexcept;
 
   /// What was counted and left out, by step and reason: "p bad records", "count late rows".
   std::map<std::string, std::uint64_t> left_out() const;

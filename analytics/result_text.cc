@@ -167,27 +167,6 @@ void append_json_escape(std::string& out, char c) {
   }
 }
 
-void append_json_text(std::string& out, std::string_view text) {
-  out += '"';
-  std::size_t done = 0;  // What lies before it is in `out`; most texts go there in one piece.
-  for (std::size_t at = 0; at < text.size();) {
-    const Character character = character_at(text, at);
-    const bool escape = character.code < 0x20 || character.code == '"' || character.code == '\\';
-    if (escape || !character.valid) {
-      out.append(text.substr(done, at - done));
-      if (escape) {
-        append_json_escape(out, text[at]);
-      } else {
-        out += "\uFFFD";
-      }
-      done = at + character.bytes;
-    }
-    at += character.bytes;
-  }
-  out.append(text.substr(done));
-  out += '"';
-}
-
 void append_json_double(std::string& out, double number) {
   if (std::isfinite(number)) {
     append_java_double(out, number);
@@ -209,7 +188,31 @@ void append_csv_text(std::string& out, std::string_view text) {
   out += '"';
 }
 
+/// Doubles hold every int up to here.
+constexpr std::int64_t exact_max = std::int64_t{1} << 53;
+
 }  // namespace
+
+void append_json_text(std::string& out, std::string_view text) {
+  out += '"';
+  std::size_t done = 0;  // What lies before it is in `out`; most texts go there in one piece.
+  for (std::size_t at = 0; at < text.size();) {
+    const Character character = character_at(text, at);
+    const bool escape = character.code < 0x20 || character.code == '"' || character.code == '\\';
+    if (escape || !character.valid) {
+      out.append(text.substr(done, at - done));
+      if (escape) {
+        append_json_escape(out, text[at]);
+      } else {
+        out += "\uFFFD";
+      }
+      done = at + character.bytes;
+    }
+    at += character.bytes;
+  }
+  out.append(text.substr(done));
+  out += '"';
+}
 
 void append_java_double(std::string& out, double number) {
   if (std::isnan(number)) {
@@ -290,6 +293,24 @@ void append_json(std::string& out, const Rows& rows, const Schema& schema, std::
                  append_json_text);
   }
   out += '}';
+}
+
+void append_json_values(std::string& out, const Rows& rows, const Schema& schema, std::size_t row) {
+  out += '[';
+  for (std::size_t i = 0; i < schema.size(); ++i) {
+    if (i != 0) out += ',';
+    const Column& column = *rows.columns[i];
+    const ColumnType type = schema[i].type;
+    const auto is_exact = [&](const Cell& cell) {
+      if (type == ColumnType::Double) return std::isfinite(cell.real);
+      return type != ColumnType::Int || (cell.integer <= exact_max && cell.integer >= -exact_max);
+    };
+    const bool as_text = !column.is_null(row) && !is_exact(column.cells[row]);
+    if (as_text) out += '"';
+    append_value(out, column, type, row, java_words, append_java_double, append_json_text);
+    if (as_text) out += '"';
+  }
+  out += ']';
 }
 
 void append_csv(std::string& out, const Rows& rows, const Schema& schema, std::size_t row) {

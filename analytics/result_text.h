@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 
 #include "analytics/rows.h"
 
@@ -23,6 +24,12 @@ void append_python(std::string& out, const Rows& rows, const Schema& schema, std
 /// A JSON object in one line: {"word":"hello","n":1}. Doubles as append_java_double(), which JSON
 /// reads, but null for what is not finite. Bytes that are not UTF-8 become U+FFFD.
 void append_json(std::string& out, const Rows& rows, const Schema& schema, std::size_t row);
+
+/// The values alone: ["hello",1]. For JavaScript, whose numbers are doubles: ints beyond 2^53 and
+/// doubles that are not finite are texts ("NaN"); the rest as append_json().
+void append_json_values(std::string& out, const Rows& rows, const Schema& schema, std::size_t row);
+/// A text in its quotes, as append_json() has it.
+void append_json_text(std::string& out, std::string_view text);
 
 /// A record of RFC 4180: hello,1. Null is an empty field and an empty text is "", so that they can
 /// be told apart; the rest as append_scala(). A field in quotes may hold a line end.

@@ -44,6 +44,7 @@ class StateStep final : public Step {
   bool load(const SavedState& state) override;
   std::uint64_t state_bytes() const noexcept override;
   std::vector<LeftOut> left_out() const override { return {{LeftOut::overflowed, overflowed_}}; }
+  std::uint64_t keys() const noexcept override { return groups_.size(); }
 
  private:
   /// The words that a group has beside those of its functions.

@@ -83,6 +83,8 @@ class Step {
   virtual std::uint64_t state_bytes() const noexcept { return 0; }
   /// Since it was made; every reason that it knows, also where there were none. From any thread.
   virtual std::vector<LeftOut> left_out() const { return {}; }
+  /// Groups that it holds just now, of the open batch too.
+  virtual std::uint64_t keys() const noexcept { return 0; }
 
  protected:
   void pass(const Rows& rows) {

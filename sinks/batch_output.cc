@@ -7,6 +7,7 @@
 #include "core/base/assert.h"
 #include "core/base/fail_point.h"
 #include "core/base/time_zone.h"
+#include "sinks/shown_outputs.h"
 
 namespace sluice {
 namespace {
@@ -89,7 +90,8 @@ constexpr ComponentInfo channel_info{.alias = "channel",
                                      .keys = channel_keys};
 constexpr ComponentInfo file_info{
     .alias = "file", .meaning = "Writes a file a batch.", .keys = file_keys};
-constexpr const ComponentInfo* types[] = {&print_info, &channel_info, &file_info};
+constexpr const ComponentInfo* types[] = {&print_info, &channel_info, &file_info, &view_output_info,
+                                          &gauges_output_info};
 
 /// Rows as lines or bodies.
 class RowFormat {
@@ -124,7 +126,7 @@ class PrintOutput final : public BatchOutput {
   }
 
   void end(const Tick& tick, std::uint64_t number) override { block_.name(tick.time_ms, number); }
-  void push(const Rows& rows) override {
+  void add(const Rows& rows) override {
     has_rows_ = true;
     block_.add(rows, schema());
   }
@@ -174,7 +176,7 @@ class FileOutput final : public BatchOutput {
         files_(files) {}
 
   void end(const Tick& tick, std::uint64_t /*number*/) override { time_ms_ = tick.time_ms; }
-  void push(const Rows& rows) override {
+  void add(const Rows& rows) override {
     for (std::uint32_t row = 0; row < rows.size; ++row) {
       format_.append(lines_, rows, schema(), row);
       lines_ += '\n';
@@ -255,7 +257,7 @@ class ChannelOutput final : public BatchOutput {
                    .with("mb.batch", std::to_string(tick.time_ms))
                    .with("mb.stage", label());
   }
-  void push(const Rows& rows) override {
+  void add(const Rows& rows) override {
     for (std::uint32_t row = 0; row < rows.size; ++row) {
       body_.clear();
       format_.append(body_, rows, schema(), row);
@@ -292,17 +294,23 @@ class ChannelOutput final : public BatchOutput {
 std::span<const ComponentInfo* const> batch_output_types() { return types; }
 
 std::unique_ptr<BatchOutput> make_batch_output(const Settings& settings, std::string label,
-                                               const std::string& branch,
-                                               const analytics::Schema& schema,
+                                               const OutputInput& input,
                                                const LongReaderContext& context) {
   const ComponentInfo* const type = &settings.info();
   if (type == &print_info) {
-    return std::make_unique<PrintOutput>(settings, std::move(label), schema, context.out);
+    return std::make_unique<PrintOutput>(settings, std::move(label), input.schema, context.out);
   }
   if (type == &file_info) {
-    return std::make_unique<FileOutput>(settings, std::move(label), branch, schema, context.files);
+    return std::make_unique<FileOutput>(settings, std::move(label), input.branch, input.schema,
+                                        context.files);
   }
-  return std::make_unique<ChannelOutput>(settings, std::move(label), schema, context.pool,
+  if (type == &view_output_info) {
+    return make_view_output(settings, std::move(label), input, context.views);
+  }
+  if (type == &gauges_output_info) {
+    return make_gauges_output(settings, std::move(label), input, context.gauges);
+  }
+  return std::make_unique<ChannelOutput>(settings, std::move(label), input.schema, context.pool,
                                          context.channel_of(settings.text("channel")));
 }
 

@@ -5,6 +5,7 @@
 #include <ostream>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "analytics/result_block.h"
@@ -28,6 +29,13 @@ class BatchOutput : public analytics::Step {
   /// The same for the same output of the same configuration.
   const std::string& label() const noexcept { return label_; }
 
+  void push(const analytics::Rows& rows) final {
+    row_count_ += rows.size;
+    add(rows);
+  }
+  /// Rows since the last call.
+  std::uint64_t take_row_count() noexcept { return std::exchange(row_count_, 0); }
+
   /// Behind the rows of a batch and its tick(): what it is called. `number` rises by one.
   virtual void end(const analytics::Tick& tick, std::uint64_t number) = 0;
   /// Behind end(): what is to be delivered; empty when there is nothing.
@@ -36,6 +44,9 @@ class BatchOutput : public analytics::Step {
   virtual Status deliver(std::string_view /*text*/) { return {}; }
   /// Behind end(): what goes into channel(); empty when there is nothing.
   virtual std::vector<Batch> take_events() { return {}; }
+  /// Behind the commit of the batch: lets those see it who look just now. Nothing is kept of it
+  /// beyond the process.
+  virtual void show() {}
   /// Null: it has none.
   virtual Channel* channel() noexcept { return nullptr; }
 
@@ -46,17 +57,27 @@ class BatchOutput : public analytics::Step {
   }
 
  private:
+  /// Rows as push() has them.
+  virtual void add(const analytics::Rows& rows) = 0;
+
   const std::string label_;
+  std::uint64_t row_count_ = 0;
 };
 
 /// The types of outputs, and their keys.
 std::span<const ComponentInfo* const> batch_output_types();
 
-/// What an output's settings say about rows of this schema. `branch`: the step, where an output has
-/// the rows of several.
+/// Whose rows an output gets.
+struct OutputInput {
+  std::string sink;
+  std::string branch;               ///< The step, where an output has the rows of several.
+  const analytics::Schema& schema;  ///< Of the rows.
+  milliseconds interval;            ///< Of batches.
+};
+
+/// What an output's settings say about such rows.
 std::unique_ptr<BatchOutput> make_batch_output(const Settings& settings, std::string label,
-                                               const std::string& branch,
-                                               const analytics::Schema& schema,
+                                               const OutputInput& input,
                                                const LongReaderContext& context);
 
 }  // namespace sluice

@@ -13,12 +13,18 @@
 #include "core/base/status.h"
 #include "core/event/slab.h"
 #include "core/metrics/counters.h"
+#include "core/metrics/microbatch_counters.h"
+#include "core/metrics/result_gauges.h"
+#include "sinks/view_board.h"
 
 namespace sluice {
 
 /// What a long reader is given. Everything outlives it.
 struct LongReaderContext {
   SinkCounters& counters;
+  MicrobatchCounters& microbatch;  ///< Its own, too.
+  ViewBoard& views;                ///< Of the agent.
+  ResultGauges& gauges;            ///< Of the agent.
   FileSystem& files;
   const Clock& clock;
   SlabPool& pool;

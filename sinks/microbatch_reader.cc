@@ -82,7 +82,15 @@ MicrobatchReader::MicrobatchReader(const Settings& settings, LongReaderContext c
              .bytes_at_least = 256 * 1024},
       seed_(random_seed()),
       clock_(interval_, context_.clock),
-      backoff_(milliseconds(100), milliseconds(5000)) {}
+      backoff_(milliseconds(100), milliseconds(5000)) {
+  for (const Settings& output : settings.parts("outputs")) {
+    if (!output.knows("port") || !output.has("port")) continue;
+    view_servers_.push_back(
+        std::make_unique<ViewServer>(ViewServer::Options{settings.name(), output.name(),
+                                                         output.text("bind"), output.port("port")},
+                                     context_.views));
+  }
+}
 
 MicrobatchReader::~MicrobatchReader() = default;
 
@@ -114,6 +122,7 @@ Status MicrobatchReader::open(const std::stop_token& stop) {
 Status MicrobatchReader::restore() {
   std::vector<Finding> findings;
   pipeline_ = make_pipeline(settings_, seed_, findings);
+  left_out_.clear();
   SLUICE_ASSERT(pipeline_ != nullptr, "judge() let a bad analysis through");
   attach_outputs();
   outbox_.clear();
@@ -202,8 +211,9 @@ void MicrobatchReader::attach_outputs() {
       if (inputs.size() > 1) label += "." + input;
       const analytics::Step* const step = pipeline_->step(input);
       SLUICE_ASSERT(step != nullptr, "judge() let an unknown input through");
-      outputs_.push_back(make_batch_output(output, std::move(label), inputs.size() > 1 ? input : "",
-                                           step->schema(), context_));
+      outputs_.push_back(make_batch_output(
+          output, std::move(label),
+          {settings_.name(), inputs.size() > 1 ? input : "", step->schema(), interval_}, context_));
       pipeline_->attach(input, *outputs_.back());
     }
   }
@@ -240,7 +250,14 @@ Status MicrobatchReader::run(Channel& channel, std::stop_token stop) {
               settings_.component(), count);
   }
   if (Status status = open(stop); !status.ok()) return status;
+  const Status status = run_batches(channel, stop);
+  for (const auto& server : view_servers_) server->stop();
+  return status;
+}
+
+Status MicrobatchReader::run_batches(Channel& channel, const std::stop_token& stop) {
   healthy_ = true;
+  for (const auto& server : view_servers_) server->start();
   context_.counters.start_ms.set(static_cast<std::uint64_t>(Clock::system().wall_ms()));
   clock_.begin(last_);
   for (;;) {
@@ -300,6 +317,9 @@ Status MicrobatchReader::go_round(Channel& channel, const std::stop_token& stop)
 
 Status MicrobatchReader::end_batch(std::int64_t name, const std::stop_token& stop) {
   const analytics::Tick tick{name, interval_.count()};
+  const SteadyTime began = context_.clock.steady();
+  const std::int64_t delay = std::max<std::int64_t>(0, context_.clock.wall_ms() - name);
+  const std::uint64_t keys = pipeline_->keys();
   pipeline_->tick(tick);
   for (const auto& output : outputs_) output->end(tick, number_);
   const bool leftover = outbox_notes_ > 0;
@@ -312,7 +332,18 @@ Status MicrobatchReader::end_batch(std::int64_t name, const std::stop_token& sto
   last_ = name;
   if (Status status = commit(changed, stop); !status.ok()) return status;
   ++number_;
-  report_left_out();
+  MicrobatchCounters& counters = context_.microbatch;
+  counters.batches.add();
+  counters.batch_ms.set(static_cast<std::uint64_t>(name));
+  counters.delay_ms.set(static_cast<std::uint64_t>(delay));
+  counters.keys.set(keys);
+  counters.state_bytes.set(pipeline_->state_bytes());
+  count_left_out();
+  for (const auto& output : outputs_) {
+    counters.result_rows.add(output->take_row_count());
+    output->show();
+  }
+  for (const auto& server : view_servers_) server->start();
   backoff_.reset();
   healthy_ = true;
   clock_.begin(last_);
@@ -321,6 +352,9 @@ Status MicrobatchReader::end_batch(std::int64_t name, const std::stop_token& sto
     log::error("{}: results of batch {} are lost: the agent stops, and its channel is in memory",
                settings_.component(), name);
   }
+  const auto took =
+      std::chrono::duration_cast<std::chrono::microseconds>(context_.clock.steady() - began);
+  counters.processing_us.set(static_cast<std::uint64_t>(took.count()));
   return {};
 }
 
@@ -424,19 +458,30 @@ void MicrobatchReader::note_outbox(Commit& commit) {
   outbox_notes_ = pieces;
 }
 
+void MicrobatchReader::count_left_out() {
+  auto now = pipeline_->left_out();
+  for (const auto& [what, count] : now) {
+    const std::size_t blank = what.find(' ');
+    context_.microbatch.left_out.add(what.substr(0, blank), what.substr(blank + 1),
+                                     count - left_out_[what]);
+  }
+  left_out_ = std::move(now);
+  report_left_out();
+}
+
 /// What does not count in the results, every now and then.
 void MicrobatchReader::report_left_out() {
   constexpr milliseconds every{10'000};
   if (context_.clock.steady() - reported_at_ < every) return;
-  auto now = pipeline_->left_out();
+  auto now = context_.microbatch.left_out.counts();
   for (const auto& [what, count] : now) {
-    const std::uint64_t before = left_out_[what];
+    const std::uint64_t before = reported_[what];
     if (count <= before) continue;
     reported_at_ = context_.clock.steady();
-    log::warn("{}: step {}: {} more, {} since it was started", settings_.component(), what,
-              count - before, count);
+    log::warn("{}: step {}: {} more {}, {} since it was started", settings_.component(), what.first,
+              count - before, what.second, count);
   }
-  left_out_ = std::move(now);
+  reported_ = std::move(now);
 }
 
 /// False: the agent stops before all of it is out.

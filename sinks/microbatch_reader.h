@@ -15,6 +15,7 @@
 #include "sinks/batch_clock.h"
 #include "sinks/batch_output.h"
 #include "sinks/long_reader.h"
+#include "sinks/view_server.h"
 
 namespace sluice {
 
@@ -52,6 +53,7 @@ class MicrobatchReader final : public LongReader {
   /// What goes into channels, by their names.
   using Results = std::map<std::string, std::pair<Channel*, Batch>>;
 
+  Status run_batches(Channel& channel, const std::stop_token& stop);
   Status open(const std::stop_token& stop);
   Status restore();
   Status begin_anew();
@@ -69,6 +71,7 @@ class MicrobatchReader final : public LongReader {
   void note_outbox(Commit& commit);
   bool deliver(const std::stop_token& stop);
   void forget_outbox();
+  void count_left_out();
   void report_left_out();
   Status fail(const Status& status, const std::stop_token& stop);
   std::string key(std::string_view rest) const { return prefix_ + std::string(rest); }
@@ -81,8 +84,9 @@ class MicrobatchReader final : public LongReader {
   const std::uint64_t seed_;
   BatchClock clock_;
   std::vector<std::unique_ptr<BatchOutput>> outputs_;
-  std::unique_ptr<analytics::Pipeline> pipeline_;  ///< Before the outputs it leads to.
-  Taken pending_;                                  ///< Of the open batch: let go.
+  std::vector<std::unique_ptr<ViewServer>> view_servers_;  ///< Ports of outputs.
+  std::unique_ptr<analytics::Pipeline> pipeline_;          ///< Before the outputs it leads to.
+  Taken pending_;                                          ///< Of the open batch: let go.
   std::uint64_t pending_bytes_ = 0;
   std::uint64_t pending_events_ = 0;
   std::int64_t last_ = 0;         ///< The name of the last batch that was committed.
@@ -91,7 +95,8 @@ class MicrobatchReader final : public LongReader {
   std::vector<Parcel> outbox_;    ///< Committed, or about to be, and not delivered.
   std::size_t outbox_notes_ = 0;  ///< Pieces of an outbox that lie in the store.
   bool begun_ = false;            ///< The store knows what steps the state is of.
-  std::map<std::string, std::uint64_t> left_out_;  ///< As it was reported.
+  std::map<std::string, std::uint64_t> left_out_;  ///< Of this pipeline, as it was counted.
+  LeftOutRows::Counts reported_;
   SteadyTime reported_at_{};
   Backoff backoff_;
   std::atomic<bool> healthy_{false};

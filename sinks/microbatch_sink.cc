@@ -9,6 +9,7 @@
 #include "core/base/nearest_name.h"
 #include "sinks/batch_query.h"
 #include "sinks/microbatch_reader.h"
+#include "sinks/shown_outputs.h"
 #include "sinks/sink.h"
 
 namespace sluice {
@@ -41,6 +42,19 @@ constexpr Key keys[] = {
      .meaning = "State is committed with every batch."},
 };
 
+/// REQUIRES: the steps that it reads are there.
+void judge_labels(const Settings& output, const analytics::Pipeline& pipeline,
+                  std::vector<Finding>& findings) {
+  if (&output.info() != &gauges_output_info) return;
+  const auto inputs = output.has("input") ? std::vector{output.text("input")} : pipeline.ends();
+  for (const std::string& input : inputs) {
+    for (Finding& finding : judge_gauges(output, pipeline.step(input)->schema())) {
+      finding.key = "outputs." + output.name() + "." + finding.key;
+      findings.push_back(std::move(finding));
+    }
+  }
+}
+
 std::vector<Finding> judge(const Settings& settings) {
   std::vector<Finding> findings;
   const auto pipeline = MicrobatchReader::make_pipeline(settings, 0, findings);
@@ -51,13 +65,22 @@ std::vector<Finding> judge(const Settings& settings) {
                         "add outputs = out and outputs.out.type = print", 0});
   }
   std::set<std::string> files;
+  std::set<std::string> ports;
   for (const Settings& output : outputs) {
     if (output.knows("prefix") &&
         !files.insert(output.text("prefix") + "\n" + output.raw("suffix")).second) {
       findings.push_back({Severity::Error, "outputs." + output.name() + ".prefix",
                           "another output has files of these names", "give it another prefix", 0});
     }
-    if (!output.has("input") || pipeline->step(output.text("input")) != nullptr) continue;
+    if (output.knows("port") && output.has("port") && output.port("port") != 0 &&
+        !ports.insert(output.text("bind") + " " + output.raw("port")).second) {
+      findings.push_back({Severity::Error, "outputs." + output.name() + ".port",
+                          "another output has this port", "give it another one", 0});
+    }
+    if (!output.has("input") || pipeline->step(output.text("input")) != nullptr) {
+      judge_labels(output, *pipeline, findings);
+      continue;
+    }
     std::vector<std::string_view> names;
     for (const Settings& step : settings.parts("steps")) names.push_back(step.name());
     const std::string_view near = nearest_name(output.text("input"), names);

@@ -147,6 +147,17 @@ void add_sink(JsonGroups& out, const SinkMetrics& sink) {
   out.add("EventDrainAttemptCount", c.attempts);
   out.add("EventWriteFail", c.failures);
   out.add("ChannelReadFail", c.channel_failures);
+  if (sink.microbatch == nullptr) return;
+  // Flume's sinks have names of their own behind those of all, too.
+  const MicrobatchCounters& m = *sink.microbatch;
+  constexpr std::uint64_t us_a_ms = 1000;
+  out.add("MicrobatchCount", m.batches);
+  out.add("MicrobatchTime", m.batch_ms);
+  out.add("ResultRowCount", m.result_rows);
+  out.add("LeftOutRowCount", m.left_out.sum());
+  out.add("KeyCount", m.keys);
+  out.add("ProcessingMillis", m.processing_us.get() / us_a_ms);
+  out.add("DelayMillis", m.delay_ms);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <span>
 
 namespace sluice {
@@ -114,12 +115,23 @@ constexpr CounterRow<SinkCounters> sink_counters[] = {
      "Connections that could not be made."},
 };
 
+constexpr CounterRow<MicrobatchCounters> microbatch_counters[] = {
+    {"batches", &MicrobatchCounters::batches, Type::Counter, "Batches ended and committed."},
+    {"result_rows", &MicrobatchCounters::result_rows, Type::Counter, "Rows that outputs got."},
+    {"keys", &MicrobatchCounters::keys, Type::Gauge,
+     "Keys that steps held as the last batch ended."},
+    {"state_bytes", &MicrobatchCounters::state_bytes, Type::Gauge,
+     "Memory of what steps keep beyond the last batch."},
+};
+
 struct Label {
   std::string_view name;
   std::string_view value;
 };
 
 std::string number_text(double number) {
+  if (std::isnan(number)) return "NaN";
+  if (std::isinf(number)) return number < 0 ? "-Inf" : "+Inf";
   std::array<char, 40> buffer;
   const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), number).ptr;
   return std::string(buffer.data(), end);
@@ -229,6 +241,84 @@ void add_capacities(Exposition& out, const std::vector<ChannelMetrics>& channels
   }
 }
 
+/// Sinks that compute have counters of their own.
+void add_microbatches(Exposition& out, const std::vector<SinkMetrics>& sinks) {
+  std::vector<SinkMetrics> all;
+  for (const SinkMetrics& sink : sinks) {
+    if (sink.microbatch != nullptr) all.push_back(sink);
+  }
+  if (all.empty()) return;
+  constexpr std::string_view kind = "microbatch";
+  for (const auto& row : microbatch_counters) {
+    out.family(family_name(kind, row.what, "", row.type), row.type, row.help);
+    for (const SinkMetrics& sink : all) {
+      out.sample(labels_of(sink), (sink.microbatch->*row.counter).get());
+    }
+  }
+  const auto seconds = [&](std::string_view what, std::string_view help, double units, auto read) {
+    out.family(family_name(kind, what, "seconds", Type::Gauge), Type::Gauge, help);
+    for (const SinkMetrics& sink : all) {
+      const double value = static_cast<double>((sink.microbatch->*read).get());
+      out.sample(labels_of(sink), number_text(value / units));
+    }
+  };
+  seconds("processing", "From the end of the last batch until its results were out.", 1e6,
+          &MicrobatchCounters::processing_us);
+  seconds("delay", "How late the last batch was ended.", 1e3, &MicrobatchCounters::delay_ms);
+  seconds("batch_time", "The time of the last batch, since 1970 UTC; 0 before.", 1e3,
+          &MicrobatchCounters::batch_ms);
+  out.family(family_name(kind, "left_out", "rows", Type::Counter), Type::Counter,
+             "Rows that do not count in results, by step and reason.");
+  for (const SinkMetrics& sink : all) {
+    for (const auto& [reason, rows] : sink.microbatch->left_out.counts()) {
+      auto labels = labels_of(sink);
+      labels.push_back({"step", reason.first});
+      labels.push_back({"reason", reason.second});
+      out.sample(labels, rows);
+    }
+  }
+}
+
+std::vector<Label> labels_of(const ResultFigures& figures) {
+  std::vector<Label> labels{{"sink", figures.sink}, {"output", figures.output}};
+  if (!figures.step.empty()) labels.push_back({"step", figures.step});
+  return labels;
+}
+
+/// One figure of each row.
+void add_figures(Exposition& out, const ResultFigures& figures, std::size_t place) {
+  for (const ResultFigures::Row& row : figures.rows) {
+    const ResultFigures::Value& value = row.values[place];
+    if (std::holds_alternative<std::monostate>(value)) continue;
+    auto labels = labels_of(figures);
+    for (std::size_t i = 0; i < row.labels.size(); ++i) {
+      labels.push_back({figures.label_names[i], row.labels[i]});
+    }
+    const auto* const whole = std::get_if<std::int64_t>(&value);
+    out.sample(labels,
+               whole != nullptr ? std::to_string(*whole) : number_text(std::get<double>(value)));
+  }
+}
+
+/// A family may have samples of several outputs, and has to be in one piece.
+void add_results(Exposition& out, const ResultGauges& results) {
+  const ResultGauges::All all = results.all();
+  if (all.empty()) return;
+  std::map<std::string, std::vector<std::pair<const ResultFigures*, std::size_t>>> families;
+  for (const auto& [name, figures] : all) {
+    for (std::size_t i = 0; i < figures->value_names.size(); ++i) {
+      families["sluice_result_" + figures->value_names[i]].emplace_back(figures.get(), i);
+    }
+  }
+  for (const auto& [name, places] : families) {
+    out.family(name, Type::Gauge, "A column of results, of the latest batch of each output.");
+    for (const auto& [figures, place] : places) add_figures(out, *figures, place);
+  }
+  out.family("sluice_microbatch_unshown_rows", Type::Gauge,
+             "Rows of an output's latest batch that are no gauges, because there are too many.");
+  for (const auto& [name, figures] : all) out.sample(labels_of(*figures), figures->left_out);
+}
+
 void add_memory(Exposition& out, const std::vector<const MemoryAccount*>& accounts) {
   const auto add = [&](std::string name, std::string_view help, auto read) {
     out.family(std::move(name), Type::Gauge, help);
@@ -288,6 +378,8 @@ std::string prometheus_text(const MetricsRegistry& registry,
   add_flows(out, "sink", registry.sinks(), sink_flows);
   add_counters(out, "sink", registry.sinks(), sink_counters);
   add_times(out, "sink", registry.sinks());
+  add_microbatches(out, registry.sinks());
+  if (registry.results() != nullptr) add_results(out, *registry.results());
   add_memory(out, registry.accounts());
   if (process) add_process(out, *process);
   return std::move(out).finish();

@@ -9,6 +9,8 @@
 
 #include "core/event/memory_account.h"
 #include "core/metrics/counters.h"
+#include "core/metrics/microbatch_counters.h"
+#include "core/metrics/result_gauges.h"
 
 namespace sluice {
 
@@ -29,6 +31,7 @@ struct SinkMetrics {
   std::string type;
   std::string channel;
   const SinkCounters* counters;
+  const MicrobatchCounters* microbatch = nullptr;  ///< Null: it computes nothing.
 };
 
 /// Filled while the agent is wired, then only read. Rendering is safe from any thread.
@@ -38,6 +41,8 @@ class MetricsRegistry {
   void add(ChannelMetrics channel) { channels_.push_back(std::move(channel)); }
   void add(SinkMetrics sink) { sinks_.push_back(std::move(sink)); }
   void add(const MemoryAccount* account) { accounts_.push_back(account); }
+  /// What users compute; it outlives the registry. Without a call there is none.
+  void set_results(const ResultGauges* results) { results_ = results; }
   /// Shown as a label of sluice_build_info; "unknown" without a call.
   void set_version(std::string version) { version_ = std::move(version); }
 
@@ -50,6 +55,7 @@ class MetricsRegistry {
   const std::vector<ChannelMetrics>& channels() const noexcept { return channels_; }
   const std::vector<SinkMetrics>& sinks() const noexcept { return sinks_; }
   const std::vector<const MemoryAccount*>& accounts() const noexcept { return accounts_; }
+  const ResultGauges* results() const noexcept { return results_; }
   const std::string& version() const noexcept { return version_; }
 
  private:
@@ -57,6 +63,7 @@ class MetricsRegistry {
   std::vector<ChannelMetrics> channels_;
   std::vector<SinkMetrics> sinks_;
   std::vector<const MemoryAccount*> accounts_;
+  const ResultGauges* results_ = nullptr;
   std::string version_ = "unknown";
 };
 

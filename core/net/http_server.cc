@@ -1,5 +1,8 @@
 #include "core/net/http_server.h"
 
+#include <netinet/tcp.h>
+
+#include <algorithm>
 #include <array>
 #include <list>
 #include <optional>
@@ -7,6 +10,7 @@
 #include <thread>
 
 #include "core/base/assert.h"
+#include "core/base/letter_case.h"
 #include "core/base/log.h"
 #include "core/base/thread.h"
 #include "core/net/asio.h"
@@ -45,6 +49,8 @@ std::optional<http::status> status_of(const error_code& error) {
   return malformed ? std::optional(http::status::bad_request) : std::nullopt;
 }
 
+std::string_view view(boost::string_view text) noexcept { return {text.data(), text.size()}; }
+
 HttpRequest parse_target(std::string_view method, std::string_view target) {
   // A proxy's form, which servers have to take too: http://host:port/path.
   constexpr std::string_view scheme = "http://";
@@ -53,12 +59,39 @@ HttpRequest parse_target(std::string_view method, std::string_view target) {
     target = path == std::string_view::npos ? "/" : target.substr(path);
   }
   const std::size_t mark = target.find('?');
-  HttpRequest request{std::string(method), std::string(target.substr(0, mark)), {}};
+  HttpRequest request{std::string(method), std::string(target.substr(0, mark)), {}, {}};
   if (mark != std::string_view::npos) request.query = target.substr(mark + 1);
   return request;
 }
 
+HttpRequest request_of(const http::request<http::string_body>& request) {
+  HttpRequest made = parse_target(view(request.method_string()), view(request.target()));
+  for (const auto& field : request) {
+    made.headers.emplace_back(view(field.name_string()), view(field.value()));
+  }
+  return made;
+}
+
+/// How long what was sent may stay unacknowledged: without it a client whose machine has vanished
+/// is noticed after a quarter of an hour.
+void end_unacknowledged(tcp::socket& socket, milliseconds time) {
+  error_code ignored;
+  socket.set_option(asio::detail::socket_option::integer<IPPROTO_TCP, TCP_USER_TIMEOUT>(
+                        static_cast<int>(time.count())),
+                    ignored);
+}
+
 }  // namespace
+
+std::string_view HttpRequest::header(std::string_view name) const noexcept {
+  for (const auto& [key, value] : headers) {
+    if (std::equal(key.begin(), key.end(), name.begin(), name.end(),
+                   [](char a, char b) { return lower_case(a) == lower_case(b); })) {
+      return value;
+    }
+  }
+  return {};
+}
 
 /// Everything that runs. Its thread is the only one that touches the rest, once it is started.
 class HttpServer::Impl {
@@ -67,6 +100,7 @@ class HttpServer::Impl {
 
   Status listen();
   void run();
+  void wake();  ///< Any thread.
   std::uint16_t port() const noexcept { return port_; }
 
  private:
@@ -80,6 +114,7 @@ class HttpServer::Impl {
   const Options& options_;
   const Handler& handler_;
   Sessions sessions_;  ///< Open ones, silent longest first. Sessions still use it when io_ dies.
+  Sessions fed_;       ///< Open ones with a feed; likewise.
   asio::io_context io_{1};
   tcp::acceptor acceptor_{io_};
   asio::steady_timer accept_timer_{io_};
@@ -95,15 +130,21 @@ class HttpServer::Impl::Session : public std::enable_shared_from_this<Session> {
       : server_(server),
         stream_(std::move(socket)),
         buffer_(2 * server.options_.header_bytes_max + server.options_.body_bytes_max),
+        silence_(server.io_),
         place_(server.sessions_.insert(server.sessions_.end(), this)) {}
   ~Session() { close(); }
 
   void read();
   void close();
+  void feed_on();  ///< REQUIRES: it has a feed.
 
  private:
   void serve();
   void answer(http::status status, const HttpResponse& response, bool keep_alive, bool head);
+  void begin_feed(HttpResponse response);
+  void write_piece(std::string piece);
+  void await_silence();
+  void watch_for_end();
   void say_goodbye();
   void discard_input();
   void was_active();
@@ -111,9 +152,15 @@ class HttpServer::Impl::Session : public std::enable_shared_from_this<Session> {
   Impl& server_;
   beast::tcp_stream stream_;
   beast::flat_buffer buffer_;
+  asio::steady_timer silence_;
+  Sessions* list_ = &server_.sessions_;      ///< That it stands in.
   std::optional<Sessions::iterator> place_;  ///< Nothing once it is closed.
   std::optional<http::request_parser<http::string_body>> parser_;
   http::response<http::string_body> response_;
+  std::unique_ptr<HttpFeed> feed_;
+  std::string piece_;      ///< Of the feed, while it is written.
+  bool writing_ = false;   ///< A piece, or the header in front of all pieces.
+  bool awaiting_ = false;  ///< That the silence has lasted too long.
   std::array<char, 4096> waste_;
 };
 
@@ -121,14 +168,15 @@ class HttpServer::Impl::Session : public std::enable_shared_from_this<Session> {
 
 void HttpServer::Impl::Session::close() {
   if (!place_) return;
-  server_.sessions_.erase(*place_);
+  list_->erase(*place_);
   place_.reset();
+  silence_.cancel();
   error_code ignored;
   stream_.socket().close(ignored);
 }
 
 void HttpServer::Impl::Session::was_active() {
-  if (place_) server_.sessions_.splice(server_.sessions_.end(), server_.sessions_, *place_);
+  if (place_) list_->splice(list_->end(), *list_, *place_);
 }
 
 void HttpServer::Impl::Session::read() {
@@ -150,13 +198,18 @@ void HttpServer::Impl::Session::read() {
 void HttpServer::Impl::Session::serve() {
   was_active();
   const auto& request = parser_->get();
-  const auto view = [](boost::string_view text) {
-    return std::string_view(text.data(), text.size());
-  };
-  const HttpResponse response =
-      server_.handler_(parse_target(view(request.method_string()), view(request.target())));
-  answer(http::int_to_status(response.status), response, request.keep_alive(),
-         request.method() == http::verb::head);
+  const bool head = request.method() == http::verb::head;
+  HttpResponse response = server_.handler_(request_of(request));
+  if (response.feed && !head && server_.fed_.size() >= server_.options_.feeds_max) {
+    response = {.status = 503,
+                .body = "As many as may are looking already.\n",
+                .headers = {{"Retry-After", "10"}}};
+  }
+  if (response.feed) {
+    if (!head) return begin_feed(std::move(response));
+    response.body.clear();
+  }
+  answer(http::int_to_status(response.status), response, request.keep_alive(), head);
 }
 
 void HttpServer::Impl::Session::answer(http::status status, const HttpResponse& response,
@@ -165,6 +218,7 @@ void HttpServer::Impl::Session::answer(http::status status, const HttpResponse& 
   response_ = http::response<http::string_body>(status, version, response.body);
   response_.set(http::field::server, "Sluice");
   response_.set(http::field::content_type, response.content_type);
+  for (const auto& [name, value] : response.headers) response_.set(name, value);
   if (status == http::status::method_not_allowed) response_.set(http::field::allow, "GET, HEAD");
   response_.keep_alive(keep_alive);
   response_.prepare_payload();
@@ -176,6 +230,61 @@ void HttpServer::Impl::Session::answer(http::status status, const HttpResponse& 
                       if (keep_alive) return self->read();
                       self->say_goodbye();
                     });
+}
+
+/// From here on there are three things: pieces that go out, the wait for the next one, and the
+/// look-out for the client's end.
+void HttpServer::Impl::Session::begin_feed(HttpResponse response) {
+  feed_ = std::move(response.feed);
+  server_.fed_.splice(server_.fed_.end(), server_.sessions_, *place_);
+  list_ = &server_.fed_;
+  end_unacknowledged(stream_.socket(), server_.options_.request_max);
+  std::string head = "HTTP/1.1 " + std::to_string(response.status) + " ";
+  head += view(http::obsolete_reason(http::int_to_status(response.status)));
+  head += "\r\nServer: Sluice\r\nContent-Type: " + response.content_type + "\r\n";
+  for (const auto& [name, value] : response.headers) head += name + ": " + value + "\r\n";
+  // Its end is the connection's: that needs no chunks, and every client knows it.
+  head += "Connection: close\r\n\r\n";
+  stream_.expires_never();
+  watch_for_end();
+  write_piece(head + response.body);
+}
+
+void HttpServer::Impl::Session::feed_on() {
+  if (writing_ || !place_) return;
+  std::string piece = feed_->next();
+  if (!piece.empty()) return write_piece(std::move(piece));
+  if (!awaiting_) await_silence();
+}
+
+void HttpServer::Impl::Session::write_piece(std::string piece) {
+  piece_ = std::move(piece);
+  writing_ = true;
+  awaiting_ = false;
+  silence_.cancel();
+  stream_.expires_after(server_.options_.request_max);  // of the writing; reads are under way
+  asio::async_write(stream_, asio::buffer(piece_),
+                    [self = shared_from_this()](error_code error, std::size_t) {
+                      self->writing_ = false;
+                      if (error) return self->close();
+                      self->feed_on();
+                    });
+}
+
+/// Begins behind a piece and is not begun anew by wake(): others may have news all the time.
+void HttpServer::Impl::Session::await_silence() {
+  awaiting_ = true;
+  silence_.expires_after(server_.options_.heartbeat_every);
+  silence_.async_wait([self = shared_from_this()](error_code error) {
+    if (error || !self->awaiting_ || !self->place_) return;
+    self->write_piece(self->feed_->heartbeat());
+  });
+}
+
+/// Who has asked for a feed has nothing more to say.
+void HttpServer::Impl::Session::watch_for_end() {
+  stream_.async_read_some(asio::buffer(waste_),
+                          [self = shared_from_this()](error_code, std::size_t) { self->close(); });
 }
 
 void HttpServer::Impl::Session::say_goodbye() {
@@ -237,6 +346,12 @@ void HttpServer::Impl::run() {
   });
 }
 
+void HttpServer::Impl::wake() {
+  asio::post(io_, [this] {
+    for (auto next = fed_.begin(); next != fed_.end();) (*next++)->feed_on();
+  });
+}
+
 void HttpServer::Impl::accept() {
   acceptor_.async_accept([this](error_code error, tcp::socket socket) {
     if (!error) {
@@ -277,12 +392,28 @@ Status HttpServer::start() {
   auto impl = std::make_unique<Impl>(options_, handler_);
   if (Status status = impl->listen(); !status.ok()) return status;
   impl->run();
+  const std::lock_guard lock(mutex_);
   impl_ = std::move(impl);
   return {};
 }
 
-void HttpServer::stop() { impl_.reset(); }
+void HttpServer::stop() {
+  std::unique_ptr<Impl> impl;
+  {
+    const std::lock_guard lock(mutex_);
+    impl = std::move(impl_);
+  }
+  // Its thread ends without the lock: a handler may be asking for it.
+}
 
-std::uint16_t HttpServer::port() const noexcept { return impl_ ? impl_->port() : 0; }
+void HttpServer::wake() {
+  const std::lock_guard lock(mutex_);
+  if (impl_) impl_->wake();
+}
+
+std::uint16_t HttpServer::port() const noexcept {
+  const std::lock_guard lock(mutex_);
+  return impl_ ? impl_->port() : 0;
+}
 
 }  // namespace sluice

@@ -5,6 +5,7 @@
 
 #include "tests/catch.h"
 #include "tests/net/http_client.h"
+#include "tests/support/sockets.h"
 
 namespace sluice {
 namespace {
@@ -17,7 +18,7 @@ bool contains(const std::string& text, const std::string& part) {
 class Watched {
  public:
   explicit Watched(Monitoring::Options options = {.bind = "127.0.0.1", .port = 0})
-      : monitoring_(std::move(options), registry_,
+      : monitoring_(std::move(options), registry_, views_,
                     {.components =
                          [this] {
                            const std::lock_guard lock(mutex_);
@@ -29,6 +30,7 @@ class Watched {
     registry_.add(SourceMetrics{"r1", "netcat", &counters_});
   }
   Monitoring* operator->() { return &monitoring_; }
+  ViewBoard& views() { return views_; }
   void set_components(std::vector<ComponentHealth> components) {
     const std::lock_guard lock(mutex_);
     components_ = std::move(components);
@@ -39,6 +41,7 @@ class Watched {
  private:
   SourceCounters counters_;
   MetricsRegistry registry_;
+  ViewBoard views_;
   std::mutex mutex_;
   std::vector<ComponentHealth> components_;  // guarded by mutex_
   std::atomic<bool> alive_{true};
@@ -96,7 +99,7 @@ TEST_CASE("the page at the root keeps Flume's line and links to everything") {
   CHECK(answer.status == 200);
   CHECK(answer.content_type == "text/html;charset=utf-8");
   CHECK(contains(answer.body, "For Flume metrics please click <a href = \"./metrics\"> here</a>."));
-  for (const char* link : {"./metrics", "./prometheus", "./healthz", "./readyz"}) {
+  for (const char* link : {"./metrics", "./prometheus", "./healthz", "./readyz", "./view"}) {
     INFO(link);
     CHECK(contains(answer.body, "href=\"" + std::string(link) + "\""));
   }
@@ -129,6 +132,35 @@ TEST_CASE("monitoring is served over a socket") {
         std::to_string(metrics.body.size()));
   agent->stop();
   CHECK(client.hung_up());
+}
+
+TEST_CASE("views are found under /view and their streams are woken") {
+  Watched agent;
+  CHECK(contains(agent.get("/view").body, "There is none"));
+  const auto view = agent.views().open({.sink = "mb", .output = "live", .columns_json = "[]"});
+  CHECK(contains(agent.get("/view").body, "href=\"view/mb/live\""));
+  CHECK(agent.get("/view/mb/other").status == 404);
+  REQUIRE(agent->start().ok());
+  HttpClient page(agent->port());
+  CHECK(page.get("/view/mb/live").headers.at("Content-Type") == "text/html;charset=utf-8");
+  TestClient stream(agent->port());
+  REQUIRE(stream.send("GET /view/mb/live/events HTTP/1.1\r\nHost: t\r\n\r\n"));
+  std::string got;
+  const auto has = [&](const std::string& text) {
+    while (!contains(got, text)) {
+      const std::string more = stream.read(1);
+      if (more.empty()) return false;
+      got += more;
+    }
+    return true;
+  };
+  REQUIRE(has("retry: 2000\n\n"));
+  agent.views().show(*view, {1000, "{\"time\":1000}"});
+  CHECK(has("id: 1000\ndata: {\"time\":1000}\n\n"));
+  agent->stop();
+  CHECK_FALSE(has("more"));
+  CHECK(stream.ended());
+  agent.views().show(*view, {2000, "{}"});
 }
 
 TEST_CASE("the address to bind is obeyed and a taken port is an error") {

@@ -93,6 +93,7 @@ TEST_CASE("a pair is what its readers print") {
   CHECK(pair.as(append_scala) == "(hello,1)");
   CHECK(pair.as(append_python) == "('hello', 1)");
   CHECK(pair.as(append_json) == R"({"word":"hello","n":1})");
+  CHECK(pair.as(append_json_values) == R"(["hello",1])");
   CHECK(pair.as(append_csv) == "hello,1");
   CHECK(pair.csv_header() == "word,n");
 }
@@ -277,6 +278,17 @@ TEST_CASE("JSON has no numbers that are not finite") {
   row.real("a", nan_value).real("b", infinity).real("c", -infinity).real("d", 1e-5);
   CHECK(row.as(append_json) == R"({"a":null,"b":null,"c":null,"d":1.0E-5})");
   CHECK(row.as(append_csv) == "NaN,Infinity,-Infinity,1.0E-5");
+}
+
+TEST_CASE("JSON for JavaScript has texts where its numbers are not exact") {
+  OneRow row;
+  row.real("a", nan_value).real("b", infinity).real("c", -infinity).real("d", 1e-5);
+  row.integer("e", 9007199254740992).integer("f", 9007199254740993).integer("g", INT64_MIN);
+  row.null("h", ColumnType::Double).null("i", ColumnType::Int).truth("j", true).text("k", "\"\xFF");
+  CHECK(row.as(append_json_values) ==
+        R"(["NaN","Infinity","-Infinity",1.0E-5,9007199254740992,"9007199254740993",)"
+        R"("-9223372036854775808",null,null,true,"\")"
+        "\uFFFD\"]");
 }
 
 TEST_CASE("a CSV field stands in quotes where RFC 4180 wants them") {

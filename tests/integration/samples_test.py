@@ -15,7 +15,7 @@ SAMPLES = sorted(name for name in os.listdir(CONF) if re.search(r"\.(conf|proper
 def harmless(text, directory):
     """The sample with ports of the system's choice where it listens, and paths in the test's folder."""
     listens = re.search(r"netcat\b|netcatudp", text)
-    text = re.sub(r"(\bsources\b[^\n]*\.port\s*=\s*)\d+", r"\g<1>0", text)
+    text = re.sub(r"(\b(?:sources|outputs)\b[^\n]*\.port\s*=\s*)\d+", r"\g<1>0", text)
     if "=" not in re.sub(r"#.*", "", text):  # YAML
         text = re.sub(r"(\btype\s*:\s*netcat(?:udp)?\b[^}]*?\bport\s*:\s*)\d+", r"\g<1>0", text) if listens else text
     return re.sub(r"(?<![\w.])/(?:tmp|var)/(?=\w)", directory + "/", text)

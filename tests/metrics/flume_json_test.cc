@@ -179,4 +179,23 @@ TEST_CASE("the fill percentage of a channel without capacity is Java's largest d
   CHECK(java_double_text(fill_percentage(5, 0)) == "1.7976931348623157E308");
 }
 
+TEST_CASE("a sink that computes has names of its own behind those of all sinks") {
+  SinkCounters sink;
+  MicrobatchCounters computed;
+  computed.batches.set(3);
+  computed.batch_ms.set(1700000000000);
+  computed.result_rows.set(40);
+  computed.left_out.add("p", "bad records", 2);
+  computed.left_out.add("count", "late rows", 5);
+  computed.keys.set(6);
+  computed.processing_us.set(8'999);
+  computed.delay_ms.set(9);
+  MetricsRegistry registry;
+  registry.add(SinkMetrics{"mb", "microbatch", "c1", &sink, &computed});
+  CHECK(registry.flume_json().ends_with(
+      R"("ChannelReadFail":"0","MicrobatchCount":"3","MicrobatchTime":"1700000000000",)"
+      R"("ResultRowCount":"40","LeftOutRowCount":"7","KeyCount":"6","ProcessingMillis":"8",)"
+      R"("DelayMillis":"9"}})"));
+}
+
 }  // namespace sluice

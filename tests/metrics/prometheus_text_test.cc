@@ -1,7 +1,9 @@
 #include "core/metrics/prometheus_text.h"
 
+#include <cmath>
 #include <cstdlib>
 #include <fstream>
+#include <limits>
 #include <sstream>
 
 #include "tests/catch.h"
@@ -132,6 +134,110 @@ TEST_CASE("every counter of a sink is shown under its own name with its channel"
     INFO(name);
     CHECK(shown.at("sluice_sink_" + name, k1) == value);
   }
+}
+
+TEST_CASE("a sink that computes shows its batches and what it left out by step and reason") {
+  SinkCounters sink;
+  MicrobatchCounters computed;
+  computed.batches.set(71);
+  computed.result_rows.set(72);
+  computed.keys.set(73);
+  computed.state_bytes.set(74);
+  computed.processing_us.set(75'000);
+  computed.delay_ms.set(76);
+  computed.batch_ms.set(1'700'000'000'500);
+  computed.left_out.add("p", "bad records", 7);
+  computed.left_out.add("p", "bad records", 1);
+  computed.left_out.add("count", "late rows", 9);
+  MetricsRegistry registry;
+  registry.add(SinkMetrics{"mb", "microbatch", "c1", &sink, &computed});
+  registry.add(SinkMetrics{"k1", "logger", "c1", &sink});
+  const Exposition shown(registry.prometheus());
+  const Exposition::Labels mb{{"component", "mb"}, {"type", "microbatch"}, {"channel", "c1"}};
+  const std::map<std::string, double> expected = {{"batches_total", 71},
+                                                  {"result_rows_total", 72},
+                                                  {"keys", 73},
+                                                  {"state_bytes", 74},
+                                                  {"processing_seconds", 0.075},
+                                                  {"delay_seconds", 0.076},
+                                                  {"batch_time_seconds", 1'700'000'000.5}};
+  for (const auto& [name, value] : expected) {
+    INFO(name);
+    CHECK(shown.at("sluice_microbatch_" + name, mb) == value);
+    CHECK(shown.families().at("sluice_microbatch_" + name).samples.size() == 1);
+  }
+  auto left = mb;
+  left["step"] = "p";
+  left["reason"] = "bad records";
+  CHECK(shown.at("sluice_microbatch_left_out_rows_total", left) == 8);
+  CHECK(shown.sum("sluice_microbatch_left_out_rows_total", mb) == 17);
+}
+
+TEST_CASE("results are gauges, one family a column, over all outputs") {
+  ResultGauges results;
+  MetricsRegistry registry;
+  registry.set_results(&results);
+  CHECK(registry.prometheus().find("sluice_result") == std::string::npos);
+  ResultFigures first{.sink = "mb", .output = "g", .label_names = {"word"}, .value_names = {"n"}};
+  first.rows = {{{"hello"}, {std::int64_t{9007199254740993}}},
+                {{"a \"b\"\n\\c"}, {0.5}},
+                {{"none"}, {std::monostate()}}};
+  first.left_out = 4;
+  results.show(first);
+  ResultFigures second{
+      .sink = "mb", .output = "h", .step = "s", .label_names = {}, .value_names = {"m", "n"}};
+  second.rows = {{{}, {std::int64_t{-1}, std::int64_t{2}}}};
+  results.show(second);
+  const std::string text = registry.prometheus();
+  // Not by way of a double.
+  CHECK(text.find("sluice_result_n{sink=\"mb\",output=\"g\",word=\"hello\"} 9007199254740993\n") !=
+        std::string::npos);
+  CHECK(text.find("sluice_result_m{sink=\"mb\",output=\"h\",step=\"s\"} -1\n") !=
+        std::string::npos);
+  results.show({.sink = "mb", .output = "h", .step = "s", .label_names = {}, .value_names = {}});
+  const Exposition shown(registry.prometheus());
+  const Exposition::Labels odd{{"sink", "mb"}, {"output", "g"}, {"word", "a \"b\"\n\\c"}};
+  CHECK(shown.at("sluice_result_n", odd) == 0.5);
+  CHECK(shown.families().at("sluice_result_n").samples.size() == 2);
+  CHECK_FALSE(shown.families().contains("sluice_result_m"));
+  CHECK(shown.at("sluice_microbatch_unshown_rows", {{"sink", "mb"}, {"output", "g"}}) == 4);
+}
+
+TEST_CASE("rows of an earlier batch are gone with the next") {
+  ResultGauges results;
+  MetricsRegistry registry;
+  registry.set_results(&results);
+  ResultFigures figures{.sink = "mb", .output = "g", .label_names = {"k"}, .value_names = {"n"}};
+  figures.rows = {{{"old"}, {std::int64_t{1}}}};
+  results.show(figures);
+  figures.rows = {{{"new"}, {std::int64_t{2}}}};
+  results.show(figures);
+  const Exposition shown(registry.prometheus());
+  CHECK(shown.families().at("sluice_result_n").samples.size() == 1);
+  CHECK(shown.at("sluice_result_n", {{"sink", "mb"}, {"output", "g"}, {"k", "new"}}) == 2);
+}
+
+TEST_CASE("figures that are no numbers are written as Prometheus reads them") {
+  ResultGauges results;
+  MetricsRegistry registry;
+  registry.set_results(&results);
+  ResultFigures figures{
+      .sink = "s", .output = "o", .label_names = {}, .value_names = {"a", "b", "c"}};
+  const double infinity = std::numeric_limits<double>::infinity();
+  figures.rows = {{{}, {std::nan(""), infinity, -infinity}}};
+  results.show(figures);
+  const std::string text = registry.prometheus();
+  CHECK(text.find("sluice_result_a{sink=\"s\",output=\"o\"} NaN\n") != std::string::npos);
+  CHECK(text.find("sluice_result_b{sink=\"s\",output=\"o\"} +Inf\n") != std::string::npos);
+  CHECK(text.find("sluice_result_c{sink=\"s\",output=\"o\"} -Inf\n") != std::string::npos);
+}
+
+TEST_CASE("columns get names that Prometheus allows, each its own") {
+  using Names = std::vector<std::string>;
+  CHECK(metric_names({"word", "Größe", "a.b", "a_b", "2x", "__x", ""}, {}) ==
+        Names{"word", "Gr____e", "a_b", "a_b_2", "column_2x", "column___x", "column_"});
+  CHECK(metric_names({"sink", "output", "sink_2"}, {"sink", "output", "step"}) ==
+        Names{"sink_2", "output_2", "sink_2_2"});
 }
 
 TEST_CASE("memory accounts show what is used, the peak and the limit") {

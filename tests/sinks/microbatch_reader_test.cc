@@ -119,7 +119,8 @@ struct Stage {
         channel(stored_channel("c1"), store, pool) {
     REQUIRE(channel.open().ok());
     reader = std::make_unique<MicrobatchReader>(
-        settings, LongReaderContext{counters, FileSystem::real(), Clock::system(), pool, &gate, out,
+        settings, LongReaderContext{counters, microbatch, views, gauges, FileSystem::real(),
+                                    Clock::system(), pool, &gate, out,
                                     [](const std::string&) -> Channel* { return nullptr; }});
   }
   void start() {
@@ -139,6 +140,9 @@ struct Stage {
   Gate gate;
   DurableChannel channel;
   SinkCounters counters;
+  MicrobatchCounters microbatch;
+  ViewBoard views;
+  ResultGauges gauges;
   std::ostringstream out;
   std::unique_ptr<MicrobatchReader> reader;
   Status ended;
