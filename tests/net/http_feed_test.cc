@@ -134,13 +134,17 @@ TEST_CASE("a feed is longer than a request may take") {
 }
 
 TEST_CASE("a feed that has nothing to say beats, also when others are woken all the time") {
-  Press press({.heartbeat_every = milliseconds(50)});
+  Press press({.heartbeat_every = milliseconds(400)});
   Subscriber client(press->port());
   REQUIRE(client.joined());
   CHECK(client.read_to("\n") == ":beat\n");
   CHECK(client.read_to("\n") == ":beat\n");
   std::jthread busy([&](const std::stop_token& stop) {
-    while (!stop.stop_requested()) press->wake();
+    while (!stop.stop_requested()) {
+      const int before = press.paper().asked;
+      press->wake();
+      static_cast<void>(eventually([&] { return press.paper().asked > before; }));
+    }
   });
   CHECK(client.read_to("\n") == ":beat\n");
 }
@@ -171,6 +175,18 @@ TEST_CASE("a client that does not read its feed is dropped and nothing piles up 
   CHECK(press.has_readers(1));
   // The one was asked for all and once more; the other was not asked while it did not read.
   CHECK(press.paper().asked < 3 * pieces);
+  CHECK(press.answers());
+}
+
+TEST_CASE("a client that reads a little now and then is dropped from its feed") {
+  Press press(impatient());
+  Subscriber dripping(press->port(), 4096);
+  REQUIRE(press.has_readers(1));
+  press.print(std::string(64 << 20, 'x'));
+  CHECK(eventually([&] {
+    static_cast<void>(dripping->read(2048, milliseconds(10)));
+    return press.paper().readers == 0;
+  }));
   CHECK(press.answers());
 }
 
