@@ -9,6 +9,8 @@
 #include "core/base/fail_point.h"
 #include "core/base/log.h"
 #include "core/base/wait.h"
+#include "core/config/diagnostics.h"
+#include "sinks/batch_query.h"
 
 namespace sluice {
 namespace {
@@ -103,7 +105,18 @@ std::unique_ptr<analytics::Pipeline> MicrobatchReader::make_pipeline(
 
 // ---- at the start, and behind a refused commit
 
+void MicrobatchReader::tell_query() const {
+  if (!settings_.has("query")) return;
+  std::vector<Finding> findings;
+  std::string all;
+  for (const LongForm& each : write_out_query(settings_.text("query"), findings)) {
+    all += (all.empty() ? "" : "; ") + each.key + " = " + each.value;
+  }
+  log::info("{}: its query stands for {}", settings_.component(), printable(all, 4000));
+}
+
 Status MicrobatchReader::open(const std::stop_token& stop) {
+  tell_query();
   if (Status status = restore(); !status.ok()) return status;
   if (Status status = check_channels(); !status.ok()) return status;
   if (context_.committer == nullptr && pipeline_->keeps_state()) {

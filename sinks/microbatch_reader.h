@@ -55,6 +55,7 @@ class MicrobatchReader final : public LongReader {
 
   Status run_batches(Channel& channel, const std::stop_token& stop);
   Status open(const std::stop_token& stop);
+  void tell_query() const;
   Status restore();
   Status begin_anew();
   Status read_outbox(const std::vector<std::pair<std::string, std::string>>& notes);

@@ -79,7 +79,7 @@ TEST_CASE("query: statistics of an access log by event time") {
 
 TEST_CASE("query: columns, running totals, windows of keys, several outputs") {
   CHECK(written_out("parse regex '(?<a>.) (?<b>.)' | set c = a + '=' | rename c d | drop a b | "
-                    "session 30m on t | count by d, max(t) | running timeout=1h | print python 5 | "
+                    "session 30m on t | count, max(t) by d | running timeout=1h | print python 5 | "
                     "file \"/tmp/my results\"") == "0: nothing\n");
 }
 
@@ -89,10 +89,12 @@ TEST_CASE("query: what is wrong is told with its place") {
   CHECK(written_out("") == "0: a stage of the query is empty\n");
   CHECK(written_out("print | count") == "8: no step comes behind an output\n");
   CHECK(written_out("top 5") == "0: it needs the columns to order by\n");
-  CHECK(written_out("count | avg(x), mean(y)") == "16: no function is called 'mean'\n");
+  CHECK(written_out("count | avg(x), mean(y)") == "16: there is no aggregate function 'mean'\n");
   CHECK(written_out("avg(x) by k | running") ==
         "14: results of avg of several batches do not make one of all\n");
   CHECK(written_out("running") == "0: 'running' goes on with what an aggregation has counted\n");
+  CHECK(written_out("count by word, max(t)") ==
+        "14: columns behind 'by' are separated by blanks\n");
   CHECK(written_out("count by") == "6: columns are missing behind 'by'\n");
   CHECK(written_out("split space word") == "12: nothing is known of 'word'\n");
   CHECK(written_out("window slide 5s") == "0: window needs to know how long\n");
