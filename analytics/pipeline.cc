@@ -140,6 +140,10 @@ class PipelineBuilder {
                      "a window says which rows an aggregation puts together");
       return std::nullopt;
     }
+    if (Step* const bad = step.bad_rows()) {
+      places_.emplace(settings.name() + std::string(Pipeline::bad_suffix),
+                      Place{bad, {&bad->schema(), false, nullptr}});
+    }
     pipeline_->nodes_.push_back(
         {settings.name(), std::move(built->fingerprint), std::move(built->step), false});
     return Place{&step, {&step.schema(), false, by_row ? before.input.window : nullptr}};
@@ -183,8 +187,11 @@ Pipeline::Node* Pipeline::find(std::string_view name) noexcept {
 const Step* Pipeline::step(std::string_view name) const noexcept {
   if (name.empty() && nodes_.empty()) return source_.get();
   if (name.empty()) return nodes_.back().step.get();
-  const Node* const node = const_cast<Pipeline*>(this)->find(name);
-  return node == nullptr ? nullptr : node->step.get();
+  auto* const self = const_cast<Pipeline*>(this);
+  if (const Node* const node = self->find(name)) return node->step.get();
+  if (!name.ends_with(bad_suffix)) return nullptr;
+  const Node* const node = self->find(name.substr(0, name.size() - bad_suffix.size()));
+  return node == nullptr ? nullptr : node->step->bad_rows();
 }
 
 std::vector<std::string> Pipeline::ends() const {
@@ -204,6 +211,7 @@ void Pipeline::attach(std::string_view step_name, Step& output) {
 
 /// What is read of a step's rows, by all behind it.
 Used Pipeline::use(Step& step) {
+  const bool bad_with_headers = step.bad_rows() != nullptr && use(*step.bad_rows()).back();
   Used used(step.schema().size() + 1, false);
   for (Step* const next : step.next()) {
     const Used reads = use(*next);
@@ -211,7 +219,9 @@ Used Pipeline::use(Step& step) {
       used[i] = used[i] || reads[i];
     }
   }
-  return step.use(used);
+  Used reads = step.use(used);
+  if (bad_with_headers) reads.back() = true;
+  return reads;
 }
 
 void Pipeline::start(std::int64_t now_ms) {

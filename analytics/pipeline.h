@@ -30,6 +30,9 @@ class Pipeline {
                                         std::vector<Finding>& findings);
   ~Pipeline();
 
+  /// Behind the name of a parse: the records that it could not read.
+  static constexpr std::string_view bad_suffix = ".bad";
+
   /// The step of this name; null when there is none. An empty name: the last step, or where there
   /// is none the events themselves.
   const Step* step(std::string_view name) const noexcept;

@@ -29,7 +29,8 @@ ParseStep::ParseStep(const Schema& input, Options options, std::unique_ptr<Recor
       options_(std::move(options)),
       inputs_(input.size()),
       parser_(std::move(parser)),
-      fields_(parser_->fields().size()) {}
+      fields_(parser_->fields().size()),
+      bad_records_(Schema({input[options_.column]}, input.with_headers())) {}
 
 Schema ParseStep::schema_of(const Schema& input, const Options& options,
                             const RecordParser& parser) {
@@ -67,12 +68,33 @@ void ParseStep::push(const Rows& rows) {
       std::count(bad_.begin(), bad_.begin() + static_cast<std::ptrdiff_t>(rows.size), 1));
   if (bad == 0) return pass(out_);
   bad_count_.fetch_add(bad, std::memory_order_relaxed);
+  pass_bad(rows);
   if (options_.keep_bad) return pass(out_);
   std::vector<std::uint32_t> good;
   for (std::uint32_t row = 0; row < rows.size; ++row) {
     if (bad_[row] == 0) good.push_back(row);
   }
   pass(picker_.pick(out_, good));
+}
+
+void ParseStep::pass_bad(const Rows& rows) {
+  if (bad_records_.next().empty()) return;
+  std::vector<std::uint32_t> chosen;
+  for (std::uint32_t row = 0; row < rows.size; ++row) {
+    if (bad_[row] != 0) chosen.push_back(row);
+  }
+  const Rows& picked = bad_picker_.pick(rows, chosen);
+  bad_out_ = {};
+  bad_out_.size = picked.size;
+  bad_out_.batch = picked.batch;
+  bad_out_.events = picked.events;
+  bad_out_.columns = {picked.columns[options_.column]};
+  bad_records_.push(bad_out_);
+}
+
+void ParseStep::tick(const Tick& tick) {
+  bad_records_.tick(tick);
+  tick_next(tick);
 }
 
 // ---- split

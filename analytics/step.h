@@ -71,6 +71,8 @@ class Step {
   /// True when it takes events as they come; then push(batch) is called, not push(rows).
   virtual bool takes_events() const noexcept { return false; }
   virtual void push(const Batch& /*events*/) {}
+  /// What has the rows that this step cannot read; null: it reads all.
+  virtual Step* bad_rows() noexcept { return nullptr; }
   /// Every row of the batch has been pushed.
   virtual void tick(const Tick& tick) { tick_next(tick); }
 

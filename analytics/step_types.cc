@@ -48,7 +48,7 @@ constexpr Key parse_keys[] = {
      .type = KeyType::Choice,
      .default_value = "drop",
      .meaning = "What becomes of a record that cannot be read: it is left out and counted, or kept "
-                "as a row of nulls and counted.",
+                "as a row of nulls and counted. Where NAME.bad is an input, it goes there.",
      .choices = "drop keep"},
 };
 

@@ -61,6 +61,26 @@ TEST_CASE("a window that was open when the agent went down is shown without what
   CHECK(analysis.batch({}) == Results{"b,1"});
 }
 
+TEST_CASE("records that cannot be read are rows for whoever wants them, with their headers") {
+  for (const std::string keep : {"drop", "keep"}) {
+    Analysis analysis(
+        {{"p", "parse", {{"format", "csv"}, {"fields", "n:int k"}, {"onError", keep}}},
+         {"c", "aggregate", {{"agg.n", "count(n)"}}},
+         {"h", "map", {{"input", "p.bad"}, {"set.host", "header('host')"}}},
+         {"b", "aggregate", {{"input", "p.bad"}, {"by", "body"}, {"agg.n", "count()"}}}},
+        {.outputs = {"c", "h", "p.bad", "b"}});
+    analysis.push({"1,a", "x,b", "2,c", "y,d", "x,b"}, {{"host", "web1"}});
+    CHECK(analysis.tick() == Results{"2", "\"x,b\",web1", "\"y,d\",web1", "\"x,b\",web1", "\"x,b\"",
+                                     "\"y,d\"", "\"x,b\"", "\"x,b\",2", "\"y,d\",1"});
+    CHECK(analysis.pipeline().left_out().at("p bad records") == 3);
+    CHECK(analysis.batch({"3,a"}) == Results{"1"});
+    CHECK(analysis.pipeline().ends() == std::vector<std::string>{"c", "h", "b"});
+  }
+  const auto findings = findings_of({{"s", "split", {}}, {"m", "map", {{"input", "s.bad"}}}});
+  REQUIRE(findings.size() == 1);
+  CHECK(findings[0].key == "steps.m.input");
+}
+
 TEST_CASE("the clock goes on within a batch: rows of now are not of the future") {
   Analysis analysis(
       {{"p", "parse", {{"format", "csv"}, {"fields", "t:int k"}}},
