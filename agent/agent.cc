@@ -328,7 +328,7 @@ void Agent::start_what_can() {
 void Agent::open_replay_doors() {
   for (const SharedStore* store : stores_.open_ones()) {
     const auto [place, is_new] = replay_doors_.try_emplace(store);
-    if (!is_new) continue;
+    if (place->second != nullptr) continue;
     const auto find = [this, store](std::string_view name) -> Channel* {
       for (const auto& unit : channels_) {
         Channel& channel = unit->channel();
@@ -340,7 +340,7 @@ void Agent::open_replay_doors() {
     auto door = ReplayDoor::open(store->path(), find, pool_);
     if (door.ok()) {
       place->second = *std::move(door);
-    } else {
+    } else if (is_new) {
       log::warn("nothing can be replayed into the store {} while this agent runs: {}",
                 store->path(), door.status().message());
     }

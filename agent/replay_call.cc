@@ -1,6 +1,7 @@
 #include "agent/replay_call.h"
 
 #include <array>
+#include <optional>
 
 #include "core/event/frame.h"
 
@@ -43,7 +44,10 @@ Result<std::unique_ptr<ReplayCall>> ReplayCall::open(const std::string& store,
       !status.ok()) {
     return status;
   }
-  if (Status status = call->await_answer(go_on); !status.ok()) return status;
+  // It may take its time: others may be heard before.
+  auto answer = call->read_line([&] { return go_on(); });
+  const Status status = answer.ok() ? status_of(*answer) : answer.status();
+  if (!status.ok()) return status;
   return call;
 }
 
@@ -66,13 +70,13 @@ Status ReplayCall::put(const Batch& batch, const std::function<bool()>& go_on) {
 
 /// A stop is told to the agent, which then says what became of the batch it has.
 Status ReplayCall::await_answer(const std::function<bool()>& go_on) {
-  bool told = false;
+  std::optional<Deadline> told;
   const auto go_on_until_told = [&] {
     if (!told && !go_on()) {
       stream_.finish_writing();
-      told = true;
+      told = Deadline::in(silence_max);
     }
-    return true;
+    return !told || !told->passed();
   };
   auto answer = read_line(go_on_until_told);
   return answer.ok() ? status_of(*answer) : answer.status();
@@ -87,7 +91,7 @@ Result<std::string> ReplayCall::read_line(const std::function<bool()>& go_on) {
       return line;
     }
     if (read_.size() > replay_line_max) return Retry("the agent's answer has no end");
-    static_cast<void>(go_on());
+    if (!go_on()) return Closed("the replay was stopped before the agent had answered");
     std::array<char, 512> bytes{};
     auto got = stream_.read_some(bytes, Deadline::in(ask_every), never_);
     if (!got.ok()) {

@@ -14,6 +14,8 @@ namespace sluice {
 namespace {
 
 constexpr milliseconds answer_max{10'000};
+/// A caller that says nothing for so long holds up those behind it.
+constexpr milliseconds silence_max{30'000};
 constexpr std::size_t read_bytes = 256 << 10;
 /// What a caller gathers is a megabyte, or one event.
 constexpr std::uint64_t frame_bytes_max = std::uint64_t{1} << 31;
@@ -41,16 +43,8 @@ ReplayDoor::~ReplayDoor() {
 
 void ReplayDoor::run() {
   name_this_thread("replay");
-  for (;;) {
-    auto stream = listener_.accept(stop_);
-    if (stream.ok()) {
-      hear(*stream);
-    } else if (stream.code() == Code::Closed) {
-      return;
-    } else {
-      log::error("no replay can come in any more: {}", stream.status().message());
-      return;
-    }
+  for (auto stream = listener_.accept(stop_); stream.ok(); stream = listener_.accept(stop_)) {
+    hear(*stream);
   }
 }
 
@@ -125,7 +119,8 @@ Result<std::string> ReplayDoor::read(LocalStream& stream, std::size_t bytes) {
   while (all.size() < bytes) {
     const std::size_t had = all.size();
     all.resize(std::min(bytes, had + read_bytes));  // memory for what comes, not for what is said
-    auto got = stream.read_some(std::span(all).subspan(had), Deadline::never(), stop_);
+    auto got = stream.read_some(std::span(all).subspan(had), Deadline::in(silence_max), stop_);
+    if (got.ok() && *got == 0) return Retry("the caller says nothing any more");
     if (!got.ok() && had > 0 && !stopping_) return Retry("the caller has gone in the middle");
     if (!got.ok()) return got.status();
     all.resize(had + *got);

@@ -226,9 +226,9 @@ std::set<std::int64_t> AggregateStep::missed_windows(std::int64_t now) const {
 void AggregateStep::tick_event_time(const Tick& /*tick*/) {
   // Of a window whose time is over panes are gone: it would be passed on with less than it had.
   std::set<std::int64_t> again;
-  const std::int64_t over =
-      std::max(passed_on_ms_, times_.watermark_ms()) - options_.window.update_ms;
   for (const std::int64_t pane : std::exchange(updated_, {})) {
+    const std::int64_t over =
+        std::max(passed_on_ms_, times_.watermark_ms()) - options_.window.update_ms;
     for (std::int64_t end = first_window_end(pane);
          end <= std::min(passed_on_ms_, last_window_end(pane)); end += options_.window.slide_ms) {
       if (end > over) again.insert(end);

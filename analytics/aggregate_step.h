@@ -43,6 +43,7 @@ class AggregateStep final : public Step {
                 std::vector<AggregateArgument> arguments);
 
   Used use(const Used& used) override;
+  void set_now(std::int64_t now_ms) override { times_.set_now(now_ms); }
   void push(const Rows& rows) override;
   void start(std::int64_t now_ms) override;
   void tick(const Tick& tick) override;

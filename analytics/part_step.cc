@@ -57,6 +57,15 @@ std::uint64_t PartStep::state_bytes() const noexcept {
   return parts_.bytes() + aggregates_.owned_bytes();
 }
 
+Aggregates::Group PartStep::spare() {
+  if (spare_ == nullptr) spare_ = parts_.new_group();
+  return spare_;
+}
+
+void PartStep::free_spare() noexcept {
+  if (spare_ != nullptr) parts_.free_group(std::exchange(spare_, nullptr));
+}
+
 void PartStep::count_overflowed() {
   const std::uint64_t now = parts_.overflowed();
   if (now != diverted_) overflowed_.fetch_add(now - diverted_, std::memory_order_relaxed);
@@ -134,7 +143,7 @@ void SessionStep::push(const Rows& rows) {
     parts_.free_group(from);
   }
   joined_.clear();
-  if (spare_ != nullptr) parts_.free_group(std::exchange(spare_, nullptr));
+  free_spare();
   count_overflowed();
 }
 
@@ -147,9 +156,8 @@ Aggregates::Group SessionStep::join(PartTable::Key& key, std::int64_t time) {
   const auto index = static_cast<std::size_t>(found - parts.begin());
   if (found == parts.end() || found->first > time + gap) {
     if (parts_.parts() < sessions_max_) return parts_.add(key, index, time, time).group;
-    overflowed_.fetch_add(1, std::memory_order_relaxed);
-    if (spare_ == nullptr) spare_ = parts_.new_group();
-    return spare_;
+    roomless_.fetch_add(1, std::memory_order_relaxed);
+    return spare();
   }
   PartTable::Part& part = *found;
   part.first = std::min(part.first, time);
@@ -177,13 +185,15 @@ void SessionStep::tick(const Tick& tick) {
 void SessionStep::pass_on(std::int64_t up_to) {
   if (up_to == RowTimes::none) return;
   for (const auto& key : parts_.keys()) {
-    while (!key->parts.empty() && key->parts.front().last + session_.gap_ms <= up_to) {
-      const PartTable::Part over = key->parts.front();
-      const std::int64_t end = over.last + session_.gap_ms;
-      const Cell front[] = {Cell::of(over.first), Cell::of(end)};
-      emit(front, *key, over.group, std::chrono::milliseconds(end - over.first));
-      free_behind(parts_.take_off(*key, 0));
+    std::size_t over = 0;
+    for (const PartTable::Part& part : key->parts) {
+      const std::int64_t end = part.last + session_.gap_ms;
+      if (end > up_to) break;
+      const Cell front[] = {Cell::of(part.first), Cell::of(end)};
+      emit(front, *key, part.group, std::chrono::milliseconds(end - part.first));
+      ++over;
     }
+    spend_front(*key, over);
   }
   flush();
   parts_.forget_empty();
@@ -213,6 +223,7 @@ bool SessionStep::load(const SavedState& state) {
 std::vector<LeftOut> SessionStep::left_out() const {
   auto all = PartStep::left_out();
   all.push_back({LeftOut::late, late_});
+  all.push_back({LeftOut::roomless, roomless_});
   all.push_back({LeftOut::future, times_.future()});
   all.push_back({LeftOut::timeless, times_.timeless()});
   return all;
@@ -234,6 +245,12 @@ void CountStep::push(const Rows& rows) {
   groups_.clear();
   full_.clear();
   for (PartTable::Key* const key : keys) {
+    const std::uint64_t end = (key->rows / slide_ + 1) * slide_;
+    if (end - key->rows > length_) {  // between two windows
+      groups_.push_back(spare());
+      ++key->rows;
+      continue;
+    }
     const auto number = static_cast<std::int64_t>(key->rows / part_rows_);
     if (key->parts.empty() || key->parts.back().first != number) {
       parts_.add(*key, key->parts.size(), number, number);
@@ -245,6 +262,8 @@ void CountStep::push(const Rows& rows) {
   for (const auto& [key, end] : full_) pass_on(*key, end);
   flush();
   for (const auto& [key, end] : full_) drop_parts(*key);
+  flush();
+  free_spare();
   count_overflowed();
 }
 
@@ -269,9 +288,9 @@ void CountStep::pass_on(PartTable::Key& key, std::uint64_t end) {
 void CountStep::drop_parts(PartTable::Key& key) {
   const std::uint64_t end = (key.rows / slide_ + 1) * slide_;
   const auto needed = static_cast<std::int64_t>((end - std::min(length_, end)) / part_rows_);
-  while (!key.parts.empty() && key.parts.front().first < needed) {
-    parts_.free_group(parts_.take_off(key, 0));
-  }
+  const auto end_of_old = std::partition_point(
+      key.parts.begin(), key.parts.end(), [&](const auto& part) { return part.first < needed; });
+  spend_front(key, static_cast<std::size_t>(end_of_old - key.parts.begin()));
 }
 
 }  // namespace sluice::analytics

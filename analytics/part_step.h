@@ -44,6 +44,13 @@ class PartStep : public Step {
   void flush();
   /// The group of rows that are on their way: it is free once they are passed on.
   void free_behind(Aggregates::Group group) { spent_.push_back(group); }
+  /// As free_behind(), of so many parts at the front of a key.
+  void spend_front(PartTable::Key& key, std::size_t parts) {
+    parts_.take_off_front(key, parts, spent_);
+  }
+  /// Takes what belongs nowhere; seen nothing again behind free_spare().
+  Aggregates::Group spare();
+  void free_spare() noexcept;
   void count_overflowed();
 
   const std::size_t inputs_;
@@ -62,6 +69,7 @@ class PartStep : public Step {
 
   std::uint64_t diverted_ = 0;  ///< Rows of keys beyond keys_max, as the table counts them.
   std::vector<Aggregates::Group> spent_;
+  Aggregates::Group spare_ = nullptr;
   std::vector<Column> out_columns_;
   TextArena out_texts_;
   Rows out_;
@@ -73,8 +81,8 @@ class PartStep : public Step {
 /// Its rows begin with window_start, the time of the first row, and window_end, the gap behind that
 /// of the last one. By event time a session is passed on when the watermark has reached its end,
 /// and a row whose own session would have ended by then is late. By processing time a row's time is
-/// the begin of its batch, and a session is passed on when a batch ends further behind it than the
-/// gap. At most keys_max sessions are open; rows that would open another are left out.
+/// when it came, and a session is passed on when a batch ends further behind it than the gap. At
+/// most keys_max sessions are open; rows that would open another are left out.
 class SessionStep final : public PartStep {
  public:
   struct Session {
@@ -88,6 +96,7 @@ class SessionStep final : public PartStep {
 
   Used use(const Used& used) override;
   void start(std::int64_t now_ms) override { times_.set_now(now_ms); }
+  void set_now(std::int64_t now_ms) override { times_.set_now(now_ms); }
   void push(const Rows& rows) override;
   void tick(const Tick& tick) override;
   void save(StateWriter& state) override;
@@ -103,6 +112,7 @@ class SessionStep final : public PartStep {
   const std::size_t sessions_max_;
   RowTimes times_;
   std::atomic<std::uint64_t> late_{0};
+  std::atomic<std::uint64_t> roomless_{0};  ///< Rows that would have opened one session too many.
   // Scratch of a chunk:
   TextArena arena_;
   std::vector<std::int64_t> now_;
@@ -111,7 +121,6 @@ class SessionStep final : public PartStep {
   RowPicker picker_;
   /// Sessions that turned out to be one: the second goes into the first.
   std::vector<std::pair<Aggregates::Group, Aggregates::Group>> joined_;
-  Aggregates::Group spare_ = nullptr;  ///< Takes what has no room.
 };
 
 /// Windows of so many rows of a key, every so many of them; passed on as soon as they are full. At

@@ -80,6 +80,16 @@ Aggregates::Group PartTable::take_off(Key& key, std::size_t index) {
   return group;
 }
 
+void PartTable::take_off_front(Key& key, std::size_t count,
+                               std::vector<Aggregates::Group>& groups) {
+  if (count == 0) return;
+  const auto end = key.parts.begin() + static_cast<std::ptrdiff_t>(count);
+  for (auto part = key.parts.begin(); part != end; ++part) groups.push_back(part->group);
+  key.parts.erase(key.parts.begin(), end);
+  parts_ -= count;
+  touch(key);
+}
+
 void PartTable::forget_empty() {
   std::vector<std::uint8_t> keep;
   keep.reserve(keys_.size());

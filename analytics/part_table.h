@@ -44,6 +44,8 @@ class PartTable {
   Part& add(Key& key, std::size_t index, std::int64_t first, std::int64_t last);
   /// Takes a part off its key. Its group is free once that is destroyed, by free_group().
   Aggregates::Group take_off(Key& key, std::size_t index);
+  /// So many parts at the front; their groups are appended.
+  void take_off_front(Key& key, std::size_t count, std::vector<Aggregates::Group>& groups);
   void free_group(Aggregates::Group group) noexcept;
   /// One that belongs to no part.
   Aggregates::Group new_group();

@@ -44,7 +44,8 @@ class Pipeline {
   /// To be called once, behind all attach(); `now_ms`: what the clock on the wall says.
   void start(std::int64_t now_ms);
 
-  void push(const Batch& events);
+  /// `now_ms`: what the clock on the wall says; 0: it stands at the last tick.
+  void push(const Batch& events, std::int64_t now_ms = 0);
   void tick(const Tick& tick);
 
   /// Whether anything outlives a batch.

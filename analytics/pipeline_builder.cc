@@ -1,6 +1,7 @@
 #include "analytics/pipeline_builder.h"
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 #include <set>
 #include <utility>
@@ -282,7 +283,22 @@ std::optional<BuiltStep> StepBuilder::filter(const Settings& step, const Schema&
 // ---- groups
 
 bool StepBuilder::check_window(const Settings& settings) {
+  using Names = std::vector<std::string_view>;
+  static const std::map<std::string_view, Names> own = {
+      {"time",
+       {"length", "slide", "offset", "time", "timestamp", "delay", "late", "updateFor",
+        "maxFuture"}},
+      {"session", {"gap", "time", "timestamp", "delay", "late", "maxFuture"}},
+      {"count", {"rows", "slideRows"}}};
   const std::string kind = settings.text("kind");
+  const Names& its = own.at(kind);
+  for (const auto& [other, keys] : own) {
+    for (const std::string_view key : keys) {
+      if (!settings.has(key) || std::find(its.begin(), its.end(), key) != its.end()) continue;
+      error(settings, key, "it has no meaning for windows of kind " + kind);
+      return false;
+    }
+  }
   if (kind == "session") return check_session(settings);
   if (kind == "count") return check_count(settings);
   return window_of(settings).has_value();
@@ -294,19 +310,10 @@ bool StepBuilder::check_session(const Settings& settings) {
           "write gap = 30m");
     return false;
   }
-  if (settings.text("late") == "update") {
-    error(settings, "late", "a session that was passed on does not change any more",
-          "choose drop, and a longer delay");
-    return false;
-  }
-  if (settings.text("time") == "processing" &&
-      settings.duration("gap").count() % interval_ms_ != 0) {
-    error(settings, "gap",
-          "it must be a multiple of the batches' interval, " + std::to_string(interval_ms_) + " ms",
-          "by processing time rows have the time of their batch");
-    return false;
-  }
-  return true;
+  if (settings.text("late") != "update") return true;
+  error(settings, "late", "a session that was passed on does not change any more",
+        "choose drop, and a longer delay");
+  return false;
 }
 
 bool StepBuilder::check_count(const Settings& settings) {
@@ -315,11 +322,13 @@ bool StepBuilder::check_count(const Settings& settings) {
           "write rows = 100");
     return false;
   }
+  // Each is put together of its pieces once in slideRows rows.
+  constexpr std::int64_t pieces_max = 1000;
   const std::int64_t rows = settings.integer("rows");
   const std::int64_t slide = settings.has("slideRows") ? settings.integer("slideRows") : rows;
-  if (rows / std::gcd(rows, slide) <= panes_max) return true;
-  error(settings, "slideRows", "a window would be put together of too many pieces",
-        "choose a number of rows that is a multiple of it");
+  if (rows / std::gcd(rows, slide) <= pieces_max) return true;
+  error(settings, "slideRows", "a window would be put together of more than a thousand pieces",
+        "choose a larger one that rows is a multiple of");
   return false;
 }
 

@@ -6,7 +6,7 @@ namespace sluice::analytics {
 
 std::span<const std::int64_t> RowTimes::read(Expression& time, const Rows& rows, TextArena& arena) {
   time.evaluate(rows, arena, column_);
-  // The clock is at most a batch beyond the last tick.
+  // Rows of the batch that is open, also where nobody said what the clock says.
   const std::int64_t latest = now_ms_ + options_.interval_ms + options_.future_ms;
   std::uint64_t timeless = 0;
   std::uint64_t future = 0;

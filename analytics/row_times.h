@@ -1,6 +1,7 @@
 // The times that rows carry, and how far time has come by them.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <limits>
@@ -28,8 +29,8 @@ class RowTimes {
   };
   explicit RowTimes(Options options) : options_(options) {}
 
-  /// What the clock says.
-  void set_now(std::int64_t now_ms) noexcept { now_ms_ = now_ms; }
+  /// What the clock says; when it was put back it stands still.
+  void set_now(std::int64_t now_ms) noexcept { now_ms_ = std::max(now_ms_, now_ms); }
   std::int64_t now_ms() const noexcept { return now_ms_; }
 
   /// The time of each row; `none` for those without one (or one before 1970), and for those of the

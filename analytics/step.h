@@ -38,6 +38,7 @@ struct LeftOut {
   static constexpr std::string_view late = "late rows";
   static constexpr std::string_view future = "rows of the future";
   static constexpr std::string_view timeless = "rows without a time";
+  static constexpr std::string_view roomless = "rows without room for a session";
   /// They are not left out, but lose their key.
   static constexpr std::string_view overflowed = "rows of keys beyond maxKeys";
 
@@ -65,6 +66,9 @@ class Step {
 
   /// Before any rows: what the clock on the wall says.
   virtual void start(std::int64_t /*now_ms*/) {}
+
+  /// Before rows that have just come: what the clock on the wall says.
+  virtual void set_now(std::int64_t /*now_ms*/) {}
 
   /// The rows, and what they view, are valid until it returns.
   virtual void push(const Rows& rows) = 0;

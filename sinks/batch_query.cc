@@ -207,7 +207,8 @@ bool QueryWriter::stage(const Piece& text) {
   if (words.empty()) return wrong(text, "a stage of the query is empty");
   const Piece first = words.front();
   const std::string_view verb = first.text;
-  const bool calls = verb.find('(') != std::string_view::npos || verb == "count";
+  const bool calls =
+      verb.find('(') != std::string_view::npos || verb.substr(0, verb.find(',')) == "count";
   words.erase(words.begin());
   const std::size_t rest_at = words.empty() ? text.text.size() : words[0].offset - text.offset;
   const Piece rest{text.text.substr(rest_at), text.offset + rest_at};
@@ -221,6 +222,7 @@ bool QueryWriter::stage(const Piece& text) {
   if (verb == "split") return split(std::move(words), first);
   if (verb == "set") return assign(rest, first);
   if (verb == "drop") {
+    if (rest.text.empty()) return wrong(first, "drop needs the columns that go");
     begin_step("map", first);
     set("drop", std::string(rest.text), rest);
     return true;
@@ -327,8 +329,9 @@ bool QueryWriter::assign(const Piece& rest, const Piece& where) {
   if (equals == std::string_view::npos || !is_name(name.text)) {
     return wrong(where, "set needs a name and an expression", "write set course = expression");
   }
-  begin_step("map", where);
   const Piece value = trimmed({rest.text.substr(equals + 1), rest.offset + equals + 1});
+  if (value.text.empty()) return wrong(where, "set needs a name and an expression");
+  begin_step("map", where);
   set("set." + std::string(name.text), std::string(value.text), value);
   return true;
 }
@@ -395,7 +398,12 @@ bool QueryWriter::aggregate(const Piece& text) {
       return wrong({whole.text, whole.offset + problem->offset}, problem->message, problem->hint);
     }
     const auto& known = std::get<AggregateCall>(read);
-    results_.emplace_back(as ? std::string(as->text) : name_of(known), known.function);
+    const std::string name = as ? std::string(as->text) : name_of(known);
+    if (std::any_of(results_.begin(), results_.end(),
+                    [&](const auto& result) { return result.first == name; })) {
+      return wrong(whole, "two results are called '" + name + "'", "write as NAME behind one");
+    }
+    results_.emplace_back(name, known.function);
     set("agg." + results_.back().first, function, whole);
   }
   return true;

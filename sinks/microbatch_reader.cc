@@ -312,7 +312,7 @@ Status MicrobatchReader::go_round(Channel& channel, const std::stop_token& stop)
     pending_events_ += events.size();
     pending_bytes_ += events.body_bytes();
     context_.counters.attempts.add(events.size());
-    pipeline_->push(events);
+    pipeline_->push(events, context_.clock.wall_ms());
     taken.let_go();
     pending_.append(std::move(taken));
   }

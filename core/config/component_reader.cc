@@ -204,7 +204,9 @@ bool ComponentReader::write_out(const Shorthand& shorthand, RawComponent& raw,
     where.column += static_cast<decltype(where.column)>(each.offset);
     where.length = 1;
     entries.push_back({each.key, each.value, where, where, {}});
-    raw.keys.push_back({each.key, &entries.back(), 0, key.order});
+    // In the order in which it is said.
+    raw.keys.push_back(
+        {each.key, &entries.back(), 0, key.order + static_cast<std::uint32_t>(entries.size())});
   }
   return true;
 }

@@ -16,6 +16,7 @@ namespace sluice {
 namespace {
 
 constexpr milliseconds look_again{60'000};
+constexpr milliseconds accept_again{1000};
 
 Descriptor make_socket() { return Descriptor(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)); }
 
@@ -151,8 +152,9 @@ Result<LocalStream> LocalListener::accept(const StopSignal& stop) const {
   while (wait_for(socket_.get(), POLLIN, Deadline::never(), stop) != Woken::Stopped) {
     Descriptor socket(::accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC));
     if (socket.get() >= 0 && may_connect(socket.get())) return LocalStream(std::move(socket));
-    if (socket.get() < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
-      return Retry("cannot accept a connection: " + errno_text(errno));
+    const bool exhausted = errno == EMFILE || errno == ENFILE || errno == ENOMEM;
+    if (socket.get() < 0 && exhausted) {  // whoever came waits until there is a descriptor again
+      wait_for(-1, 0, Deadline::in(accept_again), stop);
     }
   }
   return Closed("stopped while nobody came");

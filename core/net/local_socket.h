@@ -50,7 +50,7 @@ class LocalListener {
   ~LocalListener();
 
   /// Waits for somebody to come. Connections of other users are refused. Errors: Closed (the
-  /// signal), Retry.
+  /// signal).
   Result<LocalStream> accept(const StopSignal& stop) const;
 
  private:

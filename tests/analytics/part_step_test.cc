@@ -17,7 +17,7 @@ std::vector<StepLines> sessions(std::vector<std::pair<std::string, std::string>>
                                 const std::string& function = "count()") {
   std::vector<std::pair<std::string, std::string>> window = {
       {"kind", "session"}, {"gap", "10s"}, {"time", "event"}, {"timestamp", "t"}};
-  for (auto& each : more) window.push_back(std::move(each));
+  for (auto& each : more) window.push_back(std::move(each));  // the later one holds
   return {{"p", "parse", {{"format", "csv"}, {"fields", "t:int k v"}}},
           {"w", "window", std::move(window)},
           {"a", "aggregate", {{"by", "k"}, {"agg.n", function}}}};
@@ -82,7 +82,30 @@ TEST_CASE("sessions: no more than maxKeys are open") {
   Analysis analysis(steps);
   CHECK(analysis.batch({row(0, "a"), row(20, "a"), row(40, "a"), row(60, "a")}) ==
         Results{session(0, 10, "a,1"), session(20, 30, "a,1"), session(40, 50, "a,1")});
-  CHECK(analysis.pipeline().left_out().at("a rows of keys beyond maxKeys") == 1);
+  CHECK(analysis.pipeline().left_out().at("a rows without room for a session") == 1);
+}
+
+TEST_CASE(
+    "sessions: rows of keys without room are counted once for the key, once for the session") {
+  auto steps = sessions({{"delay", "1m"}});
+  steps.back().values.emplace_back("maxKeys", "2");
+  Analysis analysis(steps);
+  analysis.batch({row(0, "a"), row(0, "b"), row(0, "c"), row(0, "d"), row(1, "a")});
+  CHECK(analysis.pipeline().left_out().at("a rows of keys beyond maxKeys") == 2);
+  CHECK(analysis.pipeline().left_out().at("a rows without room for a session") == 2);
+}
+
+TEST_CASE("rows belong to the time when they come, also when the last batch ended long ago") {
+  Analysis by_event(sessions({{"maxFuture", "1s"}}));
+  by_event.batch({row(0, "a")});
+  by_event.push_later(std::chrono::hours(2), {row(7000, "b")});
+  CHECK(by_event.pipeline().left_out().at("a rows of the future") == 0);
+  Analysis by_clock({{"w", "window", {{"kind", "session"}, {"gap", "2s"}}},
+                     {"a", "aggregate", {{"by", "body"}, {"agg.n", "count()"}}}});
+  by_clock.batch({"a"});
+  by_clock.push_later(std::chrono::seconds(60), {"a"});
+  CHECK(by_clock.skip(61) == Results{session(0, 2, "a,1")});
+  CHECK(by_clock.skip(3) == Results{session(61, 63, "a,1")});
 }
 
 /// Sessions of all rows, as they would be if all were known at once.
@@ -209,6 +232,24 @@ TEST_CASE("windows of one row without a key, and what is saved of them stays sma
   CHECK(bytes < 200);
 }
 
+TEST_CASE("rows between two windows of rows leave nothing behind") {
+  Analysis analysis(counted("2", "100000", "count()"));
+  const std::vector<std::string> lines(1000, "a");
+  for (int batch = 0; batch < 99; ++batch) CHECK(analysis.batch(lines).empty());
+  CHECK(analysis.pipeline().state_bytes() < 50'000);
+  CHECK(analysis.batch(lines) == Results{"a,2"});
+}
+
+TEST_CASE("very many sessions of a key end at once") {
+  Analysis analysis(sessions({{"gap", "1ms"}}));
+  std::vector<std::string> lines;
+  for (int i = 0; i < 20'000; ++i) {
+    lines.push_back(std::to_string(epoch - 1'000'000 + i * 10) + ",a,x");
+  }
+  analysis.push(lines);
+  CHECK(analysis.tick().size() == 19'999);
+}
+
 TEST_CASE("windows of a key: what does not fit is a finding") {
   const auto finding = [](std::vector<std::pair<std::string, std::string>> window) {
     const auto findings = findings_of(
@@ -218,7 +259,9 @@ TEST_CASE("windows of a key: what does not fit is a finding") {
   };
   CHECK(finding({}) == "steps.w.length");
   CHECK(finding({{"kind", "session"}}) == "steps.w.gap");
-  CHECK(finding({{"kind", "session"}, {"gap", "1500ms"}}) == "steps.w.gap");
+  CHECK(finding({{"kind", "session"}, {"gap", "1s"}, {"slide", "1s"}}) == "steps.w.slide");
+  CHECK(finding({{"kind", "count"}, {"rows", "5"}, {"time", "event"}}) == "steps.w.time");
+  CHECK(finding({{"length", "5s"}, {"rows", "5"}}) == "steps.w.rows");
   CHECK(finding({{"kind", "session"}, {"gap", "1s"}, {"time", "event"}, {"late", "update"}}) ==
         "steps.w.late");
   CHECK(finding({{"kind", "count"}}) == "steps.w.rows");

@@ -30,6 +30,25 @@ class Query(unittest.TestCase):
             self.assertEqual(agent.stop(), 0)
             self.assertEqual(rows(agent), [["(b,3)", "(a,2)"]])
 
+    def test_results_stand_in_the_order_of_the_query(self):
+        text = "parse csv k v:int | sum(v) as total, count as hits, max(v) as above by k | print"
+        with Agent(pipeline(NETCAT, query(text, "1h"))) as agent:
+            send_and_read(agent.port(), b"a,5\na,7\n")
+            self.assertEqual(agent.stop(), 0)
+            self.assertEqual(rows(agent), [["(a,12,2,7)"]])
+
+    def test_records_that_cannot_be_read_go_into_a_channel(self):
+        sink = ("type = microbatch\nbatchInterval = 200ms\nsteps = p\nsteps.p.type = parse\nsteps.p.format = csv\n"
+                "steps.p.fields = n:int\noutputs = o bad\noutputs.o.type = print\noutputs.bad.type = channel\n"
+                "outputs.bad.channel = out\noutputs.bad.format = text\noutputs.bad.input = p.bad\n")
+        text = pipeline(NETCAT, sink) + (
+            "a1.channels = c1 out\na1.channels.out.type = memory\na1.sinks = k1 k2\n"
+            "a1.sinks.k2.type = file_roll\na1.sinks.k2.channel = out\na1.sinks.k2.sink.directory = {dir}/out\n")
+        with Agent(text, folders=["out"]) as agent:
+            send_and_read(agent.port(), b"1\nno number\n2\n\n")
+            wait_until(lambda: roll_content(agent.path("out")) == b"no number\n\n", "the bad ones", 20)
+            wait_until(lambda: [row for block in rows(agent) for row in block] == ["1", "2"], "the good ones", 20)
+
     def test_running_totals_go_on_behind_a_restart(self):
         text = pipeline(NETCAT, query("split | count by word | running | sort word | print"), ROCKSDB)
         with Agent(text, arguments=STATE) as agent:

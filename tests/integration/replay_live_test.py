@@ -18,6 +18,15 @@ EVENTS = 8000
 NOTHING_READS = "type = avro\nhostname = 127.0.0.1\nport = 1"  # a sink whose peer is not there
 
 
+def open_sockets(pid):
+    """"replay.socket" while the process is connected to one."""
+    try:
+        links = [os.readlink("/proc/%d/fd/%s" % (pid, fd)) for fd in os.listdir("/proc/%d/fd" % pid)]
+    except FileNotFoundError:
+        return ""
+    return "replay.socket" if any(link.startswith("socket:") for link in links) else ""
+
+
 class LiveReplay(Kept):
     """c1 has delivered EVENTS, and keeps them."""
 
@@ -87,10 +96,9 @@ class LiveReplay(Kept):
         self.assertEqual(self.replay("--from", str(put), "--to", "c1")[0], 0)
         events = self.exported()
         self.assertEqual([int(event["headers"]["replay.sequence"]) for event in events], list(range(EVENTS)))
-        # They entered anew: numbered by the channel, under its own id.
+        # They entered anew: numbered by the channel, under the id that it has since its store was opened.
         self.assertEqual([event["origin"]["sequence"] for event in events], [event["sequence"] for event in events])
-        self.assertEqual(len({event["origin"]["id"] for event in events}), 1)
-        self.assertNotEqual(events[0]["origin"]["id"], "0" * 32)
+        self.assertNotIn("0" * 32, [event["origin"]["id"] for event in events])
 
     def test_a_caller_that_is_stopped_knows_what_is_put(self):
         def stop(_, call):
@@ -178,6 +186,21 @@ class LiveReplay(Kept):
             self.assertEqual(self.replay("--from", str(EVENTS - 1), "--to", "c1")[0], 0)
             self.assertEqual(agent.stop(), 0)
         self.assertEqual(self.stat()["putEvents"], EVENTS + 1)
+
+    def test_a_caller_behind_a_silent_one_can_be_stopped(self):
+        with self.start() as agent:
+            self.fill(agent)
+            with socket.socket(socket.AF_UNIX) as silent:
+                silent.connect(os.path.join(self.store, "replay.socket"))
+                with self.call("--from", "0") as call:
+                    wait_until(lambda: "replay.socket" in open_sockets(call.pid) or call.poll() is not None,
+                               lambda: "it has come to the agent", 20)
+                    call.send_signal(signal.SIGINT)
+                    _, err = call.communicate(timeout=20)
+                self.assertEqual(call.returncode, 1)
+                self.assertIn("the replay was stopped", err)
+            self.assertEqual(self.replay("--from", str(EVENTS - 1), "--to", "c1")[0], 0)
+            self.assertEqual(agent.stop(), 0)
 
     def test_the_socket_is_for_the_user_of_the_agent_alone(self):
         with self.start() as agent:

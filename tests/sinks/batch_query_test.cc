@@ -80,7 +80,39 @@ TEST_CASE("query: statistics of an access log by event time") {
 TEST_CASE("query: columns, running totals, windows of keys, several outputs") {
   CHECK(written_out("parse regex '(?<a>.) (?<b>.)' | set c = a + '=' | rename c d | drop a b | "
                     "session 30m on t | count, max(t) by d | running timeout=1h | print python 5 | "
-                    "file \"/tmp/my results\"") == "0: nothing\n");
+                    "file \"/tmp/my results\"") ==
+        "steps.parse.type = parse\n"
+        "steps.parse.format = regex\n"
+        "steps.parse.pattern = (?<a>.) (?<b>.)\n"
+        "steps.map.type = map\n"
+        "steps.map.set.c = a + '='\n"
+        "steps.map2.type = map\n"
+        "steps.map2.rename.c = d\n"
+        "steps.map3.type = map\n"
+        "steps.map3.drop = a b\n"
+        "steps.window.type = window\n"
+        "steps.window.kind = session\n"
+        "steps.window.time = event\n"
+        "steps.window.timestamp = t\n"
+        "steps.window.gap = 30m\n"
+        "steps.aggregate.type = aggregate\n"
+        "steps.aggregate.agg.n = count()\n"
+        "steps.aggregate.by = d\n"
+        "steps.aggregate.agg.max_t = max(t)\n"
+        "steps.state.type = state\n"
+        "steps.state.mode = running\n"
+        "steps.state.timeout = 1h\n"
+        "steps.state.merge.n = sum\n"
+        "steps.state.merge.max_t = max\n"
+        "outputs.print.type = print\n"
+        "outputs.print.input = state\n"
+        "outputs.print.style = python\n"
+        "outputs.print.num = 5\n"
+        "outputs.file.type = file\n"
+        "outputs.file.input = state\n"
+        "outputs.file.prefix = /tmp/my results\n"
+        "steps = parse map map2 map3 window aggregate state\n"
+        "outputs = print file\n");
 }
 
 TEST_CASE("query: what is wrong is told with its place") {
@@ -99,6 +131,9 @@ TEST_CASE("query: what is wrong is told with its place") {
   CHECK(written_out("split space word") == "12: nothing is known of 'word'\n");
   CHECK(written_out("window slide 5s") == "0: window needs to know how long\n");
   CHECK(written_out("set = 5") == "0: set needs a name and an expression\n");
+  CHECK(written_out("drop") == "0: drop needs the columns that go\n");
+  CHECK(written_out("set c =") == "0: set needs a name and an expression\n");
+  CHECK(written_out("sum(len(a)), sum(b + 1)") == "13: two results are called 'sum'\n");
   CHECK(written_out("where") == "0: a condition is missing\n");
 }
 

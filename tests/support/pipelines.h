@@ -111,6 +111,10 @@ class Analysis {
   void push(const std::vector<std::string>& bodies, const TestHeaders& headers = {}) {
     if (!bodies.empty()) pipeline_->push(batch_of(pool_, bodies, headers));
   }
+  /// Rows that come so long behind the last tick.
+  void push_later(std::chrono::milliseconds later, const std::vector<std::string>& bodies) {
+    pipeline_->push(batch_of(pool_, bodies), now_ms_ + later.count());
+  }
   /// The end of the batch. Returns what the steps shown passed on, one after the other.
   Results tick() {
     now_ms_ += options_.interval.count();
