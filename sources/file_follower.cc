@@ -149,6 +149,7 @@ void FileFollower::place(Scan& scan, Seen& seen) {
   if (!still.ok()) {
     // Taken for another one it would come twice.
     rename(generation, seen);
+    generation.size_seen = std::max(generation.size_seen, seen.look.size_bytes);
     set_aside(generation, still.status());
   } else if (*still) {
     rename(generation, seen);
@@ -183,11 +184,10 @@ Result<bool> FileFollower::is_still(FileGeneration& generation, const Seen& seen
   }
   // Of which nothing was read there is nothing to compare: whatever it is now, it is new.
   if (generation.offset() == 0) return false;
-  if (!generation.file) {
-    auto file = files_.open(seen.path);
-    if (!file.ok()) return true;  // it went meanwhile, or next() will say what is wrong
-    generation.file = *std::move(file);
-    ++open_files_;
+  if (!generation.file || generation.aside) {
+    const Status opened = open_at(generation, seen.path, seen.look.identity);
+    // It went meanwhile, or next() will say what is wrong.
+    if (!opened.ok() && !generation.file) return true;
   }
   auto same = compare(generation, seen.look);
   if (same.ok() && *same) generation.compared_with(seen.look);
@@ -518,7 +518,8 @@ void FileFollower::follow_unnamed(const Scan& scan) {
 /// True while the open handle may bring more.
 bool FileFollower::follow_open(FileGeneration& generation) {
   auto look = generation.file->look();
-  if (!look.ok() || look->size_bytes < generation.offset() || !generation.checked) {
+  if (!look.ok() || look->size_bytes < generation.offset() ||
+      !(generation.checked || generation.aside)) {
     close(generation);
     return false;
   }
@@ -553,6 +554,7 @@ bool FileFollower::find_by_inode(FileGeneration& generation, const DirectoryEntr
   }
   if (!*still) {
     say_lost(generation, "was truncated");
+    generation.size_seen = generation.offset();  // said once
     close(generation);
     generation.closed = true;
     return false;
@@ -563,8 +565,7 @@ bool FileFollower::find_by_inode(FileGeneration& generation, const DirectoryEntr
 }
 
 void FileFollower::grown(FileGeneration& generation, const FileLook& look) {
-  // 0: it was set aside, and is as it was.
-  const bool longer = generation.size_seen != 0 && look.size_bytes != generation.size_seen;
+  const bool longer = look.size_bytes != generation.size_seen;
   if (longer || look.modified_ns != generation.modified_seen) {
     generation.active = clock_.steady();
     generation.closed = generation.quiet = false;
@@ -635,18 +636,22 @@ FileGeneration* FileFollower::next() {
     generation.queued = false;
     if (!open(generation)) continue;
     auto look = generation.file->look();
-    auto same = look.ok() ? compare(generation, *look) : Result<bool>(false);
+    auto same = look.ok() ? compare(generation, *look) : Result<bool>(look.status());
     if (!same.ok()) {
       set_aside(generation, same.status());
       continue;
     }
+    generation.aside = false;
     if (*same) {
       if (look->size_bytes != generation.size_seen) generation.quiet = false;
       generation.size_seen = look->size_bytes;
       return &generation;
     }
     generation.checked = generation.quiet = false;
-    generation.size_seen = std::max(generation.offset(), generation.looked_to);
+    // Written anew it may be the new bytes of which the size was seen; cut short it is the old
+    // ones.
+    const bool cut = look->size_bytes < generation.offset();
+    if (!cut) generation.size_seen = std::max(generation.offset(), generation.looked_to);
     wants_scan_ = true;
   }
   turns_.clear();
@@ -676,28 +681,37 @@ void FileFollower::at_end(FileGeneration& generation, std::uint64_t looked_to, b
 }
 
 void FileFollower::set_aside(FileGeneration& generation, const Status& why) {
-  // Nothing else leads to a file without a name.
-  if (generation.named) close(generation);
-  generation.size_seen = 0;  // whatever the next scan sees is news
+  generation.aside = true;
+  // Nothing else leads to a file without a name, or to one that is deleted meanwhile.
+  if (generation.named && open_files_ > options_.open_files_max) close(generation);
   say_unreadable(generation.at.path, why);
 }
 
+/// What was set aside is opened anew, for the handle may be what is bad; where that is not
+/// possible the old handle stays.
 bool FileFollower::open(FileGeneration& generation) {
-  if (generation.file) return true;
-  auto file = files_.open(generation.at.path);
-  if (!file.ok()) {
-    if (file.code() == Code::Retry) set_aside(generation, file.status());
-    wants_scan_ = wants_scan_ || file.code() == Code::Closed;
-    return false;
-  }
+  if (generation.file && !generation.aside) return true;
+  const Status status = open_at(generation, generation.at.path, generation.at.identity);
+  if (status.ok() || generation.file) return true;
+  if (status.code() == Code::Retry) set_aside(generation, status);
+  wants_scan_ = wants_scan_ || status.code() == Code::Closed;
+  return false;
+}
+
+/// Errors: as InputFiles::open(), and Closed when another file is there.
+Status FileFollower::open_at(FileGeneration& generation, const std::string& path,
+                             const FileIdentity& identity) {
+  auto file = files_.open(path);
+  if (!file.ok()) return file.status();
   auto look = (*file)->look();
-  if (!look.ok() || look->identity != generation.at.identity) {
-    wants_scan_ = true;
-    return false;
+  if (!look.ok()) return look.status();
+  const FileIdentity& its = look->identity;
+  if (its.device != identity.device || its.inode != identity.inode || born_apart(its, identity)) {
+    return Closed(path + " is another file");
   }
+  if (!generation.file) ++open_files_;
   generation.file = *std::move(file);
-  ++open_files_;
-  return true;
+  return {};
 }
 
 void FileFollower::close(FileGeneration& generation) {

@@ -135,6 +135,7 @@ class FileFollower {
   bool find_by_inode(FileGeneration& generation, const DirectoryEntry* entry);
   void grown(FileGeneration& generation, const FileLook& look);
   bool open(FileGeneration& generation);
+  Status open_at(FileGeneration& generation, const std::string& path, const FileIdentity& identity);
   void close(FileGeneration& generation);
   void close_idle();
   void release_quiet();
