@@ -149,6 +149,7 @@ void FileFollower::place(Scan& scan, Seen& seen) {
   if (!still.ok()) {
     // Taken for another one it would come twice.
     rename(generation, seen);
+    generation.size_seen = std::max(generation.size_seen, seen.look.size_bytes);
     set_aside(generation, still.status());
   } else if (*still) {
     rename(generation, seen);
@@ -183,19 +184,24 @@ Result<bool> FileFollower::is_still(FileGeneration& generation, const Seen& seen
   }
   // Of which nothing was read there is nothing to compare: whatever it is now, it is new.
   if (generation.offset() == 0) return false;
-  if (!generation.file) {
-    auto file = files_.open(seen.path);
-    if (!file.ok()) return true;  // it went meanwhile, or next() will say what is wrong
-    generation.file = *std::move(file);
-    ++open_files_;
+  if (!generation.file || generation.aside) {
+    const Status opened = open_at(generation, seen.path, seen.look.identity);
+    // It went meanwhile, or next() will say what is wrong.
+    if (!opened.ok() && !generation.file) return true;
   }
-  auto same = generation.is_in(*generation.file, seen.look.size_bytes);
-  if (!same.ok() || !*same) return same;
-  if (Status status = generation.checked ? Status() : generation.learn(); !status.ok()) {
-    return status.code() == Code::Reject ? Result<bool>(false) : status;
-  }
-  generation.compared_with(seen.look);
-  return true;
+  auto same = compare(generation, seen.look);
+  if (same.ok() && *same) generation.compared_with(seen.look);
+  return same;
+}
+
+/// True when the open file holds what was read of it; what was not known of that is learnt.
+/// Errors: Retry.
+Result<bool> FileFollower::compare(FileGeneration& generation, const FileLook& look) {
+  auto same = generation.is_in(*generation.file, look.size_bytes);
+  if (!same.ok() || !*same || generation.checked) return same;
+  const Status learned = generation.learn();
+  if (learned.ok()) return true;
+  return learned.code() == Code::Reject ? Result<bool>(false) : learned;
 }
 
 /// Positions whose device number has changed (a restart of the machine, a restored directory), or
@@ -300,7 +306,8 @@ bool FileFollower::is_ended(FileGeneration& generation, const Scan& scan) {
 /// Among the new files that match, then (for what was truncated) among all others of the directory.
 std::optional<FileFollower::Seen> FileFollower::find_copy(const FileGeneration& old, Scan& scan,
                                                           bool hidden_too) {
-  if (old.offset() == 0) return std::nullopt;
+  // Of which nothing was read, or never by us, there is nothing to compare.
+  if (old.offset() == 0 || old.at.head.bytes == 0) return std::nullopt;
   for (auto seen = scan.fresh.begin(); seen != scan.fresh.end(); ++seen) {
     if (auto copy = is_copy(old, *seen); !copy.ok() || !*copy) continue;
     const Seen copy = *seen;
@@ -346,6 +353,7 @@ void FileFollower::move_to(std::unique_ptr<FileGeneration> old, const Seen& copy
             old->at.path, copy.path);
   const Inode inode{copy.look.identity.device, copy.look.identity.inode};
   held_back_.erase(inode);
+  skipped_.erase(inode);
   if (const auto other = by_inode_.find(inode); other != by_inode_.end()) {
     say_lost(*remove(other->second->number), "was deleted");
   }
@@ -384,15 +392,19 @@ void FileFollower::begin_new(Scan& scan) {
     held.since += blind;
     held.until_quiet += blind;
   }
+  std::erase_if(skipped_, [&](const auto& skipped) {
+    return scan.listed(skipped.second.path) && !scan.seen.contains(skipped.first);
+  });
   for (const Seen& seen : scan.fresh) {
     // An empty file is nobody yet: it may become the copy of another.
     if (seen.look.size_bytes == 0) continue;
     const Inode inode{seen.look.identity.device, seen.look.identity.inode};
     const auto before = held_back.find(inode);
     if (before != held_back.end()) held_back_.insert(*before);
+    if (first_scan_ && options_.skip_to_end && !seen.known) skipped_.try_emplace(inode, seen);
     if (hold_back(seen, known)) continue;
     held_back_.erase(inode);
-    begin(seen, first_scan_ && options_.skip_to_end && !seen.known);
+    begin(seen);
   }
 }
 
@@ -451,7 +463,17 @@ bool FileFollower::resembles_young(const FileGeneration& young, std::string_view
   return bytes > 0 && head.substr(0, bytes) == std::string_view(its.data(), bytes);
 }
 
-void FileFollower::begin(const Seen& seen, bool at_its_end) {
+/// The size that a file had in the first scan, when it is one to be skipped.
+std::uint64_t FileFollower::take_skipped(const Seen& seen) {
+  const auto found = skipped_.find({seen.look.identity.device, seen.look.identity.inode});
+  if (found == skipped_.end()) return 0;
+  const FileLook then = found->second.look;
+  skipped_.erase(found);
+  const bool anew = born_apart(then.identity, seen.look.identity);
+  return anew || seen.look.size_bytes < then.size_bytes ? 0 : then.size_bytes;
+}
+
+void FileFollower::begin(const Seen& seen) {
   auto generation = std::make_unique<FileGeneration>();
   generation->at.id = random_id();
   generation->at.identity = seen.look.identity;
@@ -464,10 +486,12 @@ void FileFollower::begin(const Seen& seen, bool at_its_end) {
   generation->active = clock_.steady();
   FileGeneration& begun = add(std::move(generation));
   young_.push_back(&begun);
-  if (at_its_end && open(begun)) {
-    begun.at.mark.offset = begun.delivered.offset = seen.look.size_bytes;
-    if (Status status = begun.learn(); !status.ok()) {
-      log::warn("{}: {}", options_.name, status.message());
+  if (const std::uint64_t skipped = take_skipped(seen); skipped > 0) {
+    begun.at.mark.offset = begun.delivered.offset = skipped;
+    // Where it cannot be read just now, the look that compares its bytes learns them.
+    begun.checked = false;
+    if (open(begun)) {
+      if (Status status = begun.learn(); !status.ok()) set_aside(begun, status);
     }
   }
   grown(begun, seen.look);
@@ -494,7 +518,8 @@ void FileFollower::follow_unnamed(const Scan& scan) {
 /// True while the open handle may bring more.
 bool FileFollower::follow_open(FileGeneration& generation) {
   auto look = generation.file->look();
-  if (!look.ok() || look->size_bytes < generation.offset() || !generation.checked) {
+  if (!look.ok() || look->size_bytes < generation.offset() ||
+      !(generation.checked || generation.aside)) {
     close(generation);
     return false;
   }
@@ -529,6 +554,7 @@ bool FileFollower::find_by_inode(FileGeneration& generation, const DirectoryEntr
   }
   if (!*still) {
     say_lost(generation, "was truncated");
+    generation.size_seen = generation.offset();  // said once
     close(generation);
     generation.closed = true;
     return false;
@@ -539,8 +565,7 @@ bool FileFollower::find_by_inode(FileGeneration& generation, const DirectoryEntr
 }
 
 void FileFollower::grown(FileGeneration& generation, const FileLook& look) {
-  // 0: it was set aside, and is as it was.
-  const bool longer = generation.size_seen != 0 && look.size_bytes != generation.size_seen;
+  const bool longer = look.size_bytes != generation.size_seen;
   if (longer || look.modified_ns != generation.modified_seen) {
     generation.active = clock_.steady();
     generation.closed = generation.quiet = false;
@@ -611,19 +636,22 @@ FileGeneration* FileFollower::next() {
     generation.queued = false;
     if (!open(generation)) continue;
     auto look = generation.file->look();
-    auto same =
-        look.ok() ? generation.is_in(*generation.file, look->size_bytes) : Result<bool>(false);
+    auto same = look.ok() ? compare(generation, *look) : Result<bool>(look.status());
     if (!same.ok()) {
       set_aside(generation, same.status());
       continue;
     }
+    generation.aside = false;
     if (*same) {
       if (look->size_bytes != generation.size_seen) generation.quiet = false;
       generation.size_seen = look->size_bytes;
       return &generation;
     }
     generation.checked = generation.quiet = false;
-    generation.size_seen = std::max(generation.offset(), generation.looked_to);
+    // Written anew it may be the new bytes of which the size was seen; cut short it is the old
+    // ones.
+    const bool cut = look->size_bytes < generation.offset();
+    if (!cut) generation.size_seen = std::max(generation.offset(), generation.looked_to);
     wants_scan_ = true;
   }
   turns_.clear();
@@ -653,28 +681,37 @@ void FileFollower::at_end(FileGeneration& generation, std::uint64_t looked_to, b
 }
 
 void FileFollower::set_aside(FileGeneration& generation, const Status& why) {
-  // Nothing else leads to a file without a name.
-  if (generation.named) close(generation);
-  generation.size_seen = 0;  // whatever the next scan sees is news
+  generation.aside = true;
+  // Nothing else leads to a file without a name, or to one that is deleted meanwhile.
+  if (generation.named && open_files_ > options_.open_files_max) close(generation);
   say_unreadable(generation.at.path, why);
 }
 
+/// What was set aside is opened anew, for the handle may be what is bad; where that is not
+/// possible the old handle stays.
 bool FileFollower::open(FileGeneration& generation) {
-  if (generation.file) return true;
-  auto file = files_.open(generation.at.path);
-  if (!file.ok()) {
-    if (file.code() == Code::Retry) set_aside(generation, file.status());
-    wants_scan_ = wants_scan_ || file.code() == Code::Closed;
-    return false;
-  }
+  if (generation.file && !generation.aside) return true;
+  const Status status = open_at(generation, generation.at.path, generation.at.identity);
+  if (status.ok() || generation.file) return true;
+  if (status.code() == Code::Retry) set_aside(generation, status);
+  wants_scan_ = wants_scan_ || status.code() == Code::Closed;
+  return false;
+}
+
+/// Errors: as InputFiles::open(), and Closed when another file is there.
+Status FileFollower::open_at(FileGeneration& generation, const std::string& path,
+                             const FileIdentity& identity) {
+  auto file = files_.open(path);
+  if (!file.ok()) return file.status();
   auto look = (*file)->look();
-  if (!look.ok() || look->identity != generation.at.identity) {
-    wants_scan_ = true;
-    return false;
+  if (!look.ok()) return look.status();
+  const FileIdentity& its = look->identity;
+  if (its.device != identity.device || its.inode != identity.inode || born_apart(its, identity)) {
+    return Closed(path + " is another file");
   }
+  if (!generation.file) ++open_files_;
   generation.file = *std::move(file);
-  ++open_files_;
-  return true;
+  return {};
 }
 
 void FileFollower::close(FileGeneration& generation) {

@@ -115,6 +115,7 @@ class FileFollower {
   void place(Scan& scan, Seen& seen);
   void rename(FileGeneration& generation, const Seen& seen);
   Result<bool> is_still(FileGeneration& generation, const Seen& seen);
+  Result<bool> compare(FileGeneration& generation, const FileLook& look);
   void adopt_restored(Scan& scan);
   void list_again(Scan& scan);
   void follow_copies(Scan& scan);
@@ -127,12 +128,14 @@ class FileFollower {
   bool hold_back(const Seen& seen, const std::vector<FileGeneration*>& known);
   Result<bool> resembles(const Seen& seen, const std::vector<FileGeneration*>& known);
   bool resembles_young(const FileGeneration& young, std::string_view path, std::string_view head);
-  void begin(const Seen& seen, bool at_its_end);
+  std::uint64_t take_skipped(const Seen& seen);
+  void begin(const Seen& seen);
   void follow_unnamed(const Scan& scan);
   bool follow_open(FileGeneration& generation);
   bool find_by_inode(FileGeneration& generation, const DirectoryEntry* entry);
   void grown(FileGeneration& generation, const FileLook& look);
   bool open(FileGeneration& generation);
+  Status open_at(FileGeneration& generation, const std::string& path, const FileIdentity& identity);
   void close(FileGeneration& generation);
   void close_idle();
   void release_quiet();
@@ -150,6 +153,7 @@ class FileFollower {
   std::map<Inode, FileGeneration*> by_inode_;
   std::unordered_map<std::string, FileGeneration*> by_path_;
   std::map<Inode, HeldBack> held_back_;
+  std::map<Inode, Seen> skipped_;  ///< By skip_to_end, and not begun yet: as they were then.
   SteadyTime last_scan_{};
   std::vector<std::uint64_t> turns_;  ///< Numbers of what waits to be read, in order.
   std::size_t next_turn_ = 0;

@@ -82,6 +82,7 @@ struct FileGeneration {
   bool checked = false;         ///< Its bytes were compared (or read) by this process.
   bool queued = false;          ///< Waits for its turn to be read.
   bool quiet = false;           ///< Its last group of lines has waited long enough for more.
+  bool aside = false;           ///< It could not be read, or compared, when that was tried last.
   bool closed = false;  ///< Gone and read to its end: its last line is one without a line feed.
 
   std::uint64_t offset() const noexcept { return at.mark.offset; }

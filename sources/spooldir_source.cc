@@ -276,14 +276,14 @@ class SpooldirSource final : public Source {
   Status ignore_existing();
   bool decompresses() const;
   Result<bool> read_all(const std::stop_token& stop);
-  Status read(const File& file, const std::stop_token& stop);
+  Result<bool> read(const File& file, const std::stop_token& stop);
   struct Content {
     std::unique_ptr<InputFile> file;
     std::shared_ptr<const AvroSchema> schema;  ///< Null: no Avro.
   };
   Result<Content> open(const std::string& path) const;
   FileGeneration* begin(const File& file);
-  Result<bool> is_still(FileGeneration& known, const File& file);
+  Result<bool> is_still(FileGeneration& known);
   void cannot_read(const FileGeneration& generation, const Status& why);
   FileGeneration& look_at(FileGeneration& generation, const File& file);
   Result<bool> read_to_end(FileGeneration& generation, const std::stop_token& stop);
@@ -495,7 +495,7 @@ Status SpooldirSource::run(std::stop_token stop) {
   return {};
 }
 
-/// Reads every file that is there. True when there was one.
+/// Reads every file that is there. True when one was read, or when the others are still to come.
 Result<bool> SpooldirSource::read_all(const std::stop_token& stop) {
   auto files = directory_->list();
   if (!files.ok()) {
@@ -507,12 +507,13 @@ Result<bool> SpooldirSource::read_all(const std::stop_token& stop) {
   for (const File& file : *files) {
     if (is_under_way(file) || is_ignored(file)) continue;
     if (stop.stop_requested()) return Closed("the agent is stopping");
-    if (Status status = read(file, stop); !status.ok()) return status;
-    some = true;
+    auto read_it = read(file, stop);
+    if (!read_it.ok()) return read_it.status();
+    some = some || *read_it;
     put_away_delivered();
     // Files that came meanwhile may be before the others in the order.
     const bool old = context_.clock.steady() - listed > settings_.duration("pollDelay");
-    if (old && directory_->options().order != SpoolDirectory::Order::Random) break;
+    if (old && directory_->options().order != SpoolDirectory::Order::Random) return true;
   }
   return some;
 }
@@ -529,9 +530,10 @@ bool SpooldirSource::is_under_way(const File& file) const {
          (read_.contains(known->number) || aside_.contains(known->number) || rests(known->number));
 }
 
-Status SpooldirSource::read(const File& file, const std::stop_token& stop) {
+/// True when it was read to its end.
+Result<bool> SpooldirSource::read(const File& file, const std::stop_token& stop) {
   FileGeneration* const generation = begin(file);
-  if (generation == nullptr) return {};
+  if (generation == nullptr) return false;
   if (Status status = positions_.update(generations_, stop); !status.ok()) return status;
   auto whole = read_to_end(*generation, stop);
   generation->file.reset();
@@ -540,11 +542,11 @@ Status SpooldirSource::read(const File& file, const std::stop_token& stop) {
   }
   if (!whole.ok()) {
     cannot_read(*generation, whole.status());
-    return {};
+    return false;
   }
   release(*generation);
   read_.insert(generation->number);
-  return {};
+  return true;
 }
 
 bool SpooldirSource::decompresses() const {
@@ -570,9 +572,15 @@ Result<SpooldirSource::Content> SpooldirSource::open(const std::string& path) co
 /// is held or set aside.
 FileGeneration* SpooldirSource::begin(const File& file) {
   auto opened = open(file.path);
+  if (opened.code() == Code::Closed) return nullptr;
   FileGeneration* known = find(file.look.identity);
+  if (known != nullptr && known->at.identity != file.look.identity) {
+    // It has the number of a file that somebody has deleted. What was read of that one is on its
+    // way, and arrives.
+    remove(known->number);
+    known = nullptr;
+  }
   if (!opened.ok()) {
-    if (opened.code() == Code::Closed) return nullptr;
     if (known == nullptr) known = &add_fresh(file);
     cannot_read(look_at(*known, file), opened.status());
     return nullptr;
@@ -580,7 +588,7 @@ FileGeneration* SpooldirSource::begin(const File& file) {
   if (known != nullptr) {
     known->file = std::move(opened->file);
     known->schema = opened->schema;
-    auto same = is_still(*known, file);
+    auto same = is_still(*known);
     if (same.ok() && *same) return &look_at(*known, file);
     opened->file = std::move(known->file);
     if (!same.ok()) {
@@ -596,8 +604,7 @@ FileGeneration* SpooldirSource::begin(const File& file) {
 }
 
 /// Errors: Retry, its bytes cannot be compared.
-Result<bool> SpooldirSource::is_still(FileGeneration& known, const File& file) {
-  if (known.at.identity != file.look.identity) return false;
+Result<bool> SpooldirSource::is_still(FileGeneration& known) {
   // The size of the file says nothing about that of its content.
   auto same = known.is_in(*known.file, std::numeric_limits<std::uint64_t>::max());
   if (!same.ok() || !*same) return same;
@@ -630,9 +637,10 @@ FileGeneration& SpooldirSource::add(std::unique_ptr<FileGeneration> generation) 
 }
 
 void SpooldirSource::remove(std::uint64_t number) {
-  const FileIdentity identity = generations_[number]->at.identity;
+  const FileIdentity identity = generations_.at(number)->at.identity;
   by_inode_.erase({identity.device, identity.inode});
   generations_.erase(number);
+  read_.erase(number);
   aside_.erase(number);
   held_.erase(number);
   deliveries_->forget(number);
@@ -681,25 +689,20 @@ HeaderBlock SpooldirSource::headers_of(const FileGeneration& generation) const {
 
 /// A file is done when all of its events have arrived.
 void SpooldirSource::put_away_delivered() {
-  for (auto number = read_.begin(); number != read_.end();) {
-    if (rests(*number) || !deliveries_->idle(*number)) {
-      ++number;
-      continue;
-    }
-    const FileGeneration& generation = *generations_[*number];
+  for (auto next = read_.begin(); next != read_.end();) {
+    const std::uint64_t number = *next++;  // remove() takes it out of read_
+    if (rests(number) || !deliveries_->idle(number)) continue;
+    const FileGeneration& generation = *generations_.at(number);
     const Status status = put_away(generation);
     if (status.code() == Code::Retry) {
       hold(generation, status);
-      ++number;
-      continue;
-    }
-    if (status.ok()) {
+    } else if (status.ok()) {
       release(generation);
-      remove(*number);
+      remove(number);
     } else {
       set_aside(generation, status);
+      read_.erase(number);
     }
-    number = read_.erase(number);
   }
 }
 

@@ -163,6 +163,40 @@ TEST_CASE("TAILDIR: a deleted file that cannot be read is kept open until it can
   CHECK(pipeline.read(1) == Lines{"two"});
 }
 
+TEST_CASE("TAILDIR: what cannot be read and is deleted meanwhile comes when it can be read") {
+  const Logs logs;
+  BadInput input;
+  logs.append("app.log", "one\n");
+  Pipeline pipeline(taildir_source, logs.settings(), options_with(input));
+  REQUIRE(pipeline.start().ok());
+  CHECK(pipeline.read(1) == Lines{"one"});
+  input.break_at("app.log", GENERATE(0, 4));
+  logs.append("app.log", "two\n");
+  REQUIRE(wait_for_failures(input));  // while it has its name
+  fs::remove(logs.path("app.log"));
+  REQUIRE(wait_for_failures(input));
+  input.mend();
+  CHECK(pipeline.read(1) == Lines{"two"});
+}
+
+TEST_CASE("TAILDIR: what cannot be read and is truncated meanwhile is said to be lost") {
+  const CapturedLog log;
+  const Logs logs;
+  BadInput input;
+  logs.append("app.log", "one\n");
+  Pipeline pipeline(taildir_source, logs.settings(), options_with(input));
+  REQUIRE(pipeline.start().ok());
+  CHECK(pipeline.read(1) == Lines{"one"});
+  input.break_at("app.log", 4);
+  logs.append("app.log", "two\n");
+  REQUIRE(wait_for_failures(input));
+  fs::resize_file(logs.path("app.log"), 0);
+  CHECK(log.wait_for_text("app.log was truncated before its last 4 bytes could be read"));
+  input.mend();
+  logs.append("app.log", "three\n");
+  CHECK(pipeline.read(1) == Lines{"three"});
+}
+
 TEST_CASE("spooldir: a file that cannot be read waits, and is read on when it can") {
   const std::uint64_t bad_from = GENERATE(0, 1'500'000);
   CAPTURE(bad_from);
