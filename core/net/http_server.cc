@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <list>
 #include <optional>
 #include <string_view>
@@ -120,6 +121,7 @@ class HttpServer::Impl {
   asio::steady_timer accept_timer_{io_};
   std::uint16_t port_ = 0;
   bool accept_failing_ = false;
+  std::atomic<bool> waking_{false};  ///< Feeds will be asked; set by any thread.
   std::jthread thread_;  ///< Joined before anything above goes away.
 };
 
@@ -347,7 +349,9 @@ void HttpServer::Impl::run() {
 }
 
 void HttpServer::Impl::wake() {
+  if (waking_.exchange(true)) return;  // what is there now is seen by that one
   asio::post(io_, [this] {
+    waking_.exchange(false);  // before feeds are asked
     for (auto next = fed_.begin(); next != fed_.end();) (*next++)->feed_on();
   });
 }
