@@ -34,6 +34,9 @@ constexpr milliseconds accept_pause{100};
 // A client that was told goodbye may go on sending for so long; a reset any earlier could overtake
 // the answer.
 constexpr milliseconds linger_max{2'000};
+// Bodies up to this size are sent however many others are under way: what collectors ask for is
+// not locked out by those who do not read what is large.
+constexpr std::size_t small_body = 64 * 1024;
 
 std::string describe(const error_code& error) {
   return error.message() + " (" + std::to_string(error.value()) + ")";
@@ -116,13 +119,14 @@ class HttpServer::Impl {
   const Handler& handler_;
   Sessions sessions_;  ///< Open ones, silent longest first. Sessions still use it when io_ dies.
   Sessions fed_;       ///< Open ones with a feed; likewise.
+  std::uint64_t body_bytes_ = 0;  ///< Of answers under way; likewise.
   asio::io_context io_{1};
   tcp::acceptor acceptor_{io_};
   asio::steady_timer accept_timer_{io_};
   std::uint16_t port_ = 0;
   bool accept_failing_ = false;
   std::atomic<bool> waking_{false};  ///< Feeds will be asked; set by any thread.
-  std::jthread thread_;  ///< Joined before anything above goes away.
+  std::jthread thread_;              ///< Joined before anything above goes away.
 };
 
 /// One connection. Lives as long as one of its operations is pending.
@@ -134,7 +138,10 @@ class HttpServer::Impl::Session : public std::enable_shared_from_this<Session> {
         buffer_(2 * server.options_.header_bytes_max + server.options_.body_bytes_max),
         silence_(server.io_),
         place_(server.sessions_.insert(server.sessions_.end(), this)) {}
-  ~Session() { close(); }
+  ~Session() {
+    let_go();
+    close();
+  }
 
   void read();
   void close();
@@ -142,7 +149,9 @@ class HttpServer::Impl::Session : public std::enable_shared_from_this<Session> {
 
  private:
   void serve();
-  void answer(http::status status, const HttpResponse& response, bool keep_alive, bool head);
+  void answer(http::status status, HttpResponse response, bool keep_alive, bool head);
+  void let_go();  ///< Of the answer.
+  bool has_room(const HttpResponse& response) const;
   void begin_feed(HttpResponse response);
   void write_piece(std::string piece);
   void await_silence();
@@ -158,7 +167,8 @@ class HttpServer::Impl::Session : public std::enable_shared_from_this<Session> {
   Sessions* list_ = &server_.sessions_;      ///< That it stands in.
   std::optional<Sessions::iterator> place_;  ///< Nothing once it is closed.
   std::optional<http::request_parser<http::string_body>> parser_;
-  http::response<http::string_body> response_;
+  std::optional<http::response<http::string_body>> response_;  ///< While it is sent.
+  std::size_t body_bytes_ = 0;                                 ///< Of it.
   std::unique_ptr<HttpFeed> feed_;
   std::string piece_;      ///< Of the feed, while it is written.
   bool writing_ = false;   ///< A piece, or the header in front of all pieces.
@@ -211,23 +221,43 @@ void HttpServer::Impl::Session::serve() {
     if (!head) return begin_feed(std::move(response));
     response.body.clear();
   }
-  answer(http::int_to_status(response.status), response, request.keep_alive(), head);
+  if (!head && !has_room(response)) {
+    response = {.status = 503,
+                .body = "Too much is being read by others; try again.\n",
+                .headers = {{"Retry-After", "1"}}};
+  }
+  const auto status = http::int_to_status(response.status);
+  answer(status, std::move(response), request.keep_alive(), head);
 }
 
-void HttpServer::Impl::Session::answer(http::status status, const HttpResponse& response,
-                                       bool keep_alive, bool head) {
+bool HttpServer::Impl::Session::has_room(const HttpResponse& response) const {
+  const std::size_t size = response.body.size();
+  return size <= small_body || server_.body_bytes_ == 0 ||
+         server_.body_bytes_ + size <= server_.options_.answers_bytes_max;
+}
+
+void HttpServer::Impl::Session::let_go() {
+  response_.reset();
+  server_.body_bytes_ -= std::exchange(body_bytes_, 0);
+}
+
+void HttpServer::Impl::Session::answer(http::status status, HttpResponse response, bool keep_alive,
+                                       bool head) {
   const unsigned version = parser_->get().version() == 10 ? 10 : 11;
-  response_ = http::response<http::string_body>(status, version, response.body);
-  response_.set(http::field::server, "Sluice");
-  response_.set(http::field::content_type, response.content_type);
-  for (const auto& [name, value] : response.headers) response_.set(name, value);
-  if (status == http::status::method_not_allowed) response_.set(http::field::allow, "GET, HEAD");
-  response_.keep_alive(keep_alive);
-  response_.prepare_payload();
-  if (head) response_.body().clear();  // the length that was promised stays
+  response_.emplace(status, version, std::move(response.body));
+  response_->set(http::field::server, "Sluice");
+  response_->set(http::field::content_type, response.content_type);
+  for (const auto& [name, value] : response.headers) response_->set(name, value);
+  if (status == http::status::method_not_allowed) response_->set(http::field::allow, "GET, HEAD");
+  response_->keep_alive(keep_alive);
+  response_->prepare_payload();
+  if (head) std::string().swap(response_->body());  // the length that was promised stays
+  body_bytes_ = response_->body().size();
+  server_.body_bytes_ += body_bytes_;
   stream_.expires_after(server_.options_.request_max);
-  http::async_write(stream_, response_,
+  http::async_write(stream_, *response_,
                     [self = shared_from_this(), keep_alive](error_code error, std::size_t) {
+                      self->let_go();
                       if (error) return;
                       if (keep_alive) return self->read();
                       self->say_goodbye();

@@ -1,5 +1,6 @@
 #include "core/net/http_server.h"
 
+#include <atomic>
 #include <memory>
 #include <random>
 #include <vector>
@@ -231,6 +232,45 @@ TEST_CASE("a client that does not read its answer holds up nobody") {
   CHECK(server.answers());
   CHECK(soon([&] { return !lazy.send("x") || !server.answers(); }));
   CHECK(server.answers());
+}
+
+TEST_CASE("answers that nobody reads hold no more than they may, and small ones go on") {
+  HttpServer::Options options = patient();
+  options.answers_bytes_max = 48 << 20;
+  std::atomic<int> asked{0};
+  Running server(options, [&](const HttpRequest& request) {
+    ++asked;
+    // More than the system's buffers hold.
+    if (request.path == "/big") return HttpResponse{.body = std::string(32 << 20, 'x')};
+    if (request.path == "/some") return HttpResponse{.body = std::string(1 << 20, 'x')};
+    return echo(request);
+  });
+  const std::string big = "GET /big HTTP/1.1\r\nHost: localhost\r\n\r\n";
+  auto lazy = std::make_unique<HttpClient>(server.port());
+  REQUIRE(lazy->send(big));
+  REQUIRE(soon([&] { return asked == 1; }));
+  HttpClient other(server.port());
+  const auto refused = other.get("/big");
+  CHECK(refused.status == 503);
+  CHECK(refused.headers.at("Retry-After") == "1");
+  CHECK(other.get("/some").body.size() == 1 << 20);
+  CHECK(server.answers());
+  REQUIRE(other.send("HEAD /big HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+  CHECK(other.read_answer(true).headers.at("Content-Length") == std::to_string(32 << 20));
+  lazy.reset();
+  CHECK(soon([&] { return other.get("/big").body.size() == 32 << 20; }));
+  // What has been read holds nothing any more, though its connection is kept.
+  CHECK(soon([&] { return HttpClient(server.port()).get("/big").status == 200; }));
+}
+
+TEST_CASE("an answer that is larger than all may be is sent when it is the only one") {
+  HttpServer::Options options = patient();
+  options.answers_bytes_max = 1 << 20;
+  Running server(
+      options, [](const HttpRequest&) { return HttpResponse{.body = std::string(2 << 20, 'x')}; });
+  HttpClient client(server.port());
+  CHECK(client.get("/").body.size() == 2 << 20);
+  CHECK(client.get("/").body.size() == 2 << 20);
 }
 
 TEST_CASE("the connection that is silent longest makes room for a new one") {
