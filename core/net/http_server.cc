@@ -76,6 +76,35 @@ HttpRequest request_of(const http::request<http::string_body>& request) {
   return made;
 }
 
+bool equal_in_any_case(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](char x, char y) { return lower_case(x) == lower_case(y); });
+}
+
+/// Of "host:port", "[::1]:port" or either without the port.
+std::string_view host_of(std::string_view text) {
+  if (text.starts_with('[')) {
+    const std::size_t end = std::min(text.find(']'), text.size());
+    const std::string_view rest = text.substr(end);
+    return rest == "]" || rest.starts_with("]:") ? text.substr(1, end - 1) : text;
+  }
+  const std::size_t colon = text.find(':');
+  const bool has_port = colon != std::string_view::npos && colon == text.rfind(':');
+  return has_port ? text.substr(0, colon) : text;
+}
+
+/// Whether a browser cannot have been led here by a name of somebody else's. `own`: the name that
+/// the server is bound by.
+bool is_local_name(std::string_view header, std::string_view own) {
+  const std::string_view host = host_of(header);
+  if (host.empty() || equal_in_any_case(host, "localhost") || equal_in_any_case(host, own)) {
+    return true;
+  }
+  error_code error;
+  asio::ip::make_address(std::string(host), error);
+  return !error;
+}
+
 /// How long what was sent may stay unacknowledged: without it a client whose machine has vanished
 /// is noticed after a quarter of an hour.
 void end_unacknowledged(tcp::socket& socket, milliseconds time) {
@@ -89,10 +118,7 @@ void end_unacknowledged(tcp::socket& socket, milliseconds time) {
 
 std::string_view HttpRequest::header(std::string_view name) const noexcept {
   for (const auto& [key, value] : headers) {
-    if (std::equal(key.begin(), key.end(), name.begin(), name.end(),
-                   [](char a, char b) { return lower_case(a) == lower_case(b); })) {
-      return value;
-    }
+    if (equal_in_any_case(key, name)) return value;
   }
   return {};
 }
@@ -124,6 +150,7 @@ class HttpServer::Impl {
   tcp::acceptor acceptor_{io_};
   asio::steady_timer accept_timer_{io_};
   std::uint16_t port_ = 0;
+  bool is_loopback_ = false;  ///< Where it listens.
   bool accept_failing_ = false;
   std::atomic<bool> waking_{false};  ///< Feeds will be asked; set by any thread.
   std::jthread thread_;              ///< Joined before anything above goes away.
@@ -211,7 +238,13 @@ void HttpServer::Impl::Session::serve() {
   was_active();
   const auto& request = parser_->get();
   const bool head = request.method() == http::verb::head;
-  HttpResponse response = server_.handler_(request_of(request));
+  const HttpRequest asked = request_of(request);
+  if (server_.is_loopback_ && !is_local_name(asked.header("Host"), server_.options_.host)) {
+    constexpr std::string_view refusal = "Only asked for as localhost or by an address.\n";
+    return answer(http::status::forbidden, {.body = std::string(refusal)}, request.keep_alive(),
+                  head);
+  }
+  HttpResponse response = server_.handler_(asked);
   if (response.feed && !head && server_.fed_.size() >= server_.options_.feeds_max) {
     response = {.status = 503,
                 .body = "As many as may are looking already.\n",
@@ -365,6 +398,7 @@ Status HttpServer::Impl::listen_at(const tcp::endpoint& endpoint) {
   if (acceptor_.set_option(tcp::acceptor::reuse_address(true), error)) return failed(error);
   if (acceptor_.bind(endpoint, error)) return failed(error);
   if (acceptor_.listen(backlog, error)) return failed(error);
+  is_loopback_ = endpoint.address().is_loopback();
   port_ = acceptor_.local_endpoint(error).port();
   return error ? failed(error) : Status();
 }

@@ -62,6 +62,10 @@ struct HttpResponse {
 /// being sent hold `answers_bytes_max` at most, all clients together: the next one that is larger
 /// than 64 KiB gets 503 instead, unless it is the only one.
 ///
+/// A server that listens on a loopback address answers 403 to whom asks for another host than
+/// localhost, an address or the name that it is bound by: a page from elsewhere whose name was made
+/// to lead here (DNS rebinding) could read everything otherwise.
+///
 /// Connections with a feed count apart: the one above `feeds_max` gets 503, those that are there
 /// stay. One is dropped when it does not read a piece within `request_max` (beside what the
 /// system's buffers hold), and when it sends anything or ends its side.

@@ -55,7 +55,7 @@ class Stream:
     def __init__(self, port, path, last_id=None):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
         extra = "Last-Event-ID: %s\r\n" % last_id if last_id is not None else ""
-        self.socket.sendall(("GET %s HTTP/1.1\r\nHost: t\r\n%s\r\n" % (path, extra)).encode())
+        self.socket.sendall(("GET %s HTTP/1.1\r\nHost: localhost\r\n%s\r\n" % (path, extra)).encode())
         self.file = self.socket.makefile("rb")
         self.status = int(self.file.readline().split()[1])
         while self.file.readline().strip():

@@ -90,7 +90,7 @@ TEST_CASE("an answer has the status and type that the handler chose") {
 TEST_CASE("HEAD gets the length of the body without the body") {
   Running server;
   HttpClient client(server.port());
-  REQUIRE(client.send("HEAD /h HTTP/1.1\r\nHost: t\r\n\r\n"));
+  REQUIRE(client.send("HEAD /h HTTP/1.1\r\nHost: localhost\r\n\r\n"));
   const auto answer = client.read_answer(true);
   CHECK(answer.status == 200);
   CHECK(answer.headers.at("Content-Length") == "8");
@@ -111,6 +111,47 @@ TEST_CASE("the form of a request that proxies send is understood") {
   CHECK(client.get("http://host").body == "GET / ");
 }
 
+TEST_CASE("who asks a server on a loopback address for another host is refused") {
+  int asked = 0;
+  Running server(patient(), [&](const HttpRequest&) {
+    ++asked;
+    return HttpResponse{};
+  });
+  HttpClient client(server.port());
+  const auto status = [&](const std::string& header) {
+    client.send("GET / HTTP/1.1\r\n" + header + "\r\n");
+    return client.read_answer().status;
+  };
+  for (const char* host :
+       {"evil.example", "evil.example:41414", "localhost.evil.example", "127.0.0.1.evil.example",
+        "[::1].evil.example", "[evil]", "a:b:c", "2130706433.", "localhost:1:2"}) {
+    INFO(host);
+    CHECK(status(std::string("Host: ") + host + "\r\n") == 403);
+  }
+  CHECK(status("host: evil.example\r\n") == 403);
+  CHECK(asked == 0);
+  for (const char* host : {"localhost", "LocalHost:80", "127.0.0.1", "127.0.0.1:80", "[::1]",
+                           "[::1]:80", "192.0.2.7:80", ""}) {
+    INFO(host);
+    CHECK(status(std::string("Host: ") + host + "\r\n") == 200);
+  }
+  CHECK(status("") == 200);
+}
+
+TEST_CASE("a server is asked for by the name that it is bound by, and on other addresses by any") {
+  HttpServer::Options options = patient();
+  options.host = "0.0.0.0";
+  Running everywhere(options);
+  HttpClient client(everywhere.port());
+  REQUIRE(client.send("GET / HTTP/1.1\r\nHost: agent.example\r\n\r\n"));
+  CHECK(client.read_answer().status == 200);
+  options.host = "localhost";
+  Running local(options);
+  HttpClient other(local.port());
+  REQUIRE(other.send("GET / HTTP/1.1\r\nHost: agent.example\r\n\r\n"));
+  CHECK(other.read_answer().status == 403);
+}
+
 TEST_CASE("HTTP/1.0 and Connection: close end the connection behind the answer") {
   Running server;
   HttpClient old(server.port());
@@ -118,7 +159,7 @@ TEST_CASE("HTTP/1.0 and Connection: close end the connection behind the answer")
   CHECK(old.read_answer().body == "GET /old ");
   CHECK(old.hung_up());
   HttpClient closing(server.port());
-  REQUIRE(closing.send("GET /x HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n"));
+  REQUIRE(closing.send("GET /x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
   CHECK(closing.read_answer().body == "GET /x ");
   CHECK(closing.hung_up());
 }
@@ -128,7 +169,7 @@ TEST_CASE("pipelined requests are answered in order") {
   HttpClient client(server.port());
   std::string all;
   for (int i = 0; i < 100; ++i) {
-    all += "GET /" + std::to_string(i) + " HTTP/1.1\r\nHost: t\r\n\r\n";
+    all += "GET /" + std::to_string(i) + " HTTP/1.1\r\nHost: localhost\r\n\r\n";
   }
   REQUIRE(client.send(all));
   for (int i = 0; i < 100; ++i) {
@@ -191,15 +232,16 @@ TEST_CASE("a header just within the limit passes and one above does not") {
 TEST_CASE("a small body is thrown away and a large one refused") {
   Running server;
   HttpClient small(server.port());
-  REQUIRE(small.send("POST /p HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\n\r\nhello"));
+  REQUIRE(small.send("POST /p HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello"));
   CHECK(small.read_answer().body == "POST /p ");
   CHECK(small.get("/next").body == "GET /next ");
   HttpClient large(server.port());
-  REQUIRE(large.send("POST /p HTTP/1.1\r\nHost: t\r\nContent-Length: 5000000\r\n\r\nhello"));
+  REQUIRE(
+      large.send("POST /p HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000000\r\n\r\nhello"));
   CHECK(large.read_answer().status == 413);
   CHECK(large.hung_up());
   HttpClient chunked(server.port());
-  chunked.send("POST /p HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n8000\r\n" +
+  chunked.send("POST /p HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n8000\r\n" +
                std::string(0x8000, 'b'));
   CHECK(chunked.read_answer().status == 413);
 }
@@ -228,7 +270,7 @@ TEST_CASE("a client that does not read its answer holds up nobody") {
     return echo(request);
   });
   HttpClient lazy(server.port());
-  REQUIRE(lazy.send("GET /big HTTP/1.1\r\nHost: t\r\n\r\n"));
+  REQUIRE(lazy.send("GET /big HTTP/1.1\r\nHost: localhost\r\n\r\n"));
   CHECK(server.answers());
   CHECK(soon([&] { return !lazy.send("x") || !server.answers(); }));
   CHECK(server.answers());

@@ -267,7 +267,7 @@ TEST_CASE("a port of its own has the views of its output, and streams that are w
   CHECK(client.get("/view/mb/live/data.json").status == 200);
   CHECK(client.get("/view/mb/other/data.json").status == 404);
   CHECK(client.get("/metrics").status == 404);
-  REQUIRE(client.send("POST / HTTP/1.1\r\nHost: t\r\n\r\n"));
+  REQUIRE(client.send("POST / HTTP/1.1\r\nHost: localhost\r\n\r\n"));
   CHECK(client.read_answer().status == 405);
   ViewServer second({.sink = "mb", .output = "live", .port = server.port()}, board);
   second.start();
