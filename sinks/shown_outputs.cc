@@ -198,7 +198,6 @@ class GaugesOutput final : public BatchOutput {
       const auto known = places_.find(figures.labels);
       if (known != places_.end()) {
         figures_.rows[known->second] = std::move(figures);
-        ++figures_.left_out;
         continue;
       }
       std::size_t bytes = 0;
