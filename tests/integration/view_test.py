@@ -35,8 +35,8 @@ def microbatch(outputs=VIEW, steps=COUNT, interval="100ms"):
     return "type = microbatch\nbatchInterval = %s\n%s%s" % (interval, steps, outputs)
 
 
-def view_port(agent, output="live"):
-    return int(agent.wait_for_log(r"view %s: http on port (\d+)" % output)[1])
+def view_port(agent, output="live", deadline_s=10):
+    return int(agent.wait_for_log(r"view %s: http on port (\d+)" % output, deadline_s)[1])
 
 
 def get(port, path, headers=None):
@@ -220,7 +220,7 @@ a1:
                 batches = agent.sample("sluice_microbatch_batches_total")
                 wait_until(lambda: agent.sample("sluice_microbatch_batches_total") > batches + 3, "batches go on")
                 holder.close()
-                self.assertEqual(view_port(agent), port)
+                self.assertEqual(view_port(agent, deadline_s=40), port)
                 self.assertEqual(agent.log().count("cannot listen"), 1)
             finally:
                 agent.__exit__(None, None, None)

@@ -52,6 +52,14 @@ std::string event(std::int64_t time_ms) {
   return "id: " + time + "\ndata: {\"time\":" + time + "}\n\n";
 }
 
+std::size_t count_of(const std::string& text, const std::string& part) {
+  std::size_t count = 0;
+  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) {
+    ++count;
+  }
+  return count;
+}
+
 using Times = std::vector<std::int64_t>;
 
 }  // namespace
@@ -269,16 +277,45 @@ TEST_CASE("a port of its own has the views of its output, and streams that are w
   CHECK(client.get("/metrics").status == 404);
   REQUIRE(client.send("POST / HTTP/1.1\r\nHost: localhost\r\n\r\n"));
   CHECK(client.read_answer().status == 405);
-  ViewServer second({.sink = "mb", .output = "live", .port = server.port()}, board);
-  second.start();
-  second.start();
-  CHECK(second.port() == 0);
-  const std::uint16_t port = server.port();
   server.stop();
   CHECK(client.hung_up());
+}
+
+TEST_CASE("a port that is taken is tried again after pauses that grow, and said each time anew") {
+  testing::CapturedLog log;
+  ViewBoard board;
+  const auto view = board.open(plan("live"));
+  ViewServer first({.sink = "mb", .output = "first"}, board);
+  first.start();
+  const std::uint16_t port = first.port();
+  ManualClock clock;
+  ViewServer second({.sink = "mb", .output = "live", .port = port}, board, clock);
+  // Each try has begun a pause that is twice as long as the last one.
+  for (const int pause : {200, 400, 800, 1600, 3200, 6400, 12'800, 25'600, 30'000}) {
+    second.start();
+    CHECK(second.port() == 0);
+    clock.advance(milliseconds(pause));
+  }
+  second.start();
+  CHECK(count_of(log.text(), "cannot listen") == 1);
+  first.stop();
+  clock.advance(milliseconds(29'999));
+  second.start();
+  CHECK(second.port() == 0);
+  clock.advance(milliseconds(1));
   second.start();
   CHECK(second.port() == port);
   board.show(*view, batch(1000));
+  second.stop();
+  ViewServer third({.sink = "mb", .output = "third", .port = port}, board);
+  third.start();
+  REQUIRE(third.port() == port);
+  second.start();
+  CHECK(count_of(log.text(), "cannot listen") == 2);
+  third.stop();
+  clock.advance(milliseconds(200));
+  second.start();
+  CHECK(second.port() == port);
 }
 
 }  // namespace sluice
