@@ -79,6 +79,16 @@ TEST_CASE("a view remembers batches for its time, and always the last one") {
   CHECK(times(none) == Times{2000});
 }
 
+TEST_CASE("what a view remembers is bounded in batches") {
+  auto long_ago = plan("live");
+  long_ago.remember = milliseconds(86'400'000);
+  ResultView view(long_ago);
+  for (std::int64_t time = 1; time <= 2500; ++time) view.add(batch(time));
+  CHECK(view.batches().size() == 2000);
+  CHECK(view.batches().front()->time_ms == 501);
+  CHECK(view.last()->time_ms == 2500);
+}
+
 TEST_CASE("what a view remembers is bounded in bytes") {
   auto small = plan("live");
   small.bytes_max = 100;
