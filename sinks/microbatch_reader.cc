@@ -90,7 +90,7 @@ MicrobatchReader::MicrobatchReader(const Settings& settings, LongReaderContext c
     view_servers_.push_back(
         std::make_unique<ViewServer>(ViewServer::Options{settings.name(), output.name(),
                                                          output.text("bind"), output.port("port")},
-                                     context_.views));
+                                     context_.views, context_.clock));
   }
 }
 

@@ -38,7 +38,7 @@ constexpr Key view_keys[] = {
     {.name = "remember",
      .type = KeyType::Millis,
      .default_value = "1m",
-     .meaning = "How long batches are kept for the chart; at most 8 MiB of them.",
+     .meaning = "How long batches are kept for the chart; at most 2000 of them, and 8 MiB.",
      .min = 0,
      .max = 86'400'000},
     {.name = "port",
@@ -198,7 +198,6 @@ class GaugesOutput final : public BatchOutput {
       const auto known = places_.find(figures.labels);
       if (known != places_.end()) {
         figures_.rows[known->second] = std::move(figures);
-        ++figures_.left_out;
         continue;
       }
       std::size_t bytes = 0;

@@ -22,7 +22,11 @@ void ResultView::add(ShownBatch batch) {
   bytes_ += added->json.size();
   const std::int64_t oldest = added->time_ms - plan_.remember.count();
   batches_.push_back(std::move(added));
-  while (batches_.size() > 1 && (batches_.front()->time_ms <= oldest || bytes_ > plan_.bytes_max)) {
+  const auto too_many = [&] {
+    return batches_.front()->time_ms <= oldest || bytes_ > plan_.bytes_max ||
+           batches_.size() > plan_.batches_max;
+  };
+  while (batches_.size() > 1 && too_many()) {
     bytes_ -= batches_.front()->json.size();
     batches_.pop_front();
   }

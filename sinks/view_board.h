@@ -23,8 +23,8 @@ struct ShownBatch {
 };
 
 /// What one output shows of the rows of one step, and what it remembers of earlier batches: those
-/// of the last `remember`, of them the latest that fit `bytes_max`, and always the last one.
-/// Thread-safe.
+/// of the last `remember`, of them the latest `batches_max` that fit `bytes_max`, and always the
+/// last one. Thread-safe.
 class ResultView {
  public:
   using Batch = std::shared_ptr<const ShownBatch>;
@@ -36,6 +36,7 @@ class ResultView {
     milliseconds interval{0};  ///< Of batches.
     milliseconds remember{60'000};
     std::size_t bytes_max = 8 << 20;  ///< Of the JSON that it remembers.
+    std::size_t batches_max = 2'000;  ///< A page draws all of them, with each batch.
   };
   explicit ResultView(Plan plan) : plan_(std::move(plan)) {}
 

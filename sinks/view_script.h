@@ -10,10 +10,12 @@ inline constexpr std::string_view view_script = R"js(
 'use strict';
 const base = document.body.dataset.base;
 const at = id => document.getElementById(id);
-const SERIES = 5, BARS = 12, SVG = 'http://www.w3.org/2000/svg';
+const SERIES = 5, BARS = 12, MOST_BATCHES = 2000, SVG = 'http://www.w3.org/2000/svg';
 let plan = null, value = -1, mode = 'time', paused = false, hover = null, colours = new Map();
 // What is known, what is on the page (while it is paused), and what came while load() waits.
 let batches = [], drawn = [], late = [];
+// What byKey() has made of batches, and whether a drawing is asked for.
+let figured = new WeakMap(), drawing = false;
 
 // ---- what there is
 
@@ -39,6 +41,10 @@ function figure(row) {
 }
 // Rows of the same name, of several windows say, are one: the last of them.
 function byKey(batch) {
+  if (!figured.has(batch)) figured.set(batch, rowsByKey(batch));
+  return figured.get(batch);
+}
+function rowsByKey(batch) {
   const named = keys(), all = new Map();
   for (const row of batch.rows) {
     const number = figure(row);
@@ -99,12 +105,18 @@ function leaders(maps) {
   return first;
 }
 function drawTime(svg, width, height) {
-  const maps = drawn.map(byKey), first = leaders(maps);
+  const maps = drawn.map(each => byKey(each)), first = leaders(maps);
   const end = drawn[drawn.length - 1].time;
   const least_span = Math.max(plan.interval_ms, Math.min(plan.remember_ms, 10 * plan.interval_ms));
   const start = Math.min(drawn[0].time, end - least_span);
-  const seen = maps.flatMap(map => first.filter(key => map.has(key)).map(key => map.get(key)));
-  const most = Math.max(0, ...seen), least = Math.min(0, ...seen);
+  let most = 0, least = 0;
+  for (const map of maps) {
+    for (const key of first) {
+      const n = map.get(key) || 0;
+      most = Math.max(most, n);
+      least = Math.min(least, n);
+    }
+  }
   const ticks = steps(most), top = ticks[ticks.length - 1] || 1;
   const left = 52, right = width - 16, bottom = height - 28, up = 14;
   const x = t => left + (right - left) * (t - start) / (end - start || 1);
@@ -227,12 +239,23 @@ function draw() {
 
 // ---- what comes
 
+// Of batches in their order those that are kept; the list itself may be on the page and stays.
+function trimmed(list) {
+  const oldest = list.length ? list[list.length - 1].time - plan.remember_ms : 0;
+  return list.filter((each, i) => i === list.length - 1 || each.time > oldest).slice(-MOST_BATCHES);
+}
+// Where names of batches have begun anew, those behind this one are of before.
 function add(batch) {
-  const oldest = batch.time - plan.remember_ms;
-  batches = batches.filter(each => each.time < batch.time && each.time > oldest);
-  batches.push(batch);
+  batches = trimmed(batches.filter(each => each.time < batch.time).concat([batch]));
+}
+// Once, however many have come before the browser gets to it.
+function drawSoon() {
+  if (drawing) return;
+  drawing = true;
+  requestAnimationFrame(() => { drawing = false; draw(); });
 }
 function choose() {
+  figured = new WeakMap();
   const choice = figures(), select = at('value');
   select.replaceChildren(...choice.map(i => {
     const option = make('option', plan.columns[i].name);
@@ -251,14 +274,15 @@ async function load() {
   if (!answer.ok) throw new Error('status ' + answer.status);
   const now = await answer.json();
   const same = plan && JSON.stringify(plan.columns) === JSON.stringify(now.columns);
-  const old = same ? batches.filter(each => !late.includes(each)) : [];
   if (!same) drawn = [];
   plan = now;
-  batches = [];
-  for (const batch of old.concat(now.batches, late)) {
-    const known = now.batches.some(each => each.time === batch.time && each !== batch);
-    if (!known) add(batch);
-  }
+  const first = now.batches.length ? now.batches[0].time : Infinity;
+  const last = now.batches.length ? now.batches[now.batches.length - 1].time : -Infinity;
+  const all = new Map();
+  for (const each of same ? batches : []) if (each.time < first) all.set(each.time, each);
+  for (const each of now.batches) all.set(each.time, each);
+  for (const each of late) if (each.time > last) all.set(each.time, each);
+  batches = trimmed([...all.values()].sort((a, b) => a.time - b.time));
   late = null;
   choose();
   draw();
@@ -279,7 +303,7 @@ function connect() {
     if (late) late.push(batch);
     if (!plan) return;
     add(batch);
-    draw();
+    drawSoon();
   };
   source.onerror = () => {
     tell('Reconnecting…', false);
@@ -287,7 +311,12 @@ function connect() {
   };
 }
 
-at('value').onchange = () => { value = Number(at('value').value); colours = new Map(); draw(); };
+at('value').onchange = () => {
+  value = Number(at('value').value);
+  figured = new WeakMap();
+  colours = new Map();
+  draw();
+};
 for (const name of ['time', 'top']) at(name).onclick = () => {
   mode = name;
   for (const other of ['time', 'top']) {

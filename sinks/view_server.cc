@@ -5,26 +5,37 @@
 #include "core/base/log.h"
 
 namespace sluice {
+namespace {
 
-ViewServer::ViewServer(Options options, ViewBoard& board)
+constexpr milliseconds pause_first{200};
+constexpr milliseconds pause_most{30'000};
+
+}  // namespace
+
+ViewServer::ViewServer(Options options, ViewBoard& board, const Clock& clock)
     : options_(std::move(options)),
       board_(board),
+      clock_(clock),
       pages_(board, {options_.sink, options_.output}),
       server_({.host = options_.bind, .port = options_.port, .name = options_.output},
-              [this](const HttpRequest& request) { return answer(request); }) {}
+              [this](const HttpRequest& request) { return answer(request); }),
+      backoff_(pause_first, pause_most) {}
 
 ViewServer::~ViewServer() { stop(); }
 
 void ViewServer::start() {
-  if (listener_) return;
+  if (listener_ || (failed_ && clock_.steady() < next_try_)) return;
   if (const Status status = server_.start(); !status.ok()) {
     if (!failed_) {
       log::error("sink {}: view {}: {}; it is tried again while the sink runs", options_.sink,
                  options_.output, status.message());
     }
     failed_ = true;
+    next_try_ = clock_.steady() + backoff_.next();
     return;
   }
+  failed_ = false;
+  backoff_.reset();
   listener_ = board_.listen([this] { server_.wake(); });
   log::info("sink {}: view {}: http on port {}", options_.sink, options_.output, server_.port());
 }

@@ -5,6 +5,8 @@
 #include <memory>
 #include <string>
 
+#include "core/base/backoff.h"
+#include "core/base/clock.h"
 #include "core/base/status.h"
 #include "core/net/http_server.h"
 #include "sinks/view_board.h"
@@ -22,12 +24,12 @@ class ViewServer {
     std::string bind = "127.0.0.1";
     std::uint16_t port = 0;  ///< 0: the system chooses.
   };
-  /// The board outlives it.
-  ViewServer(Options options, ViewBoard& board);
+  /// The board and the clock outlive it.
+  ViewServer(Options options, ViewBoard& board, const Clock& clock = Clock::system());
   ~ViewServer();
 
-  /// Listens, unless it does so already. A port that is taken is said once, and may be tried again
-  /// with another call.
+  /// Listens, unless it does so already. A port that is taken is said once; later calls try it
+  /// again, but not before a pause, which grows up to half a minute: a try may wait for names.
   void start();
   /// Ends every connection.
   void stop();
@@ -38,10 +40,13 @@ class ViewServer {
 
   const Options options_;
   ViewBoard& board_;
+  const Clock& clock_;
   const ViewPages pages_;
   HttpServer server_;
   std::unique_ptr<ViewBoard::Listener> listener_;  ///< While the server runs.
-  bool failed_ = false;                            ///< And was said to.
+  bool failed_ = false;                            ///< The last try, and it was said.
+  Backoff backoff_;
+  SteadyTime next_try_;  ///< While it has failed.
 };
 
 }  // namespace sluice

@@ -28,7 +28,7 @@ struct ResultFigures {
   std::vector<std::string> label_names;
   std::vector<std::string> value_names;
   std::vector<Row> rows = {};  ///< No two have the same labels.
-  std::uint64_t left_out = 0;  ///< Rows that the batch had beside them.
+  std::uint64_t left_out = 0;  ///< Rows of other labels that were too many.
 };
 
 /// The figures of all outputs of an agent. Thread-safe.

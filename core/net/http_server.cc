@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <list>
 #include <optional>
 #include <string_view>
@@ -33,6 +34,9 @@ constexpr milliseconds accept_pause{100};
 // A client that was told goodbye may go on sending for so long; a reset any earlier could overtake
 // the answer.
 constexpr milliseconds linger_max{2'000};
+// Bodies up to this size are sent however many others are under way: what collectors ask for is
+// not locked out by those who do not read what is large.
+constexpr std::size_t small_body = 64 * 1024;
 
 std::string describe(const error_code& error) {
   return error.message() + " (" + std::to_string(error.value()) + ")";
@@ -72,6 +76,35 @@ HttpRequest request_of(const http::request<http::string_body>& request) {
   return made;
 }
 
+bool equal_in_any_case(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](char x, char y) { return lower_case(x) == lower_case(y); });
+}
+
+/// Of "host:port", "[::1]:port" or either without the port.
+std::string_view host_of(std::string_view text) {
+  if (text.starts_with('[')) {
+    const std::size_t end = std::min(text.find(']'), text.size());
+    const std::string_view rest = text.substr(end);
+    return rest == "]" || rest.starts_with("]:") ? text.substr(1, end - 1) : text;
+  }
+  const std::size_t colon = text.find(':');
+  const bool has_port = colon != std::string_view::npos && colon == text.rfind(':');
+  return has_port ? text.substr(0, colon) : text;
+}
+
+/// Whether a browser cannot have been led here by a name of somebody else's. `own`: the name that
+/// the server is bound by.
+bool is_local_name(std::string_view header, std::string_view own) {
+  const std::string_view host = host_of(header);
+  if (host.empty() || equal_in_any_case(host, "localhost") || equal_in_any_case(host, own)) {
+    return true;
+  }
+  error_code error;
+  asio::ip::make_address(std::string(host), error);
+  return !error;
+}
+
 /// How long what was sent may stay unacknowledged: without it a client whose machine has vanished
 /// is noticed after a quarter of an hour.
 void end_unacknowledged(tcp::socket& socket, milliseconds time) {
@@ -85,10 +118,7 @@ void end_unacknowledged(tcp::socket& socket, milliseconds time) {
 
 std::string_view HttpRequest::header(std::string_view name) const noexcept {
   for (const auto& [key, value] : headers) {
-    if (std::equal(key.begin(), key.end(), name.begin(), name.end(),
-                   [](char a, char b) { return lower_case(a) == lower_case(b); })) {
-      return value;
-    }
+    if (equal_in_any_case(key, name)) return value;
   }
   return {};
 }
@@ -115,12 +145,15 @@ class HttpServer::Impl {
   const Handler& handler_;
   Sessions sessions_;  ///< Open ones, silent longest first. Sessions still use it when io_ dies.
   Sessions fed_;       ///< Open ones with a feed; likewise.
+  std::uint64_t body_bytes_ = 0;  ///< Of answers under way; likewise.
   asio::io_context io_{1};
   tcp::acceptor acceptor_{io_};
   asio::steady_timer accept_timer_{io_};
   std::uint16_t port_ = 0;
+  bool is_loopback_ = false;  ///< Where it listens.
   bool accept_failing_ = false;
-  std::jthread thread_;  ///< Joined before anything above goes away.
+  std::atomic<bool> waking_{false};  ///< Feeds will be asked; set by any thread.
+  std::jthread thread_;              ///< Joined before anything above goes away.
 };
 
 /// One connection. Lives as long as one of its operations is pending.
@@ -132,7 +165,10 @@ class HttpServer::Impl::Session : public std::enable_shared_from_this<Session> {
         buffer_(2 * server.options_.header_bytes_max + server.options_.body_bytes_max),
         silence_(server.io_),
         place_(server.sessions_.insert(server.sessions_.end(), this)) {}
-  ~Session() { close(); }
+  ~Session() {
+    let_go();
+    close();
+  }
 
   void read();
   void close();
@@ -140,7 +176,9 @@ class HttpServer::Impl::Session : public std::enable_shared_from_this<Session> {
 
  private:
   void serve();
-  void answer(http::status status, const HttpResponse& response, bool keep_alive, bool head);
+  void answer(http::status status, HttpResponse response, bool keep_alive, bool head);
+  void let_go();  ///< Of the answer.
+  bool has_room(const HttpResponse& response) const;
   void begin_feed(HttpResponse response);
   void write_piece(std::string piece);
   void await_silence();
@@ -156,7 +194,8 @@ class HttpServer::Impl::Session : public std::enable_shared_from_this<Session> {
   Sessions* list_ = &server_.sessions_;      ///< That it stands in.
   std::optional<Sessions::iterator> place_;  ///< Nothing once it is closed.
   std::optional<http::request_parser<http::string_body>> parser_;
-  http::response<http::string_body> response_;
+  std::optional<http::response<http::string_body>> response_;  ///< While it is sent.
+  std::size_t body_bytes_ = 0;                                 ///< Of it.
   std::unique_ptr<HttpFeed> feed_;
   std::string piece_;      ///< Of the feed, while it is written.
   bool writing_ = false;   ///< A piece, or the header in front of all pieces.
@@ -199,7 +238,13 @@ void HttpServer::Impl::Session::serve() {
   was_active();
   const auto& request = parser_->get();
   const bool head = request.method() == http::verb::head;
-  HttpResponse response = server_.handler_(request_of(request));
+  const HttpRequest asked = request_of(request);
+  if (server_.is_loopback_ && !is_local_name(asked.header("Host"), server_.options_.host)) {
+    constexpr std::string_view refusal = "Only asked for as localhost or by an address.\n";
+    return answer(http::status::forbidden, {.body = std::string(refusal)}, request.keep_alive(),
+                  head);
+  }
+  HttpResponse response = server_.handler_(asked);
   if (response.feed && !head && server_.fed_.size() >= server_.options_.feeds_max) {
     response = {.status = 503,
                 .body = "As many as may are looking already.\n",
@@ -209,23 +254,43 @@ void HttpServer::Impl::Session::serve() {
     if (!head) return begin_feed(std::move(response));
     response.body.clear();
   }
-  answer(http::int_to_status(response.status), response, request.keep_alive(), head);
+  if (!head && !has_room(response)) {
+    response = {.status = 503,
+                .body = "Too much is being read by others; try again.\n",
+                .headers = {{"Retry-After", "1"}}};
+  }
+  const auto status = http::int_to_status(response.status);
+  answer(status, std::move(response), request.keep_alive(), head);
 }
 
-void HttpServer::Impl::Session::answer(http::status status, const HttpResponse& response,
-                                       bool keep_alive, bool head) {
+bool HttpServer::Impl::Session::has_room(const HttpResponse& response) const {
+  const std::size_t size = response.body.size();
+  return size <= small_body || server_.body_bytes_ == 0 ||
+         server_.body_bytes_ + size <= server_.options_.answers_bytes_max;
+}
+
+void HttpServer::Impl::Session::let_go() {
+  response_.reset();
+  server_.body_bytes_ -= std::exchange(body_bytes_, 0);
+}
+
+void HttpServer::Impl::Session::answer(http::status status, HttpResponse response, bool keep_alive,
+                                       bool head) {
   const unsigned version = parser_->get().version() == 10 ? 10 : 11;
-  response_ = http::response<http::string_body>(status, version, response.body);
-  response_.set(http::field::server, "Sluice");
-  response_.set(http::field::content_type, response.content_type);
-  for (const auto& [name, value] : response.headers) response_.set(name, value);
-  if (status == http::status::method_not_allowed) response_.set(http::field::allow, "GET, HEAD");
-  response_.keep_alive(keep_alive);
-  response_.prepare_payload();
-  if (head) response_.body().clear();  // the length that was promised stays
+  response_.emplace(status, version, std::move(response.body));
+  response_->set(http::field::server, "Sluice");
+  response_->set(http::field::content_type, response.content_type);
+  for (const auto& [name, value] : response.headers) response_->set(name, value);
+  if (status == http::status::method_not_allowed) response_->set(http::field::allow, "GET, HEAD");
+  response_->keep_alive(keep_alive);
+  response_->prepare_payload();
+  if (head) std::string().swap(response_->body());  // the length that was promised stays
+  body_bytes_ = response_->body().size();
+  server_.body_bytes_ += body_bytes_;
   stream_.expires_after(server_.options_.request_max);
-  http::async_write(stream_, response_,
+  http::async_write(stream_, *response_,
                     [self = shared_from_this(), keep_alive](error_code error, std::size_t) {
+                      self->let_go();
                       if (error) return;
                       if (keep_alive) return self->read();
                       self->say_goodbye();
@@ -333,6 +398,7 @@ Status HttpServer::Impl::listen_at(const tcp::endpoint& endpoint) {
   if (acceptor_.set_option(tcp::acceptor::reuse_address(true), error)) return failed(error);
   if (acceptor_.bind(endpoint, error)) return failed(error);
   if (acceptor_.listen(backlog, error)) return failed(error);
+  is_loopback_ = endpoint.address().is_loopback();
   port_ = acceptor_.local_endpoint(error).port();
   return error ? failed(error) : Status();
 }
@@ -347,7 +413,9 @@ void HttpServer::Impl::run() {
 }
 
 void HttpServer::Impl::wake() {
+  if (waking_.exchange(true)) return;  // what is there now is seen by that one
   asio::post(io_, [this] {
+    waking_.exchange(false);  // before feeds are asked
     for (auto next = fed_.begin(); next != fed_.end();) (*next++)->feed_on();
   });
 }

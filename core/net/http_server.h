@@ -58,7 +58,13 @@ struct HttpResponse {
 /// answer to be read, within `request_max` and the size limits below, else the connection is closed
 /// (with 400, 413 or 431 where an answer makes sense). When `connections_max` are open, the one
 /// that has been silent longest makes room for the next, so that idle or slow clients cannot lock a
-/// collector out. Whoever asks in a pipeline gets the answers in order.
+/// collector out. Whoever asks in a pipeline gets the answers in order. Bodies of answers that are
+/// being sent hold `answers_bytes_max` at most, all clients together: the next one that is larger
+/// than 64 KiB gets 503 instead, unless it is the only one.
+///
+/// A server that listens on a loopback address answers 403 to whom asks for another host than
+/// localhost, an address or the name that it is bound by: a page from elsewhere whose name was made
+/// to lead here (DNS rebinding) could read everything otherwise.
 ///
 /// Connections with a feed count apart: the one above `feeds_max` gets 503, those that are there
 /// stay. One is dropped when it does not read a piece within `request_max` (beside what the
@@ -73,6 +79,7 @@ class HttpServer {
     milliseconds request_max{10'000};  ///< Also how long an idle connection is kept.
     std::uint32_t header_bytes_max = 8 * 1024;
     std::uint64_t body_bytes_max = 4 * 1024;
+    std::uint64_t answers_bytes_max = 32 << 20;
     std::size_t feeds_max = 32;
     milliseconds heartbeat_every{15'000};
   };

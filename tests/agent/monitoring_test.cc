@@ -125,9 +125,9 @@ TEST_CASE("monitoring is served over a socket") {
   CHECK(metrics.headers.at("Content-Type") == "application/json;charset=utf-8");
   CHECK(contains(metrics.body, "SOURCE.r1"));
   CHECK(client.get("/prometheus?x=1").status == 200);
-  REQUIRE(client.send("TRACE / HTTP/1.1\r\nHost: t\r\n\r\n"));
+  REQUIRE(client.send("TRACE / HTTP/1.1\r\nHost: localhost\r\n\r\n"));
   CHECK(client.read_answer().status == 403);
-  REQUIRE(client.send("HEAD /metrics HTTP/1.1\r\nHost: t\r\n\r\n"));
+  REQUIRE(client.send("HEAD /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"));
   CHECK(client.read_answer(true).headers.at("Content-Length") ==
         std::to_string(metrics.body.size()));
   agent->stop();
@@ -144,7 +144,7 @@ TEST_CASE("views are found under /view and their streams are woken") {
   HttpClient page(agent->port());
   CHECK(page.get("/view/mb/live").headers.at("Content-Type") == "text/html;charset=utf-8");
   TestClient stream(agent->port());
-  REQUIRE(stream.send("GET /view/mb/live/events HTTP/1.1\r\nHost: t\r\n\r\n"));
+  REQUIRE(stream.send("GET /view/mb/live/events HTTP/1.1\r\nHost: localhost\r\n\r\n"));
   std::string got;
   const auto has = [&](const std::string& text) {
     while (!contains(got, text)) {

@@ -52,7 +52,7 @@ class HttpClient {
   }
 
   Answer get(std::string_view path) {
-    if (!send("GET " + std::string(path) + " HTTP/1.1\r\nHost: test\r\n\r\n")) return {};
+    if (!send("GET " + std::string(path) + " HTTP/1.1\r\nHost: localhost\r\n\r\n")) return {};
     return read_answer();
   }
 

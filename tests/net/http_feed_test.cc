@@ -81,7 +81,7 @@ class Press {
 class Subscriber {
  public:
   explicit Subscriber(std::uint16_t port, int receive_buffer = 0) : client_(port, receive_buffer) {
-    sent_ = client_.send("GET /feed HTTP/1.1\r\nHost: t\r\nX-Name: me\r\n\r\n");
+    sent_ = client_.send("GET /feed HTTP/1.1\r\nHost: localhost\r\nX-Name: me\r\n\r\n");
   }
   TestClient* operator->() { return &client_; }
   bool sent() const { return sent_; }
@@ -102,7 +102,8 @@ class Subscriber {
   bool sent_ = false;
 };
 
-HttpServer::Options impatient() { return {.request_max = milliseconds(300)}; }
+/// Those who do what they should have time for it on a loaded machine too.
+HttpServer::Options impatient() { return {.request_max = milliseconds(2'000)}; }
 
 }  // namespace
 
@@ -128,7 +129,7 @@ TEST_CASE("a feed is longer than a request may take") {
   Press press(impatient());
   Subscriber client(press->port());
   REQUIRE(client.joined());
-  CHECK_FALSE(eventually([&] { return press.paper().readers == 0; }, milliseconds(700)));
+  CHECK_FALSE(eventually([&] { return press.paper().readers == 0; }, milliseconds(2'500)));
   press.print("late\n");
   CHECK(client.read_to("\n") == "late\n");
 }
@@ -152,7 +153,7 @@ TEST_CASE("a feed that has nothing to say beats, also when others are woken all 
 TEST_CASE("HEAD of a feed is its header") {
   Press press;
   HttpClient client(press->port());
-  REQUIRE(client.send("HEAD /feed HTTP/1.1\r\nHost: t\r\n\r\n"));
+  REQUIRE(client.send("HEAD /feed HTTP/1.1\r\nHost: localhost\r\n\r\n"));
   CHECK(client.read_answer(true).headers.at("Content-Type") == "text/event-stream");
   CHECK(press.has_readers(0));
   CHECK(client.get("/").body == "here");
@@ -250,7 +251,7 @@ TEST_CASE("many clients come and go while pieces are printed") {
 }
 
 TEST_CASE("a stop ends feeds at once, and waking it then is nothing") {
-  Press press;
+  Press press({.request_max = milliseconds(60'000)});
   Subscriber idle(press->port());
   REQUIRE(idle.joined());
   Subscriber lazy(press->port(), 4096);
@@ -261,7 +262,7 @@ TEST_CASE("a stop ends feeds at once, and waking it then is nothing") {
     while (!stop.stop_requested()) press->wake();
   });
   press->stop();
-  CHECK(Clock::system().steady() - begin < std::chrono::seconds(3));
+  CHECK(Clock::system().steady() - begin < std::chrono::seconds(20));
   CHECK(press.paper().readers == 0);
   CHECK(press->start().ok());
   Subscriber again(press->port());

@@ -16,7 +16,7 @@ namespace {
 
 using testing::TempDirectory;
 
-const Deadline soon = Deadline::in(milliseconds(20'000));
+Deadline soon() { return Deadline::in(milliseconds(20'000)); }
 
 iovec piece_of(std::string& bytes) { return {bytes.data(), bytes.size()}; }
 
@@ -25,7 +25,7 @@ std::string read_all(LocalStream& stream, const StopSignal& stop) {
   std::string all;
   std::string some(1000, '\0');
   for (;;) {
-    const auto got = stream.read_some(some, soon, stop);
+    const auto got = stream.read_some(some, soon(), stop);
     if (!got.ok()) return all;
     all.append(some, 0, got.value());
   }
@@ -56,14 +56,14 @@ TEST_CASE("local socket: more than fits at once arrives whole, both ways") {
   std::string little = "answer";
   std::thread writer([&] {
     const iovec piece = piece_of(much);
-    CHECK(pair.here->write_all({&piece, 1}, soon, pair.stop).ok());
+    CHECK(pair.here->write_all({&piece, 1}, soon(), pair.stop).ok());
     pair.here->finish_writing();
   });
   CHECK(read_all(*pair.there, pair.stop) == much);
   writer.join();
   CHECK(pair.there->peer_has_finished());
   const iovec piece = piece_of(little);
-  REQUIRE(pair.there->write_all({&piece, 1}, soon, pair.stop).ok());
+  REQUIRE(pair.there->write_all({&piece, 1}, soon(), pair.stop).ok());
   CHECK_FALSE(pair.here->peer_has_finished());
   pair.there.reset();
   CHECK(read_all(*pair.here, pair.stop) == little);
@@ -79,12 +79,12 @@ TEST_CASE("local socket: waits end with the deadline, the signal, and the other 
   CHECK(pair.here->write_all({&piece, 1}, now, pair.stop).code() == Code::Retry);
   CHECK_FALSE(pair.here->peer_has_finished());
   std::thread stopper([&] { pair.stop.set(); });
-  CHECK(pair.here->read_some(some, soon, pair.stop).code() == Code::Closed);
-  CHECK(pair.here->write_all({&piece, 1}, soon, pair.stop).code() == Code::Closed);
+  CHECK(pair.here->read_some(some, soon(), pair.stop).code() == Code::Closed);
+  CHECK(pair.here->write_all({&piece, 1}, soon(), pair.stop).code() == Code::Closed);
   stopper.join();
   pair.there.reset();
   const StopSignal never;
-  CHECK(pair.here->write_all({&piece, 1}, soon, never).code() == Code::Retry);
+  CHECK(pair.here->write_all({&piece, 1}, soon(), never).code() == Code::Retry);
 }
 
 TEST_CASE("local socket: nobody listens, a dead one's socket, a path that is long") {

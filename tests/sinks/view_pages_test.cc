@@ -52,6 +52,14 @@ std::string event(std::int64_t time_ms) {
   return "id: " + time + "\ndata: {\"time\":" + time + "}\n\n";
 }
 
+std::size_t count_of(const std::string& text, const std::string& part) {
+  std::size_t count = 0;
+  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) {
+    ++count;
+  }
+  return count;
+}
+
 using Times = std::vector<std::int64_t>;
 
 }  // namespace
@@ -69,6 +77,16 @@ TEST_CASE("a view remembers batches for its time, and always the last one") {
   none.add(batch(1000));
   none.add(batch(2000));
   CHECK(times(none) == Times{2000});
+}
+
+TEST_CASE("what a view remembers is bounded in batches") {
+  auto long_ago = plan("live");
+  long_ago.remember = milliseconds(86'400'000);
+  ResultView view(long_ago);
+  for (std::int64_t time = 1; time <= 2500; ++time) view.add(batch(time));
+  CHECK(view.batches().size() == 2000);
+  CHECK(view.batches().front()->time_ms == 501);
+  CHECK(view.last()->time_ms == 2500);
 }
 
 TEST_CASE("what a view remembers is bounded in bytes") {
@@ -267,18 +285,47 @@ TEST_CASE("a port of its own has the views of its output, and streams that are w
   CHECK(client.get("/view/mb/live/data.json").status == 200);
   CHECK(client.get("/view/mb/other/data.json").status == 404);
   CHECK(client.get("/metrics").status == 404);
-  REQUIRE(client.send("POST / HTTP/1.1\r\nHost: t\r\n\r\n"));
+  REQUIRE(client.send("POST / HTTP/1.1\r\nHost: localhost\r\n\r\n"));
   CHECK(client.read_answer().status == 405);
-  ViewServer second({.sink = "mb", .output = "live", .port = server.port()}, board);
-  second.start();
-  second.start();
-  CHECK(second.port() == 0);
-  const std::uint16_t port = server.port();
   server.stop();
   CHECK(client.hung_up());
+}
+
+TEST_CASE("a port that is taken is tried again after pauses that grow, and said each time anew") {
+  testing::CapturedLog log;
+  ViewBoard board;
+  const auto view = board.open(plan("live"));
+  ViewServer first({.sink = "mb", .output = "first"}, board);
+  first.start();
+  const std::uint16_t port = first.port();
+  ManualClock clock;
+  ViewServer second({.sink = "mb", .output = "live", .port = port}, board, clock);
+  // Each try has begun a pause that is twice as long as the last one.
+  for (const int pause : {200, 400, 800, 1600, 3200, 6400, 12'800, 25'600, 30'000}) {
+    second.start();
+    CHECK(second.port() == 0);
+    clock.advance(milliseconds(pause));
+  }
+  second.start();
+  CHECK(count_of(log.text(), "cannot listen") == 1);
+  first.stop();
+  clock.advance(milliseconds(29'999));
+  second.start();
+  CHECK(second.port() == 0);
+  clock.advance(milliseconds(1));
   second.start();
   CHECK(second.port() == port);
   board.show(*view, batch(1000));
+  second.stop();
+  ViewServer third({.sink = "mb", .output = "third", .port = port}, board);
+  third.start();
+  REQUIRE(third.port() == port);
+  second.start();
+  CHECK(count_of(log.text(), "cannot listen") == 2);
+  third.stop();
+  clock.advance(milliseconds(200));
+  second.start();
+  CHECK(second.port() == port);
 }
 
 }  // namespace sluice
