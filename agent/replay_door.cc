@@ -43,8 +43,10 @@ ReplayDoor::~ReplayDoor() {
 
 void ReplayDoor::run() {
   name_this_thread("replay");
-  for (auto stream = listener_.accept(stop_); stream.ok(); stream = listener_.accept(stop_)) {
-    hear(*stream);
+  for (;;) {
+    auto stream = listener_.accept(stop_);
+    if (!stream.ok()) return;
+    hear(*stream);  // then it is closed, before the next one is waited for
   }
 }
 
