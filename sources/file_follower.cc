@@ -183,7 +183,7 @@ Result<bool> FileFollower::is_still(FileGeneration& generation, const Seen& seen
     return true;
   }
   // Of which nothing was read there is nothing to compare: whatever it is now, it is new.
-  if (generation.offset() == 0) return false;
+  if (generation.offset() == 0 && generation.at.head.bytes == 0) return false;
   if (!generation.file || generation.aside) {
     const Status opened = open_at(generation, seen.path, seen.look.identity);
     // It went meanwhile, or next() will say what is wrong.

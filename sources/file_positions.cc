@@ -59,11 +59,17 @@ std::vector<FilePosition> FilePositions::read_notes() const {
   }
   for (const std::string& id : ids) {
     std::optional<FilePosition> lowest;
+    FileHead head;
     for (const std::string& note : context_.out.notes(options_.note_prefix + id)) {
       auto position = decode_position(note);
-      if (!position || (lowest && lowest->mark.offset <= position->mark.offset)) continue;
+      if (!position) continue;
+      if (position->head.bytes > head.bytes) head = position->head;
+      if (lowest && lowest->mark.offset <= position->mark.offset) continue;
       lowest = std::move(position);
     }
+    // One store may have read what the other has nothing of: by its head the file is known again,
+    // and keeps the id under which that store has its events.
+    if (lowest) lowest->head = head;
     if (lowest) positions.push_back(*std::move(lowest));
   }
   return positions;
