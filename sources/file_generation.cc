@@ -130,14 +130,22 @@ FileMark FileGeneration::mark_behind(std::string_view bytes) const {
   return mark;
 }
 
+Result<bool> FileGeneration::stands_before(const FileMark& mark, InputFile& in) {
+  auto tail = read_piece(in, mark.offset - mark.tail_bytes, mark.tail_bytes);
+  if (!tail.ok()) return tail.status();
+  return tail->size() == mark.tail_bytes && hash_bytes(*tail) == mark.tail_hash;
+}
+
 Result<bool> FileGeneration::is_in(InputFile& from, std::uint64_t size_bytes) const {
-  if (size_bytes < offset() || size_bytes < at.head.bytes) return false;
+  if (size_bytes < std::max(offset(), at.furthest.offset) || size_bytes < at.head.bytes) {
+    return false;
+  }
   auto head = read_piece(from, 0, at.head.bytes);
   if (!head.ok()) return head.status();
   if (head->size() != at.head.bytes || hash_bytes(*head) != at.head.hash) return false;
-  auto tail = read_piece(from, offset() - at.mark.tail_bytes, at.mark.tail_bytes);
-  if (!tail.ok()) return tail.status();
-  return tail->size() == at.mark.tail_bytes && hash_bytes(*tail) == at.mark.tail_hash;
+  auto same = stands_before(at.mark, from);
+  if (!same.ok() || !*same || at.furthest.offset <= offset()) return same;
+  return stands_before(at.furthest, from);
 }
 
 Result<bool> FileGeneration::still_holds(std::string_view bytes) const {

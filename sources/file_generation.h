@@ -45,6 +45,8 @@ struct FilePosition {
   std::string path;
   FileHead head;
   FileMark mark;
+  /// Where there are several stores, what the one that is ahead has of the file; not kept itself.
+  FileMark furthest = {};
 };
 
 /// "1 <id> <device> ...": version first, path last. Grammar: docs/formats/file-positions.md.
@@ -105,7 +107,8 @@ struct FileGeneration {
   /// The place that advance() by these bytes would lead to.
   FileMark mark_behind(std::string_view bytes) const;
 
-  /// True when `from` holds, as far as the marks tell, what was read of this generation.
+  /// True when `from` holds, as far as the marks tell, what was read of this generation, by those
+  /// who were further as well.
   /// Errors: Retry, it cannot be read, so that nobody knows.
   Result<bool> is_in(InputFile& from, std::uint64_t size_bytes) const;
   /// True when `bytes`, read at next_line() of the open file before this call, are of this
@@ -118,6 +121,8 @@ struct FileGeneration {
   void pass_hole();
 
  private:
+  static Result<bool> stands_before(const FileMark& mark, InputFile& in);
+
   std::string tail_;  ///< The bytes before offset(), at most tail_bytes_max.
 };
 

@@ -60,16 +60,21 @@ std::vector<FilePosition> FilePositions::read_notes() const {
   for (const std::string& id : ids) {
     std::optional<FilePosition> lowest;
     FileHead head;
+    FileMark furthest;
     for (const std::string& note : context_.out.notes(options_.note_prefix + id)) {
       auto position = decode_position(note);
       if (!position) continue;
       if (position->head.bytes > head.bytes) head = position->head;
+      if (position->mark.offset > furthest.offset) furthest = position->mark;
       if (lowest && lowest->mark.offset <= position->mark.offset) continue;
       lowest = std::move(position);
     }
-    // One store may have read what the other has nothing of: by its head the file is known again,
-    // and keeps the id under which that store has its events.
-    if (lowest) lowest->head = head;
+    // Goes on where the last one stands, under the id that all of them know; but only if the file
+    // still holds what the first one has, which would take other bytes for those.
+    if (lowest) {
+      lowest->head = head;
+      lowest->furthest = furthest;
+    }
     if (lowest) positions.push_back(*std::move(lowest));
   }
   return positions;

@@ -117,5 +117,32 @@ TEST_CASE("a file that goes before it could ever be opened is said to be lost") 
   CHECK(log.has("before its last 5 bytes could be read; they are lost (5 since the start)"));
 }
 
+TEST_CASE("a file of which one store has nothing is known by what another has of it") {
+  Followed before(false);
+  std::string text(3000, 'x');
+  for (std::size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>('a' + i * i % 23);
+  before.append("/logs/app.log", text);
+  CHECK(before.scan() == Pieces{text});
+  FilePosition known = before.follower.generations().begin()->second->at;
+  known.furthest = known.mark;
+  known.mark = {};
+  const auto file = before.files.find("/logs/app.log");
+  const std::string how = GENERATE("as it was", "grown", "shorter", "others behind the head");
+  INFO(how);
+  if (how == "grown") before.files.append(file, "more\n");
+  if (how == "shorter" || how == "others behind the head") {
+    before.files.truncate(file);
+    before.files.append(file, text.substr(0, 2000));
+    if (how != "shorter") before.files.append(file, std::string(2000, '-'));
+  }
+  FileFollower after(options_with(false), before.files, before.clock);
+  after.restore({known});
+  CHECK(after.scan().ok());
+  REQUIRE(after.generations().size() == 1);
+  const FileGeneration& found = *after.generations().begin()->second;
+  CHECK((found.at.id == known.id) == (how == "as it was" || how == "grown"));
+  CHECK(found.offset() == 0);
+}
+
 }  // namespace
 }  // namespace sluice
