@@ -20,27 +20,31 @@ struct Halves {
   std::uint64_t tail;
 };
 
+inline std::uint64_t word_at(const void* memory) noexcept {
+  std::uint64_t word = 0;
+  __builtin_memcpy(&word, memory, sizeof word);
+  return word;
+}
+
 /// 16 bytes of which only the first `bytes` count; the others are 0.
 ///
 /// Reads beyond the key where that cannot leave its page: a short key costs two loads and no branch
 /// on its length, which is hard to foretell. Sanitizers rightly think otherwise of such reads.
 inline Halves load(const char* data, std::size_t bytes) noexcept {
   static_assert(std::endian::native == std::endian::little);
-  Halves halves{};
-  if (bytes == 0) return halves;  // maybe of no memory at all
+  if (bytes == 0) return {};  // maybe of no memory at all
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
   // 16 bytes from here on, less than 16 by so many as do not count.
   static constexpr std::array<unsigned char, 32> masks = {0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
                                                           0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
                                                           0xFF, 0xFF, 0xFF, 0xFF};
   constexpr std::uintptr_t page = 4096;
-  if ((reinterpret_cast<std::uintptr_t>(data) & (page - 1)) <= page - sizeof halves) {
-    Halves mask{};
-    __builtin_memcpy(&halves, data, sizeof halves);
-    __builtin_memcpy(&mask, masks.data() + 16 - bytes, sizeof mask);
-    return {halves.head & mask.head, halves.tail & mask.tail};
+  if ((reinterpret_cast<std::uintptr_t>(data) & (page - 1)) <= page - sizeof(Halves)) {
+    const unsigned char* const mask = masks.data() + 16 - bytes;
+    return {word_at(data) & word_at(mask), word_at(data + 8) & word_at(mask + 8)};
   }
 #endif
+  Halves halves{};
   std::memcpy(&halves, data, bytes);
   return halves;
 }
@@ -102,7 +106,9 @@ inline KeyTable::Slot* KeyTable::look_up(const Probe& probe, const char* data) n
   }
 }
 
-inline std::uint64_t* KeyTable::find_or_add(const Probe& probe, const char* data) {
+/// Apart from the loop over many keys, whose registers it would take.
+__attribute__((noinline)) std::uint64_t* KeyTable::find_or_add(const Probe& probe,
+                                                               const char* data) {
   Slot* const slot = look_up(probe, data);
   if (slot->bytes == empty) {
     slot->head = probe.head;
@@ -121,20 +127,26 @@ inline std::uint64_t* KeyTable::find_or_add(const Probe& probe, const char* data
 void KeyTable::find_or_add(std::span<const Cell> keys, std::span<const std::uint8_t> nulls,
                            std::span<std::uint64_t*> words) {
   // While the slots of the first keys come from memory, the next ones are hashed.
-  constexpr std::size_t ahead = 32;
+  constexpr std::size_t ahead = 64;
   std::array<Probe, ahead> probes;
   make_room(keys.size());
-  const Slot* const slots = slots_.data();
+  Slot* const slots = slots_.data();
+  const std::size_t mask = mask_;
   for (std::size_t begin = 0; begin < keys.size(); begin += ahead) {
-    const std::size_t end = std::min(keys.size(), begin + ahead);
-    for (std::size_t i = begin; i < end; ++i) {
-      const bool is_null = !nulls.empty() && nulls[i] != 0;
-      Probe& probe = probes[i - begin];
-      probe = is_null ? probe_of_null() : probe_of(keys[i].text.data, keys[i].text.bytes);
-      __builtin_prefetch(slots + (probe.hash & mask_), 1);
+    const Cell* const some = keys.data() + begin;
+    const std::size_t n = std::min(keys.size() - begin, ahead);
+    for (std::size_t i = 0; i < n; ++i) {
+      probes[i] = probe_of(some[i].text.data, some[i].text.bytes);
+      __builtin_prefetch(slots + (probes[i].hash & mask), 1);
     }
-    for (std::size_t i = begin; i < end; ++i) {
-      words[i] = find_or_add(probes[i - begin], keys[i].text.data);
+    for (std::size_t i = 0; i < n && !nulls.empty(); ++i) {
+      if (nulls[begin + i] != 0) probes[i] = probe_of_null();
+    }
+    for (std::size_t i = 0; i < n; ++i) {
+      const Probe& probe = probes[i];
+      Slot& first = slots[probe.hash & mask];
+      // Most keys lie where they are first looked for. (A long one's slot is never its probe.)
+      words[begin + i] = first.is(probe) ? &first.word : find_or_add(probe, some[i].text.data);
     }
   }
 }

@@ -51,6 +51,13 @@ class KeyTable {
   }
 
  private:
+  /// A key as it is compared, and where to look first.
+  struct Probe {
+    std::uint64_t head;
+    std::uint64_t tail;
+    std::uint64_t hash;
+    std::uint32_t bytes;
+  };
   /// `head` and `tail` are the key, padded with zeros, or where it lies and its hash.
   struct alignas(32) Slot {
     std::uint64_t head = 0;
@@ -58,13 +65,11 @@ class KeyTable {
     std::uint32_t bytes = empty;
     std::uint32_t unused = 0;
     std::uint64_t word = 0;
-  };
-  /// A key as it is compared, and where to look first.
-  struct Probe {
-    std::uint64_t head;
-    std::uint64_t tail;
-    std::uint64_t hash;
-    std::uint32_t bytes;
+
+    /// True when it has the key and that lies in the slot.
+    bool is(const Probe& probe) const noexcept {
+      return ((head ^ probe.head) | (tail ^ probe.tail) | (bytes ^ probe.bytes)) == 0;
+    }
   };
   static constexpr std::uint32_t empty = 0xFFFFFFFF;
   static constexpr std::uint32_t null_key = 0xFFFFFFFE;
