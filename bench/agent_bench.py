@@ -10,6 +10,7 @@
   agent_bench.py --bin BIN --kit DIR idle-files [--files 5000] [--seconds 30]
   agent_bench.py --bin BIN --kit DIR restart [--mb 2000] [--runs 3]      kill -9 with so much in the store, first event out
   agent_bench.py --bin BIN --kit DIR acks [--seconds 5] [--runs 3]       answered lines, netcat -> durable, 1 and 50 connections
+  agent_bench.py --bin BIN --kit DIR netcat-file [--classpath FILE] [--seconds 10]  answered lines, not waited for, netcat -> file channel -> null; and by Flume
   agent_bench.py --bin BIN --kit DIR avro [--mb 400] [--runs 5]           loadgen's Avro calls of 1000 -> avro source -> null, and -> sinkd
   agent_bench.py --bin BIN --kit DIR disk [--kb 200] [--seconds 5]       append + fdatasync, nothing else
   agent_bench.py --bin BIN --kit DIR hops [--rate 10000] [--seconds 5] [--runs 5]   netcat -> avro -> avro -> tcp: time a line is under way
@@ -355,6 +356,62 @@ def acks(o):
                           "p50_us": median([r[1] for r in rows]), "p99_us": median([r[2] for r in rows])}))
 
 
+def answers_a_second(port, seconds):
+    """Lines sent as fast as they are taken, their answers counted beside."""
+    block = (b"x" * 203 + b"\n") * 500
+    with socket.create_connection(("127.0.0.1", port), 60) as peer:
+        answered = [0]
+
+        def read():
+            while True:
+                try:
+                    some = peer.recv(1 << 16)
+                except TimeoutError:
+                    continue
+                except OSError:  # closed at the end
+                    return
+                if not some:
+                    return
+                answered[0] += some.count(b"\n")
+
+        reader = threading.Thread(target=read, daemon=True)
+        reader.start()
+        peer.settimeout(1)
+        end, began = time.monotonic() + seconds, time.monotonic()
+        while time.monotonic() < end:
+            try:
+                peer.sendall(block)
+            except TimeoutError:  # a slow one: whatever of the block went is counted by its answers
+                pass
+        return answered[0] / (time.monotonic() - began)
+
+
+def netcat_file(o):
+    """The same file for both, each event answered when its transaction is on the disk."""
+    agents = {"sluice": None}
+    if o.classpath:
+        with open(o.classpath) as file:
+            agents["flume"] = file.read().strip()
+    for name, classpath in agents.items():
+        with tempfile.TemporaryDirectory(prefix="agent-bench-") as directory:
+            port = free_port()
+            text = names("r1", "c1", "k1") + (f"a1.sources.r1.type = netcat\na1.sources.r1.bind = 127.0.0.1\na1.sources.r1.port = {port}\na1.sources.r1.channels = c1\n"
+                    f"a1.channels.c1.type = file\na1.channels.c1.checkpointDir = {directory}/checkpoint\na1.channels.c1.dataDirs = {directory}/data\n"
+                    "a1.sinks.k1.type = null\na1.sinks.k1.batchSize = 1000\na1.sinks.k1.channel = c1\n")
+            path = os.path.join(directory, "x.conf")
+            with open(path, "w") as file:
+                file.write(text)
+            command = ([os.path.abspath(o.bin), "agent", "--name", "a1", "--conf", directory, "--conf-file", path] if classpath is None
+                       else ["java", "-Xmx1g", "-cp", classpath, "org.apache.flume.node.Application", "--name", "a1", "--conf-file", path, "--no-reload-conf"])
+            p = subprocess.Popen(command, cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+            try:
+                wait_port(port, p, 90)
+                rate = answers_a_second(port, o.seconds)
+            finally:
+                stop(p)
+            print(json.dumps({"agent": name, "lines_per_s": round(rate), "MBps": round(rate * 204 / 1e6, 2), "load": os.getloadavg()[0]}), flush=True)
+
+
 def avro(o):
     """Calls that wait for their answers, into our source and into the kit's receiver, in turn."""
     def send(port, connections):
@@ -499,13 +556,14 @@ def main():
     s = sub.add_parser("idle-files"); s.add_argument("--files", type=int, default=5000); s.add_argument("--seconds", type=float, default=30)
     s = sub.add_parser("restart"); s.add_argument("--mb", type=float, default=2000); s.add_argument("--runs", type=int, default=3)
     s = sub.add_parser("acks"); s.add_argument("--seconds", type=float, default=5); s.add_argument("--runs", type=int, default=3)
+    s = sub.add_parser("netcat-file"); s.add_argument("--classpath"); s.add_argument("--seconds", type=float, default=10)
     s = sub.add_parser("avro"); s.add_argument("--mb", type=float, default=400); s.add_argument("--runs", type=int, default=5)
     s = sub.add_parser("disk"); s.add_argument("--kb", type=int, default=200); s.add_argument("--seconds", type=float, default=5)
     s = sub.add_parser("hops"); s.add_argument("--rate", type=int, default=10000); s.add_argument("--seconds", type=int, default=5); s.add_argument("--runs", type=int, default=5)
     s = sub.add_parser("idle-connections"); s.add_argument("--connections", type=int, default=1000)
     o = ap.parse_args()
     {"start": start, "headers": headers, "neighbours": neighbours, "slow-receiver": slow_receiver, "tail": tail, "durable-tail": durable_tail, "idle-files": idle_files,
-     "restart": restart, "acks": acks, "avro": avro, "disk": disk, "hops": hops, "idle-connections": idle_connections}[o.what](o)
+     "restart": restart, "acks": acks, "netcat-file": netcat_file, "avro": avro, "disk": disk, "hops": hops, "idle-connections": idle_connections}[o.what](o)
 
 
 if __name__ == "__main__":

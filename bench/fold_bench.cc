@@ -1,6 +1,7 @@
 // Word counts: the splitter and the table of the micro-batch stage against a plain unordered_map.
 //
 // Both read the same lines of Zipf text, in slabs as they come from a channel, in one process.
+// `--write FILE MB WORDS` writes such a text instead, for benchmarks of the agent.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -143,7 +144,15 @@ void compare(std::size_t distinct, double s, std::size_t megabytes) {
 
 }  // namespace
 
-int main() {
+int main(int arguments, char** values) {
+  if (arguments == 5 && std::string_view(values[1]) == "--write") {
+    const std::string text = zipf_text(std::strtoull(values[3], nullptr, 10) * 1'000'000,
+                                       std::strtoull(values[4], nullptr, 10), 1.05);
+    std::FILE* const file = std::fopen(values[2], "wb");
+    const bool written =
+        file != nullptr && std::fwrite(text.data(), 1, text.size(), file) == text.size();
+    return file != nullptr && std::fclose(file) == 0 && written ? 0 : 1;
+  }
   compare(200'000, 1.05, 300);
   compare(20'000, 1.05, 300);
 }
