@@ -2,6 +2,7 @@
 
 #include <array>
 #include <optional>
+#include <utility>
 
 #include "core/event/frame.h"
 
@@ -11,6 +12,11 @@ namespace {
 constexpr milliseconds ask_every{200};
 /// An agent that does not read is stopped, or gone with its machine.
 constexpr milliseconds silence_max{60'000};
+/// No answer has come to the last batch.
+Status nobody_knows(std::string why) {
+  why += "; whether it has the last batch, the highest replay.sequence in the target says";
+  return Retry(std::move(why));
+}
 
 iovec piece_of(std::string_view bytes) { return {const_cast<char*>(bytes.data()), bytes.size()}; }
 
@@ -62,6 +68,10 @@ Status ReplayCall::put(const Batch& batch, const std::function<bool()>& go_on) {
   const auto parts = frame.pieces();
   for (std::size_t i = 0; i < parts.size(); ++i) pieces[i + 1] = piece_of(parts[i]);
   if (Status status = stream_.write_all(pieces, Deadline::in(silence_max), never_); !status.ok()) {
+    // What the agent said before it hung up may still be there to read.
+    bool looked = false;
+    auto last_word = read_line([&] { return !std::exchange(looked, true); });
+    if (last_word.ok() && !status_of(*last_word).ok()) status = status_of(*last_word);
     return status.with_context("the agent has gone, and the last " + std::to_string(batch.size()) +
                                " events are not put");
   }
@@ -79,7 +89,10 @@ Status ReplayCall::await_answer(const std::function<bool()>& go_on) {
     return !told || !told->passed();
   };
   auto answer = read_line(go_on_until_told);
-  return answer.ok() ? status_of(*answer) : answer.status();
+  if (answer.ok()) return status_of(*answer);
+  if (answer.status().code() != Code::Closed) return answer.status();
+  return nobody_knows("the agent has not answered for " +
+                      std::to_string(silence_max / milliseconds(1000)) + " s");
 }
 
 Result<std::string> ReplayCall::read_line(const std::function<bool()>& go_on) {
@@ -95,9 +108,7 @@ Result<std::string> ReplayCall::read_line(const std::function<bool()>& go_on) {
     std::array<char, 512> bytes{};
     auto got = stream_.read_some(bytes, Deadline::in(ask_every), never_);
     if (!got.ok()) {
-      return Retry(
-          "the agent has gone without an answer: whether it has the last batch, the highest "
-          "replay.sequence in the target says");
+      return nobody_knows("the agent has gone without an answer");
     }
     read_.append(bytes.data(), *got);
   }
