@@ -12,7 +12,7 @@ import time
 import unicodedata
 import unittest
 
-from support.agent import NETCAT, ROOT, SHARED, Agent, pipeline, roll_content
+from support.agent import NETCAT, SHARED, Agent, pipeline, roll_content
 from support.microbatch import microbatch, parse_blocks, read_batches
 from support.net import Speaker, connect, send_and_read
 from support.waiting import wait_until
@@ -246,11 +246,6 @@ def write(agent_or_folder, name, text):
         file.write(text)
 
 
-def ignores_existing():
-    with open(os.path.join(ROOT, "docs/components/source-spooldir.md")) as file:
-        return "`ignoreExisting`" in file.read()
-
-
 def rows_of(agent):
     """Of each batch that was printed."""
     return [rows for _, rows in parse_blocks(stdout(agent))]
@@ -393,7 +388,6 @@ class Programs(unittest.TestCase):
             self.assertEqual(times, list(range(times[0], times[-1] + 1, 1000)))
             self.assertEqual(times[0] % 1000, 0)
 
-    @unittest.skipUnless(ignores_existing(), "spooldir has no ignoreExisting yet")
     def test_files_of_before_the_start_are_ignored(self):
         """textFileStream(): log1 and log2 lay there and only empty blocks are printed; what is moved there later is counted."""
         source = "type = spooldir\nspoolDir = {dir}/logfile\nignoreExisting = true\n"
