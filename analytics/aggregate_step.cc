@@ -36,6 +36,7 @@ AggregateStep::AggregateStep(const Schema& input, Options options,
                              std::vector<AggregateArgument> arguments)
     : Step(schema_of(input, options, aggregates)),
       options_(std::move(options)),
+      budget_(options_.state_bytes_max),
       inputs_(input.size()),
       pane_ms_(options_.window.is_batch() ? 0 : options_.window.pane_ms()),
       aggregates_(std::move(aggregates)),
@@ -44,6 +45,7 @@ AggregateStep::AggregateStep(const Schema& input, Options options,
               .future_ms = options_.window.future_ms,
               .interval_ms = options_.interval_ms}),
       out_columns_(schema_.size()) {
+  aggregates_.limit_to(budget_);
   for (const std::size_t key : options_.keys) key_types_.push_back(input[key].type);
   for (Column& column : out_columns_) out_.columns.push_back(&column);
 }
@@ -69,14 +71,30 @@ Used AggregateStep::use(const Used& /*used*/) {
   return reads;
 }
 
-GroupTable AggregateStep::make_table() {
-  return {{.keys = key_types_, .seed = options_.seed, .keys_max = options_.keys_max}, aggregates_};
+GroupTable AggregateStep::make_table(StateBudget* budget) {
+  const Window& window = options_.window;
+  const bool is_only_pane =
+      window.is_batch() || (!window.event_time && window.length_ms == window.pane_ms());
+  return {{.keys = key_types_,
+           .seed = options_.seed,
+           .keys_max = options_.keys_max,
+           .budget = budget,
+           .leaves_half = !is_only_pane},
+          aggregates_};
 }
 
 AggregateStep::Pane& AggregateStep::pane_at(std::int64_t end) {
   const auto found = panes_.find(end);
   if (found != panes_.end()) return found->second;
-  return panes_.emplace(end, Pane(make_table())).first->second;
+  return panes_.emplace(end, Pane(make_table(&budget_))).first->second;
+}
+
+/// Whether there is a pane, or room for one more. Rows may be of any time, so there may be many.
+bool AggregateStep::has_room_at(std::int64_t end, std::size_t rows) {
+  if (panes_.contains(end) || budget_.room() >= GroupTable::base_bytes(aggregates_.words()))
+    return true;
+  for (std::size_t row = 0; row < rows; ++row) budget_.refuse_row();
+  return false;
 }
 
 // ---- rows come
@@ -126,7 +144,8 @@ void AggregateStep::fold_by_time(const Rows& rows) {
     same = same && end == pane_ends_.front();
   }
   if (same) {
-    if (rows.size > 0 && pane_ends_.front() != never) fold(rows, pane_at(pane_ends_.front()));
+    if (rows.size == 0 || pane_ends_.front() == never) return;
+    if (has_room_at(pane_ends_.front(), rows.size)) fold(rows, pane_at(pane_ends_.front()));
     return;
   }
   const std::set<std::int64_t> ends(pane_ends_.begin(), pane_ends_.end());
@@ -137,7 +156,7 @@ void AggregateStep::fold_by_time(const Rows& rows) {
     for (std::uint32_t row = 0; row < rows.size; ++row) {
       if (pane_ends_[row] == end) chosen.push_back(row);
     }
-    fold(picker_.pick(rows, chosen), pane_at(end));
+    if (has_room_at(end, chosen.size())) fold(picker_.pick(rows, chosen), pane_at(end));
   }
 }
 
@@ -267,7 +286,7 @@ void AggregateStep::emit_window(std::int64_t end) {
   const auto first = panes_.upper_bound(end - length);
   const auto last = panes_.upper_bound(end);
   if (first != last && std::next(first) == last) return emit(first->second.groups, end, length);
-  GroupTable sum = make_table();
+  GroupTable sum = make_table(nullptr);  // of what is there, and soon gone
   for (auto pane = first; pane != last; ++pane) sum.merge(pane->second.groups);
   emit(sum, end, length);
 }
@@ -350,7 +369,7 @@ bool AggregateStep::load(const SavedState& state) {
     }
     if (!read_pane_key(key, end, piece)) return false;
     // A table without keys has its one group from the start, and would have it twice.
-    auto [place, is_new] = panes_.try_emplace(end, Pane(make_table()));
+    auto [place, is_new] = panes_.try_emplace(end, Pane(make_table(&budget_)));
     Pane& pane = place->second;
     if (!pane.groups.decode(value)) return false;
     pane.changed = false;
@@ -369,7 +388,9 @@ std::vector<LeftOut> AggregateStep::left_out() const {
   return {{LeftOut::late, late_},
           {LeftOut::future, times_.future()},
           {LeftOut::timeless, times_.timeless()},
-          {LeftOut::overflowed, overflowed_}};
+          {LeftOut::overflowed, overflowed_},
+          {LeftOut::oversized, budget_.rows_refused()},
+          {LeftOut::valueless, budget_.values_refused()}};
 }
 
 std::uint64_t AggregateStep::keys() const noexcept {

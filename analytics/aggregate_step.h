@@ -15,6 +15,7 @@
 #include "analytics/group_table.h"
 #include "analytics/row_picker.h"
 #include "analytics/row_times.h"
+#include "analytics/state_budget.h"
 #include "analytics/step.h"
 #include "analytics/window.h"
 
@@ -36,6 +37,7 @@ class AggregateStep final : public Step {
     std::optional<Expression> time = {};  ///< Of a row, with event time: an int.
     bool time_reads_events = false;
     std::size_t keys_max = 2'000'000;
+    std::uint64_t state_bytes_max = StateBudget::no_limit;
     std::uint64_t seed = 0;
     std::int64_t interval_ms = 0;  ///< Of batches.
   };
@@ -65,8 +67,9 @@ class AggregateStep final : public Step {
 
   static Schema schema_of(const Schema& input, const Options& options,
                           const std::vector<Aggregate>& aggregates);
-  GroupTable make_table();
+  GroupTable make_table(StateBudget* budget);
   Pane& pane_at(std::int64_t end);
+  bool has_room_at(std::int64_t end, std::size_t rows);
   void fold(const Rows& rows, Pane& pane);
   void fold_by_time(const Rows& rows);
   std::int64_t pane_of(std::int64_t time);
@@ -85,6 +88,7 @@ class AggregateStep final : public Step {
   static void forget_pane(StateWriter& state, std::int64_t end, std::size_t from, std::size_t to);
 
   Options options_;
+  StateBudget budget_;
   const std::size_t inputs_;
   const std::int64_t pane_ms_;
   std::vector<ColumnType> key_types_;

@@ -18,12 +18,23 @@ PartStep::PartStep(const Schema& input, const Options& options, std::vector<Sche
     : Step(schema_of(input, options, std::move(front), aggregates)),
       inputs_(input.size()),
       keys_(options.keys.size()),
+      budget_(options.state_bytes_max),
       aggregates_(std::move(aggregates)),
       reader_(options.keys, std::move(arguments)),
-      parts_({.keys = types_of(input, options), .seed = options.seed, .keys_max = options.keys_max},
+      parts_({.keys = types_of(input, options),
+              .seed = options.seed,
+              .keys_max = options.keys_max,
+              .budget = &budget_},
              aggregates_),
       out_columns_(schema_.size()) {
+  aggregates_.limit_to(budget_);
   for (Column& column : out_columns_) out_.columns.push_back(&column);
+}
+
+std::vector<LeftOut> PartStep::left_out() const {
+  return {{LeftOut::overflowed, overflowed_},
+          {LeftOut::oversized, budget_.rows_refused()},
+          {LeftOut::valueless, budget_.values_refused()}};
 }
 
 std::vector<ColumnType> PartStep::types_of(const Schema& input, const Options& options) {
@@ -155,7 +166,8 @@ Aggregates::Group SessionStep::join(PartTable::Key& key, std::int64_t time) {
                                           [&](const auto& part) { return part.last + gap < time; });
   const auto index = static_cast<std::size_t>(found - parts.begin());
   if (found == parts.end() || found->first > time + gap) {
-    if (parts_.parts() < sessions_max_) return parts_.add(key, index, time, time).group;
+    if (parts_.parts() < sessions_max_ && parts_.has_room())
+      return parts_.add(key, index, time, time).group;
     roomless_.fetch_add(1, std::memory_order_relaxed);
     return spare();
   }
@@ -253,6 +265,11 @@ void CountStep::push(const Rows& rows) {
     }
     const auto number = static_cast<std::int64_t>(key->rows / part_rows_);
     if (key->parts.empty() || key->parts.back().first != number) {
+      if (!parts_.has_room()) {
+        groups_.push_back(spare());
+        budget_.refuse_row();
+        continue;
+      }
       parts_.add(*key, key->parts.size(), number, number);
     }
     groups_.push_back(key->parts.back().group);

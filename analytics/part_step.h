@@ -13,6 +13,7 @@
 #include "analytics/part_table.h"
 #include "analytics/row_picker.h"
 #include "analytics/row_times.h"
+#include "analytics/state_budget.h"
 #include "analytics/step.h"
 
 namespace sluice::analytics {
@@ -23,13 +24,14 @@ class PartStep : public Step {
   struct Options {
     std::vector<std::size_t> keys = {};  ///< Columns of the input.
     std::size_t keys_max = 2'000'000;
+    std::uint64_t state_bytes_max = StateBudget::no_limit;
     std::uint64_t seed = 0;
   };
   Used use(const Used& used) override;
   void save(StateWriter& state) override { parts_.save(state); }
   bool load(const SavedState& state) override;
   std::uint64_t state_bytes() const noexcept override;
-  std::vector<LeftOut> left_out() const override { return {{LeftOut::overflowed, overflowed_}}; }
+  std::vector<LeftOut> left_out() const override;
   std::uint64_t keys() const noexcept override { return parts_.keys().size(); }
 
  protected:
@@ -55,6 +57,7 @@ class PartStep : public Step {
 
   const std::size_t inputs_;
   const std::size_t keys_;
+  StateBudget budget_;
   Aggregates aggregates_;
   GroupInputs reader_;
   PartTable parts_;
@@ -82,7 +85,8 @@ class PartStep : public Step {
 /// of the last one. By event time a session is passed on when the watermark has reached its end,
 /// and a row whose own session would have ended by then is late. By processing time a row's time is
 /// when it came, and a session is passed on when a batch ends further behind it than the gap. At
-/// most keys_max sessions are open; rows that would open another are left out.
+/// most keys_max sessions are open, and no more than state_bytes_max has room for; rows that would
+/// open another are left out.
 class SessionStep final : public PartStep {
  public:
   struct Session {
@@ -124,7 +128,8 @@ class SessionStep final : public PartStep {
 };
 
 /// Windows of so many rows of a key, every so many of them; passed on as soon as they are full. At
-/// the start of a key those that slide have fewer rows.
+/// the start of a key those that slide have fewer rows. Rows for whose window state_bytes_max has
+/// no room are left out, as if they had not come.
 class CountStep final : public PartStep {
  public:
   /// `length` and `slide` in rows.

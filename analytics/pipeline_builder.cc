@@ -42,8 +42,9 @@ constexpr std::int64_t panes_max = 10'000;  // of a window
 
 /// Keys that say nothing about what is kept.
 bool may_change(std::string_view key) {
-  constexpr std::string_view keys[] = {"input", "maxKeys", "timeout",   "mode",     "initial",
-                                       "delay", "late",    "updateFor", "maxFuture"};
+  constexpr std::string_view keys[] = {"input",     "maxKeys",  "maxStateBytes", "timeout",
+                                       "mode",      "initial",  "delay",         "late",
+                                       "updateFor", "maxFuture"};
   return std::find(std::begin(keys), std::end(keys), key) != std::end(keys);
 }
 
@@ -438,6 +439,7 @@ std::optional<BuiltStep> StepBuilder::aggregate(const Settings& step, const Step
   }
   AggregateStep::Options options{.keys = std::move(grouping->keys),
                                  .keys_max = static_cast<std::size_t>(step.integer("maxKeys")),
+                                 .state_bytes_max = step.bytes("maxStateBytes"),
                                  .seed = seed_,
                                  .interval_ms = interval_ms_};
   if (input.window != nullptr) {
@@ -460,6 +462,7 @@ std::optional<BuiltStep> StepBuilder::key_windows(const Settings& step, const St
   const Settings& window = *input.window;
   const PartStep::Options options{.keys = std::move(grouping.keys),
                                   .keys_max = static_cast<std::size_t>(step.integer("maxKeys")),
+                                  .state_bytes_max = step.bytes("maxStateBytes"),
                                   .seed = seed_};
   if (window.text("kind") == "count") {
     const auto rows = static_cast<std::uint64_t>(window.integer("rows"));
@@ -488,6 +491,7 @@ std::optional<BuiltStep> StepBuilder::state(const Settings& step, const Schema& 
   StateStep::Options options{.changes_only = step.text("mode") == "changes",
                              .timeout_ms = step.duration("timeout").count(),
                              .keys_max = static_cast<std::size_t>(step.integer("maxKeys")),
+                             .state_bytes_max = step.bytes("maxStateBytes"),
                              .seed = seed_};
   std::vector<Aggregate> aggregates;
   std::set<std::size_t> merged;

@@ -41,6 +41,10 @@ struct LeftOut {
   static constexpr std::string_view roomless = "rows without room for a session";
   /// They are not left out, but lose their key.
   static constexpr std::string_view overflowed = "rows of keys beyond maxKeys";
+  /// So do they, or they are left out where the key had a place and the row has none.
+  static constexpr std::string_view oversized = "rows beyond maxStateBytes";
+  /// Their rows count, but these values do not.
+  static constexpr std::string_view valueless = "values beyond maxStateBytes";
 
   std::string_view why;
   std::uint64_t rows = 0;

@@ -10,6 +10,16 @@ constexpr Key input_key{.name = "input",
                             "The step whose rows it gets; without it the one before, or the "
                             "events of the channel."};
 
+/// Every step that keeps groups has it.
+constexpr Key state_bytes_key{
+    .name = "maxStateBytes",
+    .type = KeyType::Bytes,
+    .default_value = "1G",
+    .meaning =
+        "Memory that the step keeps at most; behind that rows of further keys go into "
+        "(other), values that need room are left out, and both are counted.",
+    .min = 64 * 1024};
+
 constexpr Key parse_keys[] = {
     input_key,
     {.name = "format",
@@ -181,6 +191,7 @@ constexpr Key aggregate_keys[] = {
          "Groups at most; rows of further keys go into one, called (other), and are counted.",
      .min = 1,
      .max = 1'000'000'000},
+    state_bytes_key,
 };
 
 constexpr Key state_keys[] = {
@@ -209,6 +220,7 @@ constexpr Key state_keys[] = {
      .meaning = "Keys at most; further ones are merged into one, called (other), and are counted.",
      .min = 1,
      .max = 1'000'000'000},
+    state_bytes_key,
 };
 
 constexpr Key top_keys[] = {

@@ -60,6 +60,18 @@ void pause(milliseconds time, const std::stop_token& stop) {
   never.wait_for(lock, stop, time, [] { return false; });
 }
 
+/// What to do where a bound is reached; empty: nothing that a file could say.
+std::string_view remedy(std::string_view reason) {
+  using analytics::LeftOut;
+  if (reason == LeftOut::overflowed)
+    return ": raise maxKeys, or count by something that differs less";
+  if (reason == LeftOut::oversized || reason == LeftOut::valueless) {
+    return ": raise maxStateBytes, shorten the keys or the texts, or let a timeout or a shorter "
+           "window forget";
+  }
+  return {};
+}
+
 }  // namespace
 
 /// What the steps save becomes notes of a commit.
@@ -491,8 +503,8 @@ void MicrobatchReader::report_left_out() {
     const std::uint64_t before = reported_[what];
     if (count <= before) continue;
     reported_at_ = context_.clock.steady();
-    log::warn("{}: step {}: {} more {}, {} since it was started", settings_.component(), what.first,
-              count - before, what.second, count);
+    log::warn("{}: step {}: {} more {}, {} since it was started{}", settings_.component(),
+              what.first, count - before, what.second, count, remedy(what.second));
   }
   reported_ = std::move(now);
 }
