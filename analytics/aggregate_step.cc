@@ -44,6 +44,7 @@ AggregateStep::AggregateStep(const Schema& input, Options options,
       times_({.delay_ms = options_.window.delay_ms,
               .future_ms = options_.window.future_ms,
               .interval_ms = options_.interval_ms}),
+      late_rows_(AsideRows::late, input),
       out_columns_(schema_.size()) {
   aggregates_.limit_to(budget_);
   for (const std::size_t key : options_.keys) key_types_.push_back(input[key].type);
@@ -115,7 +116,7 @@ void AggregateStep::fold(const Rows& rows, Pane& pane) {
 }
 
 /// Where a row of this time goes; `never`: nowhere.
-std::int64_t AggregateStep::pane_of(std::int64_t time) {
+std::int64_t AggregateStep::pane_of(std::int64_t time, bool& is_late) {
   const std::int64_t end = align_down(time, pane_ms_, options_.window.offset_ms) + pane_ms_;
   const std::int64_t last = last_window_end(end);
   if (last < end) return never;  // between two windows
@@ -130,18 +131,25 @@ std::int64_t AggregateStep::pane_of(std::int64_t time) {
     updated_.insert(end);
     return end;
   }
-  late_.fetch_add(1, std::memory_order_relaxed);
+  is_late = true;
   return never;
 }
 
 void AggregateStep::fold_by_time(const Rows& rows) {
   arena_.clear();
   pane_ends_.clear();
+  late_chosen_.clear();
   bool same = true;
   for (const std::int64_t time : times_.read(*options_.time, rows, arena_)) {
-    const std::int64_t end = time == never ? never : pane_of(time);
+    bool is_late = false;
+    const std::int64_t end = time == never ? never : pane_of(time, is_late);
+    if (is_late) late_chosen_.push_back(static_cast<std::uint32_t>(pane_ends_.size()));
     pane_ends_.push_back(end);
     same = same && end == pane_ends_.front();
+  }
+  if (!late_chosen_.empty()) {
+    late_.fetch_add(late_chosen_.size(), std::memory_order_relaxed);
+    late_rows_.pass_on(rows, late_chosen_);
   }
   if (same) {
     if (rows.size == 0 || pane_ends_.front() == never) return;
@@ -183,6 +191,7 @@ void AggregateStep::tick(const Tick& tick) {
   } else {
     tick_windows(tick);
   }
+  late_rows_.tick(tick);
   tick_next(tick);
 }
 

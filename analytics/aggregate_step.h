@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "analytics/aggregates.h"
+#include "analytics/aside_rows.h"
 #include "analytics/expression.h"
 #include "analytics/group_inputs.h"
 #include "analytics/group_table.h"
@@ -28,7 +29,7 @@ namespace sluice::analytics {
 /// it was at the end of the batch before) has reached their end. A row belongs to the windows
 /// that its time lies in; one whose windows have all been passed on is late. What lies further
 /// ahead of the clock than `future_ms`, or has no time (or one before 1970), is left out. All three
-/// are counted.
+/// are counted; late rows are passed on by aside(), too.
 class AggregateStep final : public Step {
  public:
   struct Options {
@@ -45,6 +46,10 @@ class AggregateStep final : public Step {
                 std::vector<AggregateArgument> arguments);
 
   Used use(const Used& used) override;
+  /// Late rows; there are none by processing time.
+  AsideRows* aside() noexcept override {
+    return options_.window.event_time ? &late_rows_ : nullptr;
+  }
   void set_now(std::int64_t now_ms) override { times_.set_now(now_ms); }
   void push(const Rows& rows) override;
   void start(std::int64_t now_ms) override;
@@ -72,7 +77,7 @@ class AggregateStep final : public Step {
   bool has_room_at(std::int64_t end, std::size_t rows);
   void fold(const Rows& rows, Pane& pane);
   void fold_by_time(const Rows& rows);
-  std::int64_t pane_of(std::int64_t time);
+  std::int64_t pane_of(std::int64_t time, bool& is_late);
   void tick_batch(const Tick& tick);
   void tick_windows(const Tick& tick);
   void tick_event_time(const Tick& tick);
@@ -107,6 +112,8 @@ class AggregateStep final : public Step {
   // Scratch of a chunk:
   TextArena arena_;
   std::vector<std::int64_t> pane_ends_;
+  std::vector<std::uint32_t> late_chosen_;
+  AsideRows late_rows_;
   RowPicker picker_;
   // Of what is passed on:
   std::vector<Column> out_columns_;

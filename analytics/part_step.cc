@@ -109,7 +109,8 @@ SessionStep::SessionStep(const Schema& input, const Options& options, Session se
     : PartStep(input, options, session_columns(), std::move(aggregates), std::move(arguments)),
       session_(std::move(session)),
       sessions_max_(options.keys_max),
-      times_(session_.times) {}
+      times_(session_.times),
+      late_rows_(AsideRows::late, input) {}
 
 Used SessionStep::use(const Used& used) {
   Used reads = PartStep::use(used);
@@ -128,17 +129,20 @@ void SessionStep::push(const Rows& rows) {
   const auto times = times_of(rows);
   chosen_.clear();
   chosen_times_.clear();
-  std::uint64_t late = 0;
+  late_chosen_.clear();
   for (std::uint32_t row = 0; row < rows.size; ++row) {
     if (times[row] == RowTimes::none) continue;
     if (session_.time && times[row] + session_.gap_ms <= times_.watermark_ms()) {
-      ++late;
+      late_chosen_.push_back(row);
       continue;
     }
     chosen_.push_back(row);
     chosen_times_.push_back(times[row]);
   }
-  if (late > 0) late_.fetch_add(late, std::memory_order_relaxed);
+  if (!late_chosen_.empty()) {
+    late_.fetch_add(late_chosen_.size(), std::memory_order_relaxed);
+    late_rows_.pass_on(rows, late_chosen_);
+  }
   if (chosen_.empty()) return;
   const Rows& wanted = chosen_.size() == rows.size ? rows : picker_.pick(rows, chosen_);
   reader_.read(wanted);
@@ -190,6 +194,7 @@ void SessionStep::tick(const Tick& tick) {
     // The next rows have the time of this tick, and would still join what ends with it.
     pass_on(tick.time_ms - 1);
   }
+  late_rows_.tick(tick);
   tick_next(tick);
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "analytics/aggregates.h"
+#include "analytics/aside_rows.h"
 #include "analytics/group_inputs.h"
 #include "analytics/part_table.h"
 #include "analytics/row_picker.h"
@@ -83,10 +84,10 @@ class PartStep : public Step {
 ///
 /// Its rows begin with window_start, the time of the first row, and window_end, the gap behind that
 /// of the last one. By event time a session is passed on when the watermark has reached its end,
-/// and a row whose own session would have ended by then is late. By processing time a row's time is
-/// when it came, and a session is passed on when a batch ends further behind it than the gap. At
-/// most keys_max sessions are open, and no more than state_bytes_max has room for; rows that would
-/// open another are left out.
+/// and a row whose own session would have ended by then is late: aside() has it. By processing time
+/// a row's time is when it came, and a session is passed on when a batch ends further behind it
+/// than the gap. At most keys_max sessions are open, and no more than state_bytes_max has room for;
+/// rows that would open another are left out.
 class SessionStep final : public PartStep {
  public:
   struct Session {
@@ -99,6 +100,8 @@ class SessionStep final : public PartStep {
               std::vector<Aggregate> aggregates, std::vector<AggregateArgument> arguments);
 
   Used use(const Used& used) override;
+  /// Late rows; there are none by processing time.
+  AsideRows* aside() noexcept override { return session_.time ? &late_rows_ : nullptr; }
   void start(std::int64_t now_ms) override { times_.set_now(now_ms); }
   void set_now(std::int64_t now_ms) override { times_.set_now(now_ms); }
   void push(const Rows& rows) override;
@@ -122,6 +125,8 @@ class SessionStep final : public PartStep {
   std::vector<std::int64_t> now_;
   std::vector<std::uint32_t> chosen_;
   std::vector<std::int64_t> chosen_times_;
+  std::vector<std::uint32_t> late_chosen_;
+  AsideRows late_rows_;
   RowPicker picker_;
   /// Sessions that turned out to be one: the second goes into the first.
   std::vector<std::pair<Aggregates::Group, Aggregates::Group>> joined_;

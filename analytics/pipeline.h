@@ -30,11 +30,9 @@ class Pipeline {
                                         std::vector<Finding>& findings);
   ~Pipeline();
 
-  /// Behind the name of a parse: the records that it could not read.
-  static constexpr std::string_view bad_suffix = ".bad";
-
   /// The step of this name; null when there is none. An empty name: the last step, or where there
-  /// is none the events themselves.
+  /// is none the events themselves. A name and what AsideRows says behind it: the rows that this
+  /// step left out.
   const Step* step(std::string_view name) const noexcept;
   /// Steps that no other step reads, in the order of the file: what outputs show if they do not
   /// say.

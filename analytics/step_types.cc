@@ -160,9 +160,10 @@ constexpr Key window_keys[] = {
      .type = KeyType::Choice,
      .default_value = "drop",
      .meaning = "With event: rows of windows that were passed on are left out and counted, or make "
-                "them be passed on again, updated.",
-     .choices = "drop update",
-     .choices_not_built = "channel"},
+                "them be passed on again, updated. Where NAME.late is an input, NAME being the "
+                "aggregation, those that are left out go there; channel is as drop, and says that "
+                "there must be such an input.",
+     .choices = "drop update channel"},
     {.name = "updateFor",
      .type = KeyType::Millis,
      .meaning = "With late = update: so long after the end of a window; without it one length.",

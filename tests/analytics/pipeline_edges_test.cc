@@ -81,6 +81,60 @@ TEST_CASE("records that cannot be read are rows for whoever wants them, with the
   CHECK(findings[0].key == "steps.m.input");
 }
 
+/// Records of a time, a key and a value, in windows of event time.
+std::vector<StepLines> in_event_time(std::vector<std::pair<std::string, std::string>> window) {
+  window.emplace_back("time", "event");
+  window.emplace_back("timestamp", "t");
+  return {{"p", "parse", {{"format", "csv"}, {"fields", "t:int k v"}}},
+          {"w", "window", std::move(window)},
+          {"a", "aggregate", {{"by", "k"}, {"agg.n", "count()"}}}};
+}
+
+TEST_CASE("late rows are rows for whoever wants them, as they came, with their headers") {
+  using Window = std::vector<std::pair<std::string, std::string>>;
+  const Window window = GENERATE(Window{{"length", "10s"}},
+                                 Window{{"length", "10s"}, {"late", "update"}, {"updateFor", "0"}},
+                                 Window{{"length", "10s"}, {"late", "channel"}},
+                                 Window{{"kind", "session"}, {"gap", "1s"}, {"late", "channel"}});
+  auto steps = in_event_time(window);
+  steps.push_back(
+      {"m", "map", {{"input", "a.late"}, {"set.host", "header('host')"}, {"drop", "t"}}});
+  steps.push_back({"b", "aggregate", {{"input", "a.late"}, {"by", "v"}, {"agg.n", "count()"}}});
+  Analysis analysis(steps, {.outputs = {"a.late", "m", "b"}});
+  const std::string early = std::to_string(analysis.now_ms());
+  const std::string now = std::to_string(analysis.now_ms() + 20'000);
+  analysis.push({early + ",a,1", now + ",a,2"}, {{"host", "web1"}});
+  CHECK(analysis.tick().empty());
+  analysis.restart();
+  analysis.push({now + ",b,3", early + ",c,4", early + ",,5", now + ",d,6"}, {{"host", "web1"}});
+  CHECK(analysis.tick() ==
+        Results{early + ",c,4", early + ",\"\",5", "c,4,web1", "\"\",5,web1", "4,1", "5,1"});
+  CHECK(analysis.pipeline().left_out().at("a late rows") == 2);
+  CHECK(analysis.pipeline().ends() == std::vector<std::string>{"a", "m", "b"});
+  analysis.push({early + ",e,7"});  // all rows of a chunk
+  CHECK(analysis.tick() == Results{early + ",e,7", "e,7,", "7,1"});
+}
+
+TEST_CASE("rows are late by the time that they carry only, and behind an aggregation only") {
+  const auto finding = [](const std::vector<StepLines>& steps) {
+    const auto findings = findings_of(steps);
+    REQUIRE(findings.size() == 1);
+    return findings[0].key;
+  };
+  const StepLines reader{"m", "map", {{"input", "a.late"}}};
+  const StepLines counts{"a", "aggregate", {{"agg.n", "count()"}}};
+  CHECK(finding({{"w", "window", {{"length", "2s"}}}, counts, reader}) == "steps.m.input");
+  CHECK(finding({{"w", "window", {{"kind", "session"}, {"gap", "2s"}}}, counts, reader}) ==
+        "steps.m.input");
+  CHECK(finding({counts, reader}) == "steps.m.input");
+  auto steps = in_event_time({{"length", "10s"}});
+  for (const std::string input : {"w.late", "a.bad", "p.late", "a.", "late"}) {
+    steps.push_back({"m", "map", {{"input", input}}});
+    CHECK(finding(steps) == "steps.m.input");
+    steps.pop_back();
+  }
+}
+
 TEST_CASE("the clock goes on within a batch: rows of now are not of the future") {
   Analysis analysis(
       {{"p", "parse", {{"format", "csv"}, {"fields", "t:int k"}}},

@@ -4,10 +4,11 @@
 import os
 import random
 import re
+import tempfile
 import unittest
 
-from support.agent import Agent, pipeline
-from support.microbatch import microbatch, parse_blocks
+from support.agent import Agent, fail_points, pipeline, roll_content, run_sluice
+from support.microbatch import microbatch, parse_blocks, read_batches
 from support.net import send_and_read
 from support.waiting import wait_until
 
@@ -48,6 +49,79 @@ class Flood(unittest.TestCase):
             self.assertLess(agent.sample("sluice_microbatch_state_bytes"), 16e6)
             agent.wait_for_log(r"step total: \d+ more rows beyond maxStateBytes, .*: raise maxStateBytes", 20)
             self.assertLess(resident_bytes(agent.pid) - before, 120e6)
+
+
+class Late(unittest.TestCase):
+    STEPS = ("steps = p w count\nsteps.p.type = parse\nsteps.p.format = csv\nsteps.p.fields = t:int id\n"
+             "steps.w.type = window\nsteps.w.length = 1s\nsteps.w.time = event\nsteps.w.timestamp = t\n"
+             "steps.w.late = channel\nsteps.count.type = aggregate\nsteps.count.agg.n = count()\n")
+    LATE = ("outputs.late.type = channel\noutputs.late.channel = late\noutputs.late.format = csv\n"
+            "outputs.late.input = count.late\n")
+
+    def setUp(self):
+        self.folder = self.enterContext(tempfile.TemporaryDirectory(prefix="sluice-test-"))
+        os.mkdir(os.path.join(self.folder, "late"))
+        self.written = 0
+
+    def agent(self, environment=None):
+        outputs = ("outputs = out late\noutputs.out.type = file\noutputs.out.input = count\n"
+                   "outputs.out.prefix = {dir}/out/part\noutputs.out.format = csv\n" + self.LATE)
+        source = "type = TAILDIR\nfilegroups = f\nfilegroups.f = {dir}/app.log\npositionFile = {dir}/positions.json\n"
+        config = pipeline(source, microbatch(self.STEPS, outputs, "100ms"), "type = rocksdb\ncapacity = 100000") + (
+            "a1.channels = c1 late\na1.channels.late.type = rocksdb\na1.sinks = k1 store\n"
+            "a1.sinks.store.type = file_roll\na1.sinks.store.channel = late\n"
+            "a1.sinks.store.sink.directory = {dir}/late\na1.sinks.store.sink.rollInterval = 0\n")
+        return Agent(config, directory=self.folder, environment=environment,
+                     arguments=["-Dsluice.state.dir=%s/state" % self.folder])
+
+    def write(self, rows):
+        """Every third row is of long ago: late, but in the first batch."""
+        with open(os.path.join(self.folder, "app.log"), "a") as file:
+            for _ in range(rows):
+                time = 1_600_000_000_000 + self.written * (0 if self.written % 3 == 0 else 10)
+                file.write("%d,%d\n" % (time, self.written))
+                self.written += 1
+
+    def late_rows(self):
+        return roll_content(os.path.join(self.folder, "late")).decode().splitlines()
+
+    def counted(self):
+        batches = read_batches(os.path.join(self.folder, "out"))
+        return sum(int(row.split(",")[2]) for rows in batches.values() for row in rows[1:])
+
+    def test_every_row_is_counted_or_in_the_channel_once(self):
+        points = [p for p in fail_points("channel", "batch") if not p.startswith(("take-", "recovery-"))]
+        for point in points:
+            self.write(60)
+            with self.subTest(point), self.agent({"SLUICE_KILL_AT": point + ":2"}) as agent:
+                def dead():
+                    self.write(3)
+                    return not agent.running()
+                wait_until(dead, "the agent dies", 20, 0.02)
+        rows = self.written
+        with open(os.path.join(self.folder, "app.log"), "a") as file:
+            file.write("1700000000000,end\n")  # ends all windows but its own
+        with self.agent() as agent:
+            wait_until(lambda: self.counted() + len(self.late_rows()) >= rows, "all rows are somewhere", 30)
+            self.assertEqual(agent.stop(), 0)
+        late = self.late_rows()
+        self.assertEqual(self.counted() + len(late), rows)
+        self.assertEqual(len(set(late)), len(late))
+        self.assertGreater(len(late), rows // 8)
+        self.assertTrue(all(re.fullmatch(r"16\d{11},\d+", row) for row in late), late)
+
+    def test_late_rows_that_nobody_has_are_a_finding(self):
+        for outputs, wanted in (("outputs = out\noutputs.out.type = print\n", 1),
+                                ("outputs = out late\noutputs.out.type = print\n" + self.LATE, 0)):
+            path = os.path.join(self.folder, "x.conf")
+            with open(path, "w") as file:
+                file.write(pipeline(LONG_LINES, microbatch(self.STEPS, outputs)) + (
+                    "a1.channels = c1 late\na1.channels.late.type = memory\na1.sinks = k1 store\n"
+                    "a1.sinks.store.type = null\na1.sinks.store.channel = late\n"))
+            status, out, err = run_sluice("check", "-n", "a1", "-f", path)
+            self.assertEqual(status, wanted, out + err)
+            if wanted:
+                self.assertRegex(out + err, r"x\.conf:\d+:\d+: error: .*nothing has the late rows")
 
 
 if __name__ == "__main__":
