@@ -13,6 +13,8 @@ constexpr std::int64_t never = RowTimes::none;
 /// The pane that rows come into, where the time of rows is when they come.
 constexpr std::int64_t open_pane = std::numeric_limits<std::int64_t>::max();
 constexpr std::size_t piece_bytes = 48 * 1024;
+/// What the keys that are never forgotten are saved under: no pane ends then.
+constexpr std::int64_t zeros_end = 0;
 
 std::string pane_key(std::int64_t end, std::size_t piece) {
   return "p/" + std::to_string(end) + "/" + std::to_string(piece);
@@ -49,6 +51,7 @@ AggregateStep::AggregateStep(const Schema& input, Options options,
   aggregates_.limit_to(budget_);
   for (const std::size_t key : options_.keys) key_types_.push_back(input[key].type);
   for (Column& column : out_columns_) out_.columns.push_back(&column);
+  if (options_.window.keep_zero && !options_.keys.empty()) zeros_.emplace(make_table(&budget_));
 }
 
 Schema AggregateStep::schema_of(const Schema& input, const Options& options,
@@ -230,9 +233,10 @@ void AggregateStep::tick_windows(const Tick& tick) {
   const std::int64_t last = align_down(tick.time_ms, window.slide_ms, window.offset_ms);
   if (passed_on_ms_ == never || last > passed_on_ms_) {
     for (const std::int64_t each : missed_windows(last)) emit_window(each);
-    // Of no key at all there is a result also when nothing came.
+    // Of no key at all, and of all that there ever were, there is a result also when nothing came.
     const bool any = panes_.upper_bound(last - window.length_ms) != panes_.upper_bound(last);
-    if (any || (options_.keys.empty() && last == tick.time_ms)) emit_window(last);
+    const bool always = options_.keys.empty() || (zeros_ && zeros_->groups.size() > 0);
+    if (any || (always && last == tick.time_ms)) emit_window(last);
     passed_on_ms_ = last;
   }
   drop_panes(tick.time_ms);
@@ -294,8 +298,15 @@ void AggregateStep::emit_window(std::int64_t end) {
   const std::int64_t length = options_.window.length_ms;
   const auto first = panes_.upper_bound(end - length);
   const auto last = panes_.upper_bound(end);
-  if (first != last && std::next(first) == last) return emit(first->second.groups, end, length);
+  const bool is_one = first != last && std::next(first) == last;
+  if (is_one && !zeros_) return emit(first->second.groups, end, length);
   GroupTable sum = make_table(nullptr);  // of what is there, and soon gone
+  if (zeros_) {
+    for (auto pane = first; pane != last; ++pane) {
+      if (zeros_->groups.add_keys(pane->second.groups)) zeros_->changed = true;
+    }
+    sum.add_keys(zeros_->groups);
+  }
   for (auto pane = first; pane != last; ++pane) sum.merge(pane->second.groups);
   emit(sum, end, length);
 }
@@ -357,6 +368,7 @@ void AggregateStep::save(StateWriter& state) {
   for (auto& [end, pane] : panes_) {
     if (pane.changed) save_pane(state, end, pane);
   }
+  if (zeros_ && zeros_->changed) save_pane(state, zeros_end, *zeros_);
   std::ostringstream times;
   times << times_.seen_ms() << ' ' << times_.watermark_ms() << ' ' << passed_on_ms_ << ' '
         << open_end_;
@@ -378,8 +390,8 @@ bool AggregateStep::load(const SavedState& state) {
     }
     if (!read_pane_key(key, end, piece)) return false;
     // A table without keys has its one group from the start, and would have it twice.
-    auto [place, is_new] = panes_.try_emplace(end, Pane(make_table(&budget_)));
-    Pane& pane = place->second;
+    if (end == zeros_end && !zeros_) return false;
+    Pane& pane = end == zeros_end ? *zeros_ : pane_at(end);
     if (!pane.groups.decode(value)) return false;
     pane.changed = false;
     pane.pieces = std::max(pane.pieces, piece + 1);
@@ -390,6 +402,7 @@ bool AggregateStep::load(const SavedState& state) {
 std::uint64_t AggregateStep::state_bytes() const noexcept {
   std::uint64_t sum = aggregates_.owned_bytes();
   for (const auto& [end, pane] : panes_) sum += pane.groups.bytes();
+  if (zeros_) sum += zeros_->groups.bytes();
   return sum;
 }
 

@@ -30,6 +30,9 @@ namespace sluice::analytics {
 /// that its time lies in; one whose windows have all been passed on is late. What lies further
 /// ahead of the clock than `future_ms`, or has no time (or one before 1970), is left out. All three
 /// are counted; late rows are passed on by aside(), too.
+///
+/// With Window::keep_zero every window has the keys of all windows before it, those first that came
+/// first.
 class AggregateStep final : public Step {
  public:
   struct Options {
@@ -100,6 +103,7 @@ class AggregateStep final : public Step {
   Aggregates aggregates_;
   GroupInputs reader_;
   Panes panes_;
+  std::optional<Pane> zeros_;  ///< All keys that windows had, where those that left them stay.
   std::vector<std::pair<std::int64_t, std::size_t>>
       gone_;                   ///< Panes that were saved and are no more.
   std::int64_t open_end_ = 0;  ///< When the pane that rows come into ends; 0: it has none yet.

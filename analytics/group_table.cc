@@ -289,6 +289,18 @@ void GroupTable::merge(GroupTable& from) {
   }
 }
 
+bool GroupTable::add_keys(GroupTable& from) {
+  const std::size_t before = table_.size();
+  for (std::size_t i = 0; i < from.size(); ++i) {
+    const KeyTable::Entry entry = from.table_.entry(i);
+    if (!entry.is_null && table_.find(entry.key) != nullptr) continue;
+    if (table_.size() >= options_.keys_max) continue;
+    if (options_.budget != nullptr && room() < cost_of(entry.key.size())) continue;
+    add(entry.key, entry.is_null);
+  }
+  return table_.size() > before;
+}
+
 void GroupTable::decode_key(std::string_view key, bool is_null, std::span<Column> out) const {
   if (plain_key()) {
     if (is_null) return out[0].push_null();

@@ -52,6 +52,10 @@ class GroupTable {
   /// Adds the groups of another one of the same options and layout, which came later.
   void merge(GroupTable& from);
 
+  /// Adds groups that have seen nothing for those of its keys that are new here, and that there is
+  /// room for. True: there were any.
+  bool add_keys(GroupTable& from);
+
   std::size_t size() const noexcept { return table_.size(); }
   Aggregates::Group group(std::size_t i) noexcept;
   /// Appends key and results of group i: a column each. Valid until the table changes, or `texts`.

@@ -287,7 +287,7 @@ bool StepBuilder::check_window(const Settings& settings) {
   using Names = std::vector<std::string_view>;
   static const std::map<std::string_view, Names> own = {
       {"time",
-       {"length", "slide", "offset", "time", "timestamp", "delay", "late", "updateFor",
+       {"length", "slide", "offset", "keepZero", "time", "timestamp", "delay", "late", "updateFor",
         "maxFuture"}},
       {"session", {"gap", "time", "timestamp", "delay", "late", "maxFuture"}},
       {"count", {"rows", "slideRows"}}};
@@ -343,6 +343,12 @@ std::optional<Window> StepBuilder::window_of(const Settings& settings) {
   window.slide_ms = settings.has("slide") ? settings.duration("slide").count() : window.length_ms;
   window.offset_ms = settings.duration("offset").count();
   window.event_time = settings.text("time") == "event";
+  window.keep_zero = settings.boolean("keepZero");
+  if (window.event_time && window.keep_zero) {
+    error(settings, "keepZero", "by event time there are windows only where rows are",
+          "leave it out, or choose time = processing");
+    return std::nullopt;
+  }
   if (window.event_time) {
     window.delay_ms = settings.duration("delay").count();
     window.future_ms = settings.duration("maxFuture").count();

@@ -141,6 +141,11 @@ constexpr Key window_keys[] = {
      .default_value = "0",
      .meaning = "Windows end so much after multiples of slide since 1970; for days of a time zone.",
      .min = 0},
+    {.name = "keepZero",
+     .type = KeyType::Boolean,
+     .default_value = "false",
+     .meaning = "With processing: keys that left the window stay, with a count of 0, as with the "
+                "inverse function of Spark's reduceByKeyAndWindow."},
     {.name = "time",
      .type = KeyType::Choice,
      .default_value = "processing",

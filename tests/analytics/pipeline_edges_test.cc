@@ -135,6 +135,64 @@ TEST_CASE("rows are late by the time that they carry only, and behind an aggrega
   }
 }
 
+const StepLines values{"p", "parse", {{"format", "text"}, {"fields", "value"}}};
+const StepLines counted{"c", "aggregate", {{"by", "value"}, {"agg.n", "count()"}}};
+
+TEST_CASE("Spark: reduceByKeyAndWindow with the inverse function keeps keys as zeros") {
+  const std::vector<StepLines> steps = {
+      values, {"w", "window", {{"length", "2s"}, {"slide", "1s"}, {"keepZero", "true"}}}, counted};
+  std::vector<std::vector<std::string>> batches{{"a"},      {"a", "b"}, {"a", "b", "c"},
+                                                {"a", "b"}, {"a"},      {}};
+  batches.insert(batches.end(), {{"a"}, {"a", "b"}, {"a", "b", "c"}, {"a", "b"}, {"a"}, {}});
+  const std::vector<Results> expected = {{"a,1"},
+                                         {"a,2", "b,1"},
+                                         {"a,2", "b,2", "c,1"},
+                                         {"a,2", "b,2", "c,1"},
+                                         {"a,2", "b,1", "c,0"},
+                                         {"a,1", "b,0", "c,0"},
+                                         {"a,1", "b,0", "c,0"},
+                                         {"a,2", "b,1", "c,0"},
+                                         {"a,2", "b,2", "c,1"},
+                                         {"a,2", "b,2", "c,1"},
+                                         {"a,2", "b,1", "c,0"},
+                                         {"a,1", "b,0", "c,0"}};
+  for (const bool restarts : {false, true}) {
+    Analysis analysis(steps);
+    for (std::size_t i = 0; i < batches.size(); ++i) {
+      CHECK(sorted(analysis.batch(batches[i])) == expected[i]);
+      if (restarts) analysis.restart();
+    }
+  }
+}
+
+TEST_CASE("keepZero: keys stay where nothing comes any more, in the order in which they came") {
+  const std::string length = GENERATE("2s", "1s");
+  Analysis analysis(
+      {values,
+       {"w", "window", {{"length", length}, {"slide", "1s"}, {"keepZero", "true"}}},
+       {"a", "aggregate", {{"by", "value"}, {"agg.n", "count()"}, {"maxKeys", "3"}}}});
+  CHECK(analysis.batch({}).empty());
+  CHECK(analysis.batch({"b", "a"}) == Results{"b,1", "a,1"});
+  analysis.restart();
+  analysis.batch({"c"});
+  analysis.batch({"d"});  // no room to remember this one
+  analysis.batch({});
+  analysis.restart();
+  CHECK(analysis.batch({}) == Results{"b,0", "a,0", "c,0"});
+  CHECK(analysis.batch({"a"}) == Results{"b,0", "a,1", "c,0"});
+}
+
+TEST_CASE("keepZero means something for windows of processing time only") {
+  for (auto window : std::vector<std::vector<std::pair<std::string, std::string>>>{
+           {{"length", "2s"}, {"time", "event"}, {"keepZero", "true"}},
+           {{"kind", "session"}, {"gap", "2s"}, {"keepZero", "true"}},
+           {{"kind", "count"}, {"rows", "2"}, {"keepZero", "true"}}}) {
+    const auto findings = findings_of({values, {"w", "window", std::move(window)}, counted});
+    REQUIRE(findings.size() == 1);
+    CHECK(findings[0].key == "steps.w.keepZero");
+  }
+}
+
 TEST_CASE("the clock goes on within a batch: rows of now are not of the future") {
   Analysis analysis(
       {{"p", "parse", {{"format", "csv"}, {"fields", "t:int k"}}},
