@@ -87,7 +87,7 @@ Pipeline::~Pipeline() = default;
 class PipelineBuilder {
  public:
   PipelineBuilder(const Pipeline::Options& options, std::vector<Finding>& findings)
-      : builder_(options.interval, options.seed, findings) {}
+      : builder_(options.interval, options.seed, options.origin_ms, findings) {}
 
   std::unique_ptr<Pipeline> build(const std::vector<Settings>& steps) {
     Place before{pipeline_->source_.get(), {&event_schema(), true, nullptr}};

@@ -23,6 +23,8 @@ class Pipeline {
   struct Options {
     std::chrono::milliseconds interval{2000};  ///< How long batches are.
     std::uint64_t seed = 0;                    ///< Of hash tables; nobody else knows it.
+    /// What windows of processing time are counted from, in milliseconds since 1970.
+    std::int64_t origin_ms = 0;
   };
   /// Wires `steps`, whose types are of step_types(). Null, with findings whose keys begin with
   /// "steps.NAME.", when something is wrong; warnings may come with a pipeline too.

@@ -365,6 +365,7 @@ std::optional<Window> StepBuilder::window_of(const Settings& settings) {
           "windows are made of whole batches");
       return std::nullopt;
     }
+    window.offset_ms += origin_ms_;
   }
   if (window.length_ms / window.pane_ms() > panes_max) {
     error(settings, "slide",

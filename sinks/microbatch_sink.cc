@@ -25,9 +25,16 @@ constexpr Key keys[] = {
     {.name = "batchInterval",
      .type = KeyType::Millis,
      .default_value = "2s",
-     .meaning = "How long a batch is; batches end at its multiples since 1970.",
+     .meaning = "How long a batch is; batches end at its multiples, see align.",
      .min = 50,
      .max = 86'400'000},
+    {.name = "align",
+     .type = KeyType::Choice,
+     .default_value = "epoch",
+     .meaning =
+         "What batches, and windows of processing time, are counted from: 1970, which is the "
+         "same for all agents, or, as windows in Spark, when the sink was first started.",
+     .choices = "epoch start"},
     {.name = "takeBatch",
      .type = KeyType::Integer,
      .default_value = "1000",

@@ -193,6 +193,22 @@ TEST_CASE("keepZero means something for windows of processing time only") {
   }
 }
 
+TEST_CASE("windows of processing time are counted from an origin, as Spark's from its start") {
+  // Spark (WindowOperationsSuite): windows of four batches at every other one, whenever it starts.
+  const std::int64_t begin_ms = 1'699'999'980'000 + 1250;
+  Analysis analysis({values, {"w", "window", {{"length", "4s"}, {"slide", "2s"}}}, counted},
+                    {.begin_ms = begin_ms, .origin_ms = begin_ms});
+  std::vector<Results> all;
+  for (const std::string value : {"0", "1", "2", "3", "4", "5"}) {
+    all.push_back(sorted(analysis.batch({value})));
+    analysis.restart();
+  }
+  CHECK(
+      all ==
+      std::vector<Results>{
+          {}, {"0,1", "1,1"}, {}, {"0,1", "1,1", "2,1", "3,1"}, {}, {"2,1", "3,1", "4,1", "5,1"}});
+}
+
 TEST_CASE("the clock goes on within a batch: rows of now are not of the future") {
   Analysis analysis(
       {{"p", "parse", {{"format", "csv"}, {"fields", "t:int k"}}},

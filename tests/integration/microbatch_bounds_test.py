@@ -124,5 +124,37 @@ class Late(unittest.TestCase):
                 self.assertRegex(out + err, r"x\.conf:\d+:\d+: error: .*nothing has the late rows")
 
 
+class Align(unittest.TestCase):
+    SINK = microbatch("align = start\nsteps = count\nsteps.count.type = aggregate\nsteps.count.agg.n = count()\n",
+                      "outputs = out\noutputs.out.type = print\n", "700ms")
+
+    def phases(self, directory):
+        """Of the batches that one more agent prints there."""
+        def times():
+            path = os.path.join(directory, "stdout")
+            if not os.path.exists(path):
+                return []
+            with open(path, encoding="utf-8") as file:
+                return [time for time, _ in parse_blocks(file.read())]
+        before = len(times())
+        with Agent(pipeline(LONG_LINES, self.SINK, "type = rocksdb"), directory=directory,
+                   arguments=["-Dsluice.state.dir=%s/state" % directory]) as agent:
+            wait_until(lambda: len(times()) >= before + 2, "two batches", 20)
+            self.assertEqual(agent.stop(), 0)
+        return {time % 700 for time in times()[before:]}
+
+    def test_batches_keep_the_beat_of_the_first_start(self):
+        found = set()
+        for _ in range(3):  # one start in 700 is at a multiple by chance
+            with tempfile.TemporaryDirectory(prefix="sluice-test-") as directory:
+                first = self.phases(directory)
+                self.assertEqual(len(first), 1)
+                self.assertEqual(self.phases(directory), first)
+                found |= first
+            if found != {0}:
+                return
+        self.fail("batches end at multiples since 1970")
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)
