@@ -18,15 +18,24 @@ std::uint64_t room_of(const char* block) noexcept {
   return room;
 }
 
+/// Half as much again, so that ever longer texts do not cost an allocation each.
+std::uint64_t room_for(std::string_view text) noexcept {
+  return std::max(room_min, text.size() + text.size() / 2);
+}
+
 }  // namespace
 
 std::string_view OwnedText::view() const noexcept { return {block_ + header_bytes, bytes_}; }
 
+std::uint64_t OwnedText::growth(std::string_view text) const noexcept {
+  if (block_ == nullptr) return header_bytes + room_for(text);
+  return room_of(block_) < text.size() ? room_for(text) - room_of(block_) : 0;
+}
+
 void OwnedText::assign(std::string_view text, AccumulatorContext& context) {
   if (block_ == nullptr || room_of(block_) < text.size()) {
     destroy(context);
-    // Half as much again, so that ever longer texts do not cost an allocation each.
-    const std::uint64_t room = std::max(room_min, text.size() + text.size() / 2);
+    const std::uint64_t room = room_for(text);
     block_ = new char[header_bytes + room];
     std::memcpy(block_, &room, header_bytes);
     context.owned_bytes += header_bytes + room;
@@ -43,7 +52,14 @@ void OwnedText::destroy(AccumulatorContext& context) noexcept {
   bytes_ = 0;
 }
 
+std::size_t Collected::bytes_with(std::string_view text) const noexcept {
+  const auto bits = static_cast<std::size_t>(std::bit_width(text.size() | 1));
+  const std::size_t needed = texts.size() + (bits + 6) / 7 + text.size();
+  return needed <= texts.capacity() ? texts.capacity() : std::max(2 * texts.capacity(), needed);
+}
+
 void Collected::add(std::string_view text) {
+  texts.reserve(bytes_with(text));
   put_text(text, texts);
   ++count;
 }

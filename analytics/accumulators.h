@@ -26,6 +26,7 @@
 #include "analytics/ddsketch.h"
 #include "analytics/hyperloglog.h"
 #include "analytics/rows.h"
+#include "analytics/state_budget.h"
 #include "analytics/state_codec.h"
 
 namespace sluice::analytics {
@@ -34,6 +35,20 @@ namespace sluice::analytics {
 struct AccumulatorContext {
   std::uint64_t& owned_bytes;  ///< What hangs on pointers, in all groups.
   std::size_t limit = 0;       ///< Of collect.
+  /// What add() may make of owned_bytes; a value that takes more is left out, and counted.
+  std::uint64_t owned_max = StateBudget::no_limit;
+  StateBudget* budget = nullptr;  ///< Counts them; there is one where there is a bound.
+
+  /// Less room than any sketch can grow by.
+  bool is_short() const noexcept {
+    constexpr std::uint64_t sketch_bytes_max = 64 * 1024;
+    return owned_bytes >= owned_max || owned_max - owned_bytes < sketch_bytes_max;
+  }
+  bool has_room(std::uint64_t more) const noexcept {
+    if (more == 0 || (owned_bytes <= owned_max && more <= owned_max - owned_bytes)) return true;
+    budget->refuse_value();
+    return false;
+  }
 };
 
 /// What finish() needs besides.
@@ -299,6 +314,8 @@ class OwnedText {
  public:
   bool is_held() const noexcept { return block_ != nullptr; }
   std::string_view view() const noexcept;
+  /// How many bytes more it takes to hold this text.
+  std::uint64_t growth(std::string_view text) const noexcept;
   void assign(std::string_view text, AccumulatorContext& context);
   void destroy(AccumulatorContext& context) noexcept;
 
@@ -314,7 +331,8 @@ struct OneText {
   OwnedText held;
 
   void add(std::string_view value, AccumulatorContext& context) {
-    if (!held.is_held() || replaces<keep>(value, held.view())) held.assign(value, context);
+    if (held.is_held() && !replaces<keep>(value, held.view())) return;
+    if (context.has_room(held.growth(value))) held.assign(value, context);
   }
   void merge(const OneText& from, AccumulatorContext& context) {
     if (from.held.is_held()) add(from.held.view(), context);
@@ -347,6 +365,8 @@ struct Collected {
   std::string texts;
 
   std::size_t bytes() const noexcept { return texts.capacity(); }
+  /// bytes(), were this text in it too.
+  std::size_t bytes_with(std::string_view text) const noexcept;
   void add(std::string_view text);
   /// Adds of `from` what the limit has room for.
   void add_some(const Collected& from, std::size_t limit);
@@ -373,6 +393,11 @@ template <typename Kept>
 struct OnHeap {
   Kept* kept;
 
+  /// Whether there is room for `bytes`, instead of those that it has.
+  bool has_room(const AccumulatorContext& context, std::size_t bytes) const {
+    if (kept == nullptr) return context.has_room(sizeof(Kept) + bytes);
+    return context.has_room(bytes - std::min(bytes, kept->bytes()));
+  }
   template <typename Change>
   void change(AccumulatorContext& context, Change what) {
     const std::size_t before = kept == nullptr ? 0 : sizeof(Kept) + kept->bytes();
@@ -396,7 +421,11 @@ struct CollectOf : OnHeap<Collected> {
   void add(const T& value, AccumulatorContext& context) {
     if (kept != nullptr && kept->count >= context.limit) return;
     char room[32];
-    change(context, [&](Collected& all) { all.add(shown(value, room)); });
+    const std::string_view text = shown(value, room);
+    const std::size_t bytes =
+        kept == nullptr ? Collected().bytes_with(text) : kept->bytes_with(text);
+    if (!this->has_room(context, bytes)) return;
+    change(context, [&](Collected& all) { all.add(text); });
   }
   void merge(const CollectOf& from, AccumulatorContext& context) {
     if (from.kept == nullptr) return;
@@ -426,6 +455,16 @@ inline std::uint64_t hash_of(std::int64_t value) noexcept {
 /// A sketch, or nothing as long as there was no value.
 template <typename Sketch>
 struct OnHeapSketch : OnHeap<Sketch> {
+  /// Adds a value (or its hash), if there is room for what that may make of the sketch.
+  template <typename Value>
+  void add_to_sketch(Value value, AccumulatorContext& context) {
+    if (context.is_short()) {
+      const std::size_t bytes =
+          this->kept == nullptr ? Sketch().bytes_with(value) : this->kept->bytes_with(value);
+      if (!this->has_room(context, bytes)) return;
+    }
+    this->change(context, [&](Sketch& sketch) { sketch.add(value); });
+  }
   void merge(const OnHeapSketch& from, AccumulatorContext& context) {
     if (from.kept == nullptr) return;
     this->change(context, [&](Sketch& sketch) { sketch.merge(*from.kept); });
@@ -450,7 +489,7 @@ struct DistinctOf : OnHeapSketch<HyperLogLog> {
   static constexpr bool invertible = false;
 
   void add(const T& value, AccumulatorContext& context) {
-    change(context, [&](HyperLogLog& sketch) { sketch.add(hash_of(value)); });
+    this->add_to_sketch(hash_of(value), context);
   }
   void finish(Column& out, const FinishContext&) const {
     // Registers that somebody made up may tell of more than an int holds.
@@ -465,7 +504,7 @@ struct QuantileOf : OnHeapSketch<DDSketch> {
   static constexpr bool invertible = true;
 
   void add(T value, AccumulatorContext& context) {
-    change(context, [&](DDSketch& sketch) { sketch.add(static_cast<double>(value)); });
+    this->add_to_sketch(static_cast<double>(value), context);
   }
   void subtract(const QuantileOf& what, AccumulatorContext& context) {
     if (kept == nullptr || what.kept == nullptr) return;

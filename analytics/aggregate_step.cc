@@ -13,6 +13,8 @@ constexpr std::int64_t never = RowTimes::none;
 /// The pane that rows come into, where the time of rows is when they come.
 constexpr std::int64_t open_pane = std::numeric_limits<std::int64_t>::max();
 constexpr std::size_t piece_bytes = 48 * 1024;
+/// What the keys that are never forgotten are saved under: no pane ends then.
+constexpr std::int64_t zeros_end = 0;
 
 std::string pane_key(std::int64_t end, std::size_t piece) {
   return "p/" + std::to_string(end) + "/" + std::to_string(piece);
@@ -36,6 +38,7 @@ AggregateStep::AggregateStep(const Schema& input, Options options,
                              std::vector<AggregateArgument> arguments)
     : Step(schema_of(input, options, aggregates)),
       options_(std::move(options)),
+      budget_(options_.state_bytes_max),
       inputs_(input.size()),
       pane_ms_(options_.window.is_batch() ? 0 : options_.window.pane_ms()),
       aggregates_(std::move(aggregates)),
@@ -43,9 +46,12 @@ AggregateStep::AggregateStep(const Schema& input, Options options,
       times_({.delay_ms = options_.window.delay_ms,
               .future_ms = options_.window.future_ms,
               .interval_ms = options_.interval_ms}),
+      late_rows_(AsideRows::late, input),
       out_columns_(schema_.size()) {
+  aggregates_.limit_to(budget_);
   for (const std::size_t key : options_.keys) key_types_.push_back(input[key].type);
   for (Column& column : out_columns_) out_.columns.push_back(&column);
+  if (options_.window.keep_zero && !options_.keys.empty()) zeros_.emplace(make_table(&budget_));
 }
 
 Schema AggregateStep::schema_of(const Schema& input, const Options& options,
@@ -69,14 +75,30 @@ Used AggregateStep::use(const Used& /*used*/) {
   return reads;
 }
 
-GroupTable AggregateStep::make_table() {
-  return {{.keys = key_types_, .seed = options_.seed, .keys_max = options_.keys_max}, aggregates_};
+GroupTable AggregateStep::make_table(StateBudget* budget) {
+  const Window& window = options_.window;
+  const bool is_only_pane =
+      window.is_batch() || (!window.event_time && window.length_ms == window.pane_ms());
+  return {{.keys = key_types_,
+           .seed = options_.seed,
+           .keys_max = options_.keys_max,
+           .budget = budget,
+           .leaves_half = !is_only_pane},
+          aggregates_};
 }
 
 AggregateStep::Pane& AggregateStep::pane_at(std::int64_t end) {
   const auto found = panes_.find(end);
   if (found != panes_.end()) return found->second;
-  return panes_.emplace(end, Pane(make_table())).first->second;
+  return panes_.emplace(end, Pane(make_table(&budget_))).first->second;
+}
+
+/// Whether there is a pane, or room for one more. Rows may be of any time, so there may be many.
+bool AggregateStep::has_room_at(std::int64_t end, std::size_t rows) {
+  if (panes_.contains(end) || budget_.room() >= GroupTable::base_bytes(aggregates_.words()))
+    return true;
+  for (std::size_t row = 0; row < rows; ++row) budget_.refuse_row();
+  return false;
 }
 
 // ---- rows come
@@ -97,7 +119,7 @@ void AggregateStep::fold(const Rows& rows, Pane& pane) {
 }
 
 /// Where a row of this time goes; `never`: nowhere.
-std::int64_t AggregateStep::pane_of(std::int64_t time) {
+std::int64_t AggregateStep::pane_of(std::int64_t time, bool& is_late) {
   const std::int64_t end = align_down(time, pane_ms_, options_.window.offset_ms) + pane_ms_;
   const std::int64_t last = last_window_end(end);
   if (last < end) return never;  // between two windows
@@ -112,21 +134,29 @@ std::int64_t AggregateStep::pane_of(std::int64_t time) {
     updated_.insert(end);
     return end;
   }
-  late_.fetch_add(1, std::memory_order_relaxed);
+  is_late = true;
   return never;
 }
 
 void AggregateStep::fold_by_time(const Rows& rows) {
   arena_.clear();
   pane_ends_.clear();
+  late_chosen_.clear();
   bool same = true;
   for (const std::int64_t time : times_.read(*options_.time, rows, arena_)) {
-    const std::int64_t end = time == never ? never : pane_of(time);
+    bool is_late = false;
+    const std::int64_t end = time == never ? never : pane_of(time, is_late);
+    if (is_late) late_chosen_.push_back(static_cast<std::uint32_t>(pane_ends_.size()));
     pane_ends_.push_back(end);
     same = same && end == pane_ends_.front();
   }
+  if (!late_chosen_.empty()) {
+    late_.fetch_add(late_chosen_.size(), std::memory_order_relaxed);
+    late_rows_.pass_on(rows, late_chosen_);
+  }
   if (same) {
-    if (rows.size > 0 && pane_ends_.front() != never) fold(rows, pane_at(pane_ends_.front()));
+    if (rows.size == 0 || pane_ends_.front() == never) return;
+    if (has_room_at(pane_ends_.front(), rows.size)) fold(rows, pane_at(pane_ends_.front()));
     return;
   }
   const std::set<std::int64_t> ends(pane_ends_.begin(), pane_ends_.end());
@@ -137,7 +167,7 @@ void AggregateStep::fold_by_time(const Rows& rows) {
     for (std::uint32_t row = 0; row < rows.size; ++row) {
       if (pane_ends_[row] == end) chosen.push_back(row);
     }
-    fold(picker_.pick(rows, chosen), pane_at(end));
+    if (has_room_at(end, chosen.size())) fold(picker_.pick(rows, chosen), pane_at(end));
   }
 }
 
@@ -164,6 +194,7 @@ void AggregateStep::tick(const Tick& tick) {
   } else {
     tick_windows(tick);
   }
+  late_rows_.tick(tick);
   tick_next(tick);
 }
 
@@ -202,9 +233,10 @@ void AggregateStep::tick_windows(const Tick& tick) {
   const std::int64_t last = align_down(tick.time_ms, window.slide_ms, window.offset_ms);
   if (passed_on_ms_ == never || last > passed_on_ms_) {
     for (const std::int64_t each : missed_windows(last)) emit_window(each);
-    // Of no key at all there is a result also when nothing came.
+    // Of no key at all, and of all that there ever were, there is a result also when nothing came.
     const bool any = panes_.upper_bound(last - window.length_ms) != panes_.upper_bound(last);
-    if (any || (options_.keys.empty() && last == tick.time_ms)) emit_window(last);
+    const bool always = options_.keys.empty() || (zeros_ && zeros_->groups.size() > 0);
+    if (any || (always && last == tick.time_ms)) emit_window(last);
     passed_on_ms_ = last;
   }
   drop_panes(tick.time_ms);
@@ -266,8 +298,15 @@ void AggregateStep::emit_window(std::int64_t end) {
   const std::int64_t length = options_.window.length_ms;
   const auto first = panes_.upper_bound(end - length);
   const auto last = panes_.upper_bound(end);
-  if (first != last && std::next(first) == last) return emit(first->second.groups, end, length);
-  GroupTable sum = make_table();
+  const bool is_one = first != last && std::next(first) == last;
+  if (is_one && !zeros_) return emit(first->second.groups, end, length);
+  GroupTable sum = make_table(nullptr);  // of what is there, and soon gone
+  if (zeros_) {
+    for (auto pane = first; pane != last; ++pane) {
+      if (zeros_->groups.add_keys(pane->second.groups)) zeros_->changed = true;
+    }
+    sum.add_keys(zeros_->groups);
+  }
   for (auto pane = first; pane != last; ++pane) sum.merge(pane->second.groups);
   emit(sum, end, length);
 }
@@ -329,6 +368,7 @@ void AggregateStep::save(StateWriter& state) {
   for (auto& [end, pane] : panes_) {
     if (pane.changed) save_pane(state, end, pane);
   }
+  if (zeros_ && zeros_->changed) save_pane(state, zeros_end, *zeros_);
   std::ostringstream times;
   times << times_.seen_ms() << ' ' << times_.watermark_ms() << ' ' << passed_on_ms_ << ' '
         << open_end_;
@@ -350,8 +390,8 @@ bool AggregateStep::load(const SavedState& state) {
     }
     if (!read_pane_key(key, end, piece)) return false;
     // A table without keys has its one group from the start, and would have it twice.
-    auto [place, is_new] = panes_.try_emplace(end, Pane(make_table()));
-    Pane& pane = place->second;
+    if (end == zeros_end && !zeros_) return false;
+    Pane& pane = end == zeros_end ? *zeros_ : pane_at(end);
     if (!pane.groups.decode(value)) return false;
     pane.changed = false;
     pane.pieces = std::max(pane.pieces, piece + 1);
@@ -362,6 +402,7 @@ bool AggregateStep::load(const SavedState& state) {
 std::uint64_t AggregateStep::state_bytes() const noexcept {
   std::uint64_t sum = aggregates_.owned_bytes();
   for (const auto& [end, pane] : panes_) sum += pane.groups.bytes();
+  if (zeros_) sum += zeros_->groups.bytes();
   return sum;
 }
 
@@ -369,7 +410,9 @@ std::vector<LeftOut> AggregateStep::left_out() const {
   return {{LeftOut::late, late_},
           {LeftOut::future, times_.future()},
           {LeftOut::timeless, times_.timeless()},
-          {LeftOut::overflowed, overflowed_}};
+          {LeftOut::overflowed, overflowed_},
+          {LeftOut::oversized, budget_.rows_refused()},
+          {LeftOut::valueless, budget_.values_refused()}};
 }
 
 std::uint64_t AggregateStep::keys() const noexcept {

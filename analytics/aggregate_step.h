@@ -10,11 +10,13 @@
 #include <vector>
 
 #include "analytics/aggregates.h"
+#include "analytics/aside_rows.h"
 #include "analytics/expression.h"
 #include "analytics/group_inputs.h"
 #include "analytics/group_table.h"
 #include "analytics/row_picker.h"
 #include "analytics/row_times.h"
+#include "analytics/state_budget.h"
 #include "analytics/step.h"
 #include "analytics/window.h"
 
@@ -27,7 +29,10 @@ namespace sluice::analytics {
 /// it was at the end of the batch before) has reached their end. A row belongs to the windows
 /// that its time lies in; one whose windows have all been passed on is late. What lies further
 /// ahead of the clock than `future_ms`, or has no time (or one before 1970), is left out. All three
-/// are counted.
+/// are counted; late rows are passed on by aside(), too.
+///
+/// With Window::keep_zero every window has the keys of all windows before it, those first that came
+/// first.
 class AggregateStep final : public Step {
  public:
   struct Options {
@@ -36,6 +41,7 @@ class AggregateStep final : public Step {
     std::optional<Expression> time = {};  ///< Of a row, with event time: an int.
     bool time_reads_events = false;
     std::size_t keys_max = 2'000'000;
+    std::uint64_t state_bytes_max = StateBudget::no_limit;
     std::uint64_t seed = 0;
     std::int64_t interval_ms = 0;  ///< Of batches.
   };
@@ -43,6 +49,10 @@ class AggregateStep final : public Step {
                 std::vector<AggregateArgument> arguments);
 
   Used use(const Used& used) override;
+  /// Late rows; there are none by processing time.
+  AsideRows* aside() noexcept override {
+    return options_.window.event_time ? &late_rows_ : nullptr;
+  }
   void set_now(std::int64_t now_ms) override { times_.set_now(now_ms); }
   void push(const Rows& rows) override;
   void start(std::int64_t now_ms) override;
@@ -65,11 +75,12 @@ class AggregateStep final : public Step {
 
   static Schema schema_of(const Schema& input, const Options& options,
                           const std::vector<Aggregate>& aggregates);
-  GroupTable make_table();
+  GroupTable make_table(StateBudget* budget);
   Pane& pane_at(std::int64_t end);
+  bool has_room_at(std::int64_t end, std::size_t rows);
   void fold(const Rows& rows, Pane& pane);
   void fold_by_time(const Rows& rows);
-  std::int64_t pane_of(std::int64_t time);
+  std::int64_t pane_of(std::int64_t time, bool& is_late);
   void tick_batch(const Tick& tick);
   void tick_windows(const Tick& tick);
   void tick_event_time(const Tick& tick);
@@ -85,12 +96,14 @@ class AggregateStep final : public Step {
   static void forget_pane(StateWriter& state, std::int64_t end, std::size_t from, std::size_t to);
 
   Options options_;
+  StateBudget budget_;
   const std::size_t inputs_;
   const std::int64_t pane_ms_;
   std::vector<ColumnType> key_types_;
   Aggregates aggregates_;
   GroupInputs reader_;
   Panes panes_;
+  std::optional<Pane> zeros_;  ///< All keys that windows had, where those that left them stay.
   std::vector<std::pair<std::int64_t, std::size_t>>
       gone_;                   ///< Panes that were saved and are no more.
   std::int64_t open_end_ = 0;  ///< When the pane that rows come into ends; 0: it has none yet.
@@ -103,6 +116,8 @@ class AggregateStep final : public Step {
   // Scratch of a chunk:
   TextArena arena_;
   std::vector<std::int64_t> pane_ends_;
+  std::vector<std::uint32_t> late_chosen_;
+  AsideRows late_rows_;
   RowPicker picker_;
   // Of what is passed on:
   std::vector<Column> out_columns_;

@@ -207,11 +207,19 @@ Aggregates::Aggregates(std::vector<Aggregate> aggregates) {
 
 void Aggregates::init(Group group) const noexcept { std::fill_n(group, words_, 0); }
 
+void Aggregates::limit_to(StateBudget& budget) {
+  budget_ = &budget;
+  share_ = StateBudget::Share(&budget);
+}
+
 void Aggregates::fold(std::span<const Column* const> arguments, std::span<const Group> groups) {
+  const std::uint64_t owned_max =
+      budget_ == nullptr ? StateBudget::no_limit : owned_bytes_ + budget_->room();
   for (std::size_t i = 0; i < parts_.size(); ++i) {
-    AccumulatorContext context{owned_bytes_, parts_[i].limit};
+    AccumulatorContext context{owned_bytes_, parts_[i].limit, owned_max, budget_};
     parts_[i].table->fold(arguments[i], groups, parts_[i].word, context);
   }
+  share_.set(owned_bytes_);
 }
 
 void Aggregates::merge(Group into, const std::uint64_t* from) {
@@ -219,6 +227,7 @@ void Aggregates::merge(Group into, const std::uint64_t* from) {
     AccumulatorContext context{owned_bytes_, part.limit};
     part.table->merge(into + part.word, from + part.word, context);
   }
+  share_.set(owned_bytes_);
 }
 
 void Aggregates::subtract(Group from, const std::uint64_t* what) {
@@ -227,6 +236,7 @@ void Aggregates::subtract(Group from, const std::uint64_t* what) {
     AccumulatorContext context{owned_bytes_, part.limit};
     part.table->subtract(from + part.word, what + part.word, context);
   }
+  share_.set(owned_bytes_);
 }
 
 void Aggregates::finish(const std::uint64_t* group, std::span<Column> out, TextArena& texts,
@@ -249,6 +259,7 @@ bool Aggregates::decode(std::string_view& in, Group group) {
     destroy(group);
     return false;
   }
+  share_.set(owned_bytes_);
   return true;
 }
 
@@ -257,6 +268,7 @@ void Aggregates::destroy(Group group) noexcept {
     AccumulatorContext context{owned_bytes_, part.limit};
     part.table->destroy(group + part.word, context);
   }
+  share_.set(owned_bytes_);
   init(group);
 }
 

@@ -11,6 +11,7 @@
 
 #include "analytics/aggregate_call.h"
 #include "analytics/rows.h"
+#include "analytics/state_budget.h"
 
 namespace sluice::analytics {
 
@@ -51,6 +52,11 @@ class Aggregates {
   /// The functions and the types of their arguments: what encode() writes can be decoded by an
   /// object whose layout is the same. `quantile` and `limit` are no part of it.
   const std::string& layout() const noexcept { return layout_; }
+
+  /// Charges owned_bytes() to a budget, which outlives this. From now on fold() leaves values out
+  /// that would take more of it than there is: collect, first, last, min and max of texts, distinct
+  /// and quantile. Nothing else is bounded: what merges come to was there before.
+  void limit_to(StateBudget& budget);
 
   void init(Group group) const noexcept;
   /// Folds row i of `arguments` into groups[i], for every row, in this order.
@@ -100,6 +106,8 @@ class Aggregates {
   std::size_t words_ = 0;
   bool invertible_ = true;
   std::uint64_t owned_bytes_ = 0;
+  StateBudget* budget_ = nullptr;
+  StateBudget::Share share_;
 };
 
 }  // namespace sluice::analytics

@@ -35,13 +35,25 @@ void DdBuckets::add(std::int32_t index, std::uint64_t count) {
   total_ += count;
 }
 
+/// From the first bucket to behind the last one, when there is to be one for `index`.
+DdBuckets::Range DdBuckets::range_with(std::int32_t index) const noexcept {
+  const std::int32_t end = low_ + static_cast<std::int32_t>(counts_.size());
+  const std::int32_t from = index & -step;  // Rounded down, of negative ones too.
+  if (counts_.empty()) return {from, from + step};
+  return {std::min(low_, from), std::max(end, from + step)};
+}
+
+std::size_t DdBuckets::bytes_with(std::int32_t index) const noexcept {
+  const auto [low, end] = range_with(std::max(index, floor_));
+  const auto buckets = static_cast<std::size_t>(std::min(end - low, buckets_max));
+  return std::max(bytes(), buckets * sizeof(std::uint64_t));
+}
+
 /// Makes room for a bucket, at the price of the lowest ones if there would be too many.
 void DdBuckets::cover(std::int32_t index) {
   const std::int32_t end = low_ + static_cast<std::int32_t>(counts_.size());
   if (!counts_.empty() && index >= low_ && index < end) return;
-  const std::int32_t from = index & -step;  // Rounded down, of negative ones too.
-  std::int32_t low = counts_.empty() ? from : std::min(low_, from);
-  const std::int32_t high = counts_.empty() ? from + step : std::max(end, from + step);
+  auto [low, high] = range_with(index);
   if (high - low > buckets_max) low = floor_ = high - buckets_max;
 
   std::vector<std::uint64_t> grown(static_cast<std::size_t>(high - low));

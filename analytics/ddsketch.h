@@ -39,6 +39,8 @@ class DdBuckets {
   /// REQUIRES: rank < total().
   std::int32_t find(std::uint64_t rank) const noexcept;
   std::size_t bytes() const noexcept { return counts_.capacity() * sizeof(std::uint64_t); }
+  /// bytes(), were there a bucket of this index too.
+  std::size_t bytes_with(std::int32_t index) const noexcept;
 
   void encode(std::string& out) const;
   [[nodiscard]] bool decode(std::string_view& in);
@@ -54,6 +56,7 @@ class DdBuckets {
     std::int32_t last;
   };
   std::optional<Range> used() const noexcept;
+  Range range_with(std::int32_t index) const noexcept;
   void cover(std::int32_t index);
   void raise_floor(std::int32_t floor);
   std::uint64_t& at(std::int32_t index) { return counts_[static_cast<std::size_t>(index - low_)]; }
@@ -106,6 +109,14 @@ class DDSketch {
   /// REQUIRES: 0 <= q <= 1.
   std::optional<double> quantile(double q) const noexcept;
 
+  /// What bytes() is when this value is added.
+  std::size_t bytes_with(double value) const noexcept {
+    const double magnitude = std::fabs(value);
+    if (!(magnitude <= std::numeric_limits<double>::max()) || magnitude < smallest) return bytes();
+    const std::int32_t index = index_of(magnitude);
+    return value > 0 ? positive_.bytes_with(index) + negative_.bytes()
+                     : positive_.bytes() + negative_.bytes_with(index);
+  }
   /// Memory beside the object itself.
   std::size_t bytes() const noexcept { return positive_.bytes() + negative_.bytes(); }
 

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <limits>
 #include <unordered_set>
+#include <utility>
 
 #include "core/base/assert.h"
 
@@ -16,6 +17,14 @@ namespace {
 
 constexpr std::string_view other_text = "(other)";
 constexpr std::uint32_t null_length = 0xFFFFFFFF;
+/// What a group costs: as a table is full by 3/8 at least once it has grown, 85 bytes of slots, and
+/// its place in the order.
+constexpr std::uint64_t group_bytes = 96;
+/// Keys up to so many bytes lie in their slots.
+constexpr std::size_t key_bytes_free = 16;
+
+/// What long keys cost: up to an eighth of a block stays unused.
+constexpr std::uint64_t cost_of_texts(std::uint64_t bytes) { return bytes + bytes / 6; }
 
 template <typename T>
 void append_raw(std::string& out, T value) {
@@ -96,9 +105,52 @@ GroupTable::GroupTable(Options options, Aggregates& aggregates)
       own_words_(aggregates.words()),
       words_(own_words_ + options_.extra_words),
       table_(options_.seed),
-      other_(other_key()) {
+      other_(other_key()),
+      share_(options_.budget) {
   SLUICE_ASSERT(words_ > 0, "groups that remember nothing");
+  charge();
   if (options_.keys.empty()) add({}, false);
+}
+
+// ---- what groups cost
+
+std::uint64_t GroupTable::cost_of(std::size_t key_bytes) const noexcept {
+  const std::uint64_t words = words_ == 1 ? 0 : words_ * sizeof(std::uint64_t);
+  return group_bytes + words + options_.owner_bytes +
+         (key_bytes <= key_bytes_free ? 0 : cost_of_texts(key_bytes));
+}
+
+std::uint64_t GroupTable::base_bytes(std::size_t words) noexcept {
+  // A table makes room for all keys of a chunk before it knows which of them are new.
+  constexpr std::uint64_t chunk_bytes = (Rows::chunk + 16) * group_bytes;
+  return chunk_bytes + (words == 1 ? 0 : groups_a_block * words * sizeof(std::uint64_t));
+}
+
+/// By what there is, not by the memory it lies in: see StateBudget.
+void GroupTable::charge() noexcept {
+  share_.set(base_bytes(words_) + table_.size() * cost_of(0) +
+             cost_of_texts(table_.long_key_bytes()));
+}
+
+std::uint64_t GroupTable::room() const noexcept {
+  const StateBudget& budget = *options_.budget;
+  if (!options_.leaves_half) return budget.room();
+  const std::uint64_t own = share_.bytes();
+  const std::uint64_t half = (budget.room() + own) / 2;
+  return half - std::min(half, own);
+}
+
+bool GroupTable::has_room(std::span<const Cell> keys,
+                          std::span<const std::uint8_t> nulls) const noexcept {
+  if (options_.budget == nullptr) return true;
+  constexpr std::size_t key_bytes_some = 64 * 1024;  // words are no longer
+  const std::uint64_t room = this->room();
+  if (room >= keys.size() * cost_of(key_bytes_some)) return true;
+  std::uint64_t cost = 0;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    cost += cost_of(!nulls.empty() && nulls[i] != 0 ? 0 : keys[i].text.bytes);
+  }
+  return cost <= room;
 }
 
 void GroupTable::destroy_groups() noexcept {
@@ -168,24 +220,27 @@ std::span<const Cell> GroupTable::encoded_keys(std::span<const Column* const> ke
 /// Keys that have no room any more become the one of the others.
 void GroupTable::divert(std::span<Cell> keys, std::span<std::uint8_t> nulls) {
   std::size_t room = options_.keys_max - std::min(options_.keys_max, table_.size());
+  std::uint64_t room_bytes = options_.budget == nullptr ? StateBudget::no_limit : this->room();
   std::unordered_set<std::string_view> admitted;
   for (std::size_t i = 0; i < keys.size(); ++i) {
     if ((!nulls.empty() && nulls[i] != 0) || table_.find(keys[i].view()) != nullptr) continue;
     if (admitted.contains(keys[i].view())) continue;
-    if (room > 0) {
+    const std::uint64_t cost = cost_of(keys[i].text.bytes);
+    if (room > 0 && cost <= room_bytes) {
       --room;
+      room_bytes -= cost;
       admitted.insert(keys[i].view());
       continue;
     }
     keys[i] = Cell::of(std::string_view(other_));
-    ++overflowed_;
+    room == 0 ? static_cast<void>(++overflowed_) : options_.budget->refuse_row();
   }
 }
 
 void GroupTable::find_groups(std::span<const Cell> keys, std::span<const std::uint8_t> nulls) {
   found_.resize(keys.size());
   groups_.resize(keys.size());
-  if (table_.size() + keys.size() > options_.keys_max) {
+  if (table_.size() + keys.size() > options_.keys_max || !has_room(keys, nulls)) {
     std::vector<Cell> diverted(keys.begin(), keys.end());
     nulls_.assign(nulls.begin(), nulls.end());
     divert(diverted, nulls_);
@@ -193,6 +248,7 @@ void GroupTable::find_groups(std::span<const Cell> keys, std::span<const std::ui
   } else {
     table_.find_or_add(keys, nulls, found_);
   }
+  charge();
   if (words_ == 1) {
     std::copy(found_.begin(), found_.end(), groups_.begin());
   } else {
@@ -218,6 +274,7 @@ Aggregates::Group GroupTable::add(std::string_view key, bool is_null) {
   const std::uint8_t null = is_null ? 1 : 0;
   std::uint64_t* word = nullptr;
   table_.find_or_add(std::span(&cell, 1), std::span(&null, 1), std::span(&word, 1));
+  charge();
   return group_at(word);
 }
 
@@ -230,6 +287,18 @@ void GroupTable::merge(GroupTable& from) {
     if (full) ++overflowed_;
     aggregates_->merge(add(full ? std::string_view(other_) : entry.key, entry.is_null), source);
   }
+}
+
+bool GroupTable::add_keys(GroupTable& from) {
+  const std::size_t before = table_.size();
+  for (std::size_t i = 0; i < from.size(); ++i) {
+    const KeyTable::Entry entry = from.table_.entry(i);
+    if (!entry.is_null && table_.find(entry.key) != nullptr) continue;
+    if (table_.size() >= options_.keys_max) continue;
+    if (options_.budget != nullptr && room() < cost_of(entry.key.size())) continue;
+    add(entry.key, entry.is_null);
+  }
+  return table_.size() > before;
 }
 
 void GroupTable::decode_key(std::string_view key, bool is_null, std::span<Column> out) const {
@@ -315,7 +384,23 @@ void GroupTable::retain(std::span<const std::uint8_t> keep) {
     free_.push_back(gone);
   }
   table_.retain(keep);
+  charge();
+  if (options_.budget != nullptr && bytes() > share_.bytes() / 4 * 5 + (256 << 10)) compact();
   if (options_.keys.empty() && table_.size() == 0) add({}, false);
+}
+
+/// What has gone gives its memory back, which nobody is charged for any more.
+void GroupTable::compact() {
+  KeyTable keys = std::exchange(table_, KeyTable(options_.seed));
+  const auto blocks = std::exchange(blocks_, {});
+  free_.clear();
+  block_used_ = groups_a_block;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const KeyTable::Entry entry = keys.entry(i);
+    std::uint64_t* const before =
+        words_ == 1 ? entry.word : std::bit_cast<std::uint64_t*>(*entry.word);
+    std::copy_n(before, words_, add(entry.key, entry.is_null));
+  }
 }
 
 void GroupTable::clear() {
@@ -324,6 +409,7 @@ void GroupTable::clear() {
   blocks_.clear();
   free_.clear();
   block_used_ = groups_a_block;
+  charge();
   if (options_.keys.empty()) add({}, false);
 }
 

@@ -13,6 +13,7 @@
 #include "analytics/aggregates.h"
 #include "analytics/key_table.h"
 #include "analytics/rows.h"
+#include "analytics/state_budget.h"
 
 namespace sluice::analytics {
 
@@ -25,6 +26,14 @@ class GroupTable {
     /// What comes with a key beyond so many goes into one group of its own, whose texts are
     /// "(other)" and whose other keys are null.
     std::size_t keys_max = 2'000'000;
+    /// What the groups are charged to; rows of keys that it has no room for go into that one group,
+    /// too. It outlives the table. Null: there is no such bound.
+    StateBudget* budget = nullptr;
+    /// Of the budget the table takes at most half of what others left: there are more tables to
+    /// come.
+    bool leaves_half = false;
+    /// What a group costs its owner beside this.
+    std::size_t owner_bytes = 0;
     /// Words of 64 bits that a group has for its owner's use, 0 at first; see extra().
     std::size_t extra_words = 0;
   };
@@ -42,6 +51,10 @@ class GroupTable {
 
   /// Adds the groups of another one of the same options and layout, which came later.
   void merge(GroupTable& from);
+
+  /// Adds groups that have seen nothing for those of its keys that are new here, and that there is
+  /// room for. True: there were any.
+  bool add_keys(GroupTable& from);
 
   std::size_t size() const noexcept { return table_.size(); }
   Aggregates::Group group(std::size_t i) noexcept;
@@ -66,9 +79,12 @@ class GroupTable {
   void retain(std::span<const std::uint8_t> keep);
   void clear();
 
-  /// Rows that went to the group of others since the table was made.
+  /// Rows that went to the group of others since the table was made, as keys_max says; the budget
+  /// counts those that went there as it says.
   std::uint64_t overflowed() const noexcept { return overflowed_; }
   std::size_t bytes() const noexcept;
+  /// What the budget is charged for a table without groups, which take so many words each.
+  static std::uint64_t base_bytes(std::size_t words) noexcept;
 
  private:
   /// Groups of several words, which stay where they are.
@@ -83,6 +99,11 @@ class GroupTable {
   std::span<const Cell> encoded_keys(std::span<const Column* const> keys, std::uint32_t rows);
   void append_key(std::span<const Column* const> keys, std::size_t row);
   std::string other_key() const;
+  std::uint64_t room() const noexcept;
+  std::uint64_t cost_of(std::size_t key_bytes) const noexcept;
+  bool has_room(std::span<const Cell> keys, std::span<const std::uint8_t> nulls) const noexcept;
+  void charge() noexcept;
+  void compact();
   void divert(std::span<Cell> keys, std::span<std::uint8_t> nulls);
   Aggregates::Group group_at(std::uint64_t* word);
   void find_groups(std::span<const Cell> keys, std::span<const std::uint8_t> nulls);
@@ -101,6 +122,7 @@ class GroupTable {
   std::vector<std::uint64_t*> free_;
   std::string other_;
   std::uint64_t overflowed_ = 0;
+  StateBudget::Share share_;
   // Scratch of a chunk:
   std::vector<std::uint64_t*> found_;
   std::vector<Aggregates::Group> groups_;

@@ -16,8 +16,6 @@ namespace {
 constexpr unsigned version = 1;
 constexpr unsigned kind_list = 0;
 constexpr unsigned kind_registers = 1;
-constexpr std::uint32_t slots_min = 16;
-constexpr std::uint32_t slots_max = 4096;
 
 // A register holds the place of the first 1 among these bits, or one more when there is none.
 constexpr unsigned dense_bits = 64 - HyperLogLog::precision;

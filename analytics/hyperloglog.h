@@ -1,6 +1,7 @@
 // How many different values there were, without keeping them: HyperLogLog with 2^14 registers.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -51,6 +52,12 @@ class HyperLogLog {
   /// How many different hashes there were, about.
   double estimate() const;
 
+  /// What bytes() is at most when one more hash is added.
+  std::size_t bytes_with(std::uint64_t /*hash*/) const noexcept {
+    if (dense_ != nullptr || used_ < slots_count_ / 4 * 3) return bytes();
+    if (slots_count_ == slots_max) return registers;
+    return std::max(slots_min, 2 * slots_count_) * sizeof(std::uint32_t);
+  }
   /// Memory beside the object itself.
   std::size_t bytes() const noexcept {
     return dense_ != nullptr ? registers : slots_count_ * sizeof(std::uint32_t);
@@ -67,6 +74,8 @@ class HyperLogLog {
   // An entry of the list: the first 26 bits of a hash, and in 6 bits the rank of the other 38.
   static constexpr unsigned sparse_precision = 26;
   static constexpr unsigned rank_bits = 6;
+  static constexpr std::uint32_t slots_min = 16;
+  static constexpr std::uint32_t slots_max = 4096;
 
   void swap(HyperLogLog& other) noexcept;
   void add_sparse(std::uint64_t hash);

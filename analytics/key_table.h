@@ -45,6 +45,8 @@ class KeyTable {
   /// ones needed.
   void clear();
 
+  /// Of the keys that do not lie in their slots.
+  std::size_t long_key_bytes() const noexcept { return long_key_bytes_; }
   std::size_t bytes() const noexcept {
     return slots_.capacity() * sizeof(Slot) + order_.capacity() * sizeof(std::uint32_t) +
            long_keys_.bytes();

@@ -18,12 +18,23 @@ PartStep::PartStep(const Schema& input, const Options& options, std::vector<Sche
     : Step(schema_of(input, options, std::move(front), aggregates)),
       inputs_(input.size()),
       keys_(options.keys.size()),
+      budget_(options.state_bytes_max),
       aggregates_(std::move(aggregates)),
       reader_(options.keys, std::move(arguments)),
-      parts_({.keys = types_of(input, options), .seed = options.seed, .keys_max = options.keys_max},
+      parts_({.keys = types_of(input, options),
+              .seed = options.seed,
+              .keys_max = options.keys_max,
+              .budget = &budget_},
              aggregates_),
       out_columns_(schema_.size()) {
+  aggregates_.limit_to(budget_);
   for (Column& column : out_columns_) out_.columns.push_back(&column);
+}
+
+std::vector<LeftOut> PartStep::left_out() const {
+  return {{LeftOut::overflowed, overflowed_},
+          {LeftOut::oversized, budget_.rows_refused()},
+          {LeftOut::valueless, budget_.values_refused()}};
 }
 
 std::vector<ColumnType> PartStep::types_of(const Schema& input, const Options& options) {
@@ -98,7 +109,8 @@ SessionStep::SessionStep(const Schema& input, const Options& options, Session se
     : PartStep(input, options, session_columns(), std::move(aggregates), std::move(arguments)),
       session_(std::move(session)),
       sessions_max_(options.keys_max),
-      times_(session_.times) {}
+      times_(session_.times),
+      late_rows_(AsideRows::late, input) {}
 
 Used SessionStep::use(const Used& used) {
   Used reads = PartStep::use(used);
@@ -117,17 +129,20 @@ void SessionStep::push(const Rows& rows) {
   const auto times = times_of(rows);
   chosen_.clear();
   chosen_times_.clear();
-  std::uint64_t late = 0;
+  late_chosen_.clear();
   for (std::uint32_t row = 0; row < rows.size; ++row) {
     if (times[row] == RowTimes::none) continue;
     if (session_.time && times[row] + session_.gap_ms <= times_.watermark_ms()) {
-      ++late;
+      late_chosen_.push_back(row);
       continue;
     }
     chosen_.push_back(row);
     chosen_times_.push_back(times[row]);
   }
-  if (late > 0) late_.fetch_add(late, std::memory_order_relaxed);
+  if (!late_chosen_.empty()) {
+    late_.fetch_add(late_chosen_.size(), std::memory_order_relaxed);
+    late_rows_.pass_on(rows, late_chosen_);
+  }
   if (chosen_.empty()) return;
   const Rows& wanted = chosen_.size() == rows.size ? rows : picker_.pick(rows, chosen_);
   reader_.read(wanted);
@@ -155,7 +170,8 @@ Aggregates::Group SessionStep::join(PartTable::Key& key, std::int64_t time) {
                                           [&](const auto& part) { return part.last + gap < time; });
   const auto index = static_cast<std::size_t>(found - parts.begin());
   if (found == parts.end() || found->first > time + gap) {
-    if (parts_.parts() < sessions_max_) return parts_.add(key, index, time, time).group;
+    if (parts_.parts() < sessions_max_ && parts_.has_room())
+      return parts_.add(key, index, time, time).group;
     roomless_.fetch_add(1, std::memory_order_relaxed);
     return spare();
   }
@@ -178,6 +194,7 @@ void SessionStep::tick(const Tick& tick) {
     // The next rows have the time of this tick, and would still join what ends with it.
     pass_on(tick.time_ms - 1);
   }
+  late_rows_.tick(tick);
   tick_next(tick);
 }
 
@@ -253,6 +270,11 @@ void CountStep::push(const Rows& rows) {
     }
     const auto number = static_cast<std::int64_t>(key->rows / part_rows_);
     if (key->parts.empty() || key->parts.back().first != number) {
+      if (!parts_.has_room()) {
+        groups_.push_back(spare());
+        budget_.refuse_row();
+        continue;
+      }
       parts_.add(*key, key->parts.size(), number, number);
     }
     groups_.push_back(key->parts.back().group);

@@ -9,10 +9,12 @@
 #include <vector>
 
 #include "analytics/aggregates.h"
+#include "analytics/aside_rows.h"
 #include "analytics/group_inputs.h"
 #include "analytics/part_table.h"
 #include "analytics/row_picker.h"
 #include "analytics/row_times.h"
+#include "analytics/state_budget.h"
 #include "analytics/step.h"
 
 namespace sluice::analytics {
@@ -23,13 +25,14 @@ class PartStep : public Step {
   struct Options {
     std::vector<std::size_t> keys = {};  ///< Columns of the input.
     std::size_t keys_max = 2'000'000;
+    std::uint64_t state_bytes_max = StateBudget::no_limit;
     std::uint64_t seed = 0;
   };
   Used use(const Used& used) override;
   void save(StateWriter& state) override { parts_.save(state); }
   bool load(const SavedState& state) override;
   std::uint64_t state_bytes() const noexcept override;
-  std::vector<LeftOut> left_out() const override { return {{LeftOut::overflowed, overflowed_}}; }
+  std::vector<LeftOut> left_out() const override;
   std::uint64_t keys() const noexcept override { return parts_.keys().size(); }
 
  protected:
@@ -55,6 +58,7 @@ class PartStep : public Step {
 
   const std::size_t inputs_;
   const std::size_t keys_;
+  StateBudget budget_;
   Aggregates aggregates_;
   GroupInputs reader_;
   PartTable parts_;
@@ -80,9 +84,10 @@ class PartStep : public Step {
 ///
 /// Its rows begin with window_start, the time of the first row, and window_end, the gap behind that
 /// of the last one. By event time a session is passed on when the watermark has reached its end,
-/// and a row whose own session would have ended by then is late. By processing time a row's time is
-/// when it came, and a session is passed on when a batch ends further behind it than the gap. At
-/// most keys_max sessions are open; rows that would open another are left out.
+/// and a row whose own session would have ended by then is late: aside() has it. By processing time
+/// a row's time is when it came, and a session is passed on when a batch ends further behind it
+/// than the gap. At most keys_max sessions are open, and no more than state_bytes_max has room for;
+/// rows that would open another are left out.
 class SessionStep final : public PartStep {
  public:
   struct Session {
@@ -95,6 +100,8 @@ class SessionStep final : public PartStep {
               std::vector<Aggregate> aggregates, std::vector<AggregateArgument> arguments);
 
   Used use(const Used& used) override;
+  /// Late rows; there are none by processing time.
+  AsideRows* aside() noexcept override { return session_.time ? &late_rows_ : nullptr; }
   void start(std::int64_t now_ms) override { times_.set_now(now_ms); }
   void set_now(std::int64_t now_ms) override { times_.set_now(now_ms); }
   void push(const Rows& rows) override;
@@ -118,13 +125,16 @@ class SessionStep final : public PartStep {
   std::vector<std::int64_t> now_;
   std::vector<std::uint32_t> chosen_;
   std::vector<std::int64_t> chosen_times_;
+  std::vector<std::uint32_t> late_chosen_;
+  AsideRows late_rows_;
   RowPicker picker_;
   /// Sessions that turned out to be one: the second goes into the first.
   std::vector<std::pair<Aggregates::Group, Aggregates::Group>> joined_;
 };
 
 /// Windows of so many rows of a key, every so many of them; passed on as soon as they are full. At
-/// the start of a key those that slide have fewer rows.
+/// the start of a key those that slide have fewer rows. Rows for whose window state_bytes_max has
+/// no room are left out, as if they had not come.
 class CountStep final : public PartStep {
  public:
   /// `length` and `slide` in rows.

@@ -9,15 +9,22 @@
 namespace sluice::analytics {
 namespace {
 
+constexpr std::uint64_t key_bytes =
+    sizeof(PartTable::Key) + 2 * sizeof(std::unique_ptr<PartTable::Key>) + 16;
+
 GroupTable::Options with_address(GroupTable::Options options) {
   options.extra_words = 1;
+  options.owner_bytes = key_bytes;
   return options;
 }
 
 }  // namespace
 
 PartTable::PartTable(GroupTable::Options options, Aggregates& aggregates)
-    : aggregates_(aggregates), table_(with_address(std::move(options)), nothing_) {}
+    : aggregates_(aggregates),
+      budget_(options.budget),
+      table_(with_address(std::move(options)), nothing_),
+      share_(budget_) {}
 
 PartTable::~PartTable() {
   for (const auto& key : keys_) {
@@ -65,9 +72,23 @@ void PartTable::free_group(Aggregates::Group group) noexcept {
   free_.push_back(group);
 }
 
+/// A part lies in its key, or in memory that has grown to twice as much.
+std::uint64_t PartTable::part_bytes() const noexcept {
+  return 2 * sizeof(Part) + aggregates_.words() * sizeof(std::uint64_t);
+}
+
+void PartTable::count_parts(std::size_t now) noexcept {
+  parts_ = now;
+  share_.set(parts_ * part_bytes());
+}
+
+bool PartTable::has_room() const noexcept {
+  return budget_ == nullptr || budget_->room() >= part_bytes();
+}
+
 PartTable::Part& PartTable::add(Key& key, std::size_t index, std::int64_t first,
                                 std::int64_t last) {
-  ++parts_;
+  count_parts(parts_ + 1);
   return *key.parts.insert(key.parts.begin() + static_cast<std::ptrdiff_t>(index),
                            Part{first, last, new_group()});
 }
@@ -75,7 +96,7 @@ PartTable::Part& PartTable::add(Key& key, std::size_t index, std::int64_t first,
 Aggregates::Group PartTable::take_off(Key& key, std::size_t index) {
   const Aggregates::Group group = key.parts[index].group;
   key.parts.erase(key.parts.begin() + static_cast<std::ptrdiff_t>(index));
-  --parts_;
+  count_parts(parts_ - 1);
   touch(key);
   return group;
 }
@@ -86,7 +107,7 @@ void PartTable::take_off_front(Key& key, std::size_t count,
   const auto end = key.parts.begin() + static_cast<std::ptrdiff_t>(count);
   for (auto part = key.parts.begin(); part != end; ++part) groups.push_back(part->group);
   key.parts.erase(key.parts.begin(), end);
-  parts_ -= count;
+  count_parts(parts_ - count);
   touch(key);
 }
 
@@ -146,8 +167,7 @@ bool PartTable::load(std::string_view key, std::string_view value) {
 }
 
 std::uint64_t PartTable::bytes() const noexcept {
-  constexpr std::uint64_t key_bytes = sizeof(Key) + sizeof(std::unique_ptr<Key>) + 16;
-  return table_.bytes() + keys_.capacity() * key_bytes + parts_ * sizeof(Part) +
+  return table_.bytes() + keys_.size() * key_bytes + parts_ * sizeof(Part) +
          blocks_.size() * groups_a_block * aggregates_.words() * sizeof(std::uint64_t);
 }
 

@@ -40,6 +40,8 @@ class PartTable {
 
   /// The key of each row, which counts as changed. Valid until the next find() or forget_empty().
   std::span<Key* const> find(std::span<const Column* const> keys, std::uint32_t rows);
+  /// Whether the budget has room for another part.
+  bool has_room() const noexcept;
   /// A new part of the key before the part at `index`. Its group has seen nothing.
   Part& add(Key& key, std::size_t index, std::int64_t first, std::int64_t last);
   /// Takes a part off its key. Its group is free once that is destroyed, by free_group().
@@ -72,8 +74,11 @@ class PartTable {
 
   void know_new_keys();
   void encode(std::size_t i, std::string& out);
+  std::uint64_t part_bytes() const noexcept;
+  void count_parts(std::size_t now) noexcept;
 
   Aggregates& aggregates_;
+  StateBudget* const budget_;
   Aggregates nothing_{{}};  ///< The table of keys has no functions of its own.
   GroupTable table_;        ///< Each group is the address of its key.
   std::vector<std::unique_ptr<Key>> keys_;
@@ -82,6 +87,7 @@ class PartTable {
   std::size_t block_used_ = groups_a_block;
   std::vector<Aggregates::Group> free_;
   std::size_t parts_ = 0;
+  StateBudget::Share share_;  ///< Of the parts.
   ShardedState saved_;
 };
 

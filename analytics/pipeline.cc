@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "analytics/aggregate_step.h"
+#include "analytics/aside_rows.h"
 #include "analytics/pipeline_builder.h"
 #include "analytics/row_steps.h"
 #include "analytics/state_step.h"
@@ -86,7 +87,7 @@ Pipeline::~Pipeline() = default;
 class PipelineBuilder {
  public:
   PipelineBuilder(const Pipeline::Options& options, std::vector<Finding>& findings)
-      : builder_(options.interval, options.seed, findings) {}
+      : builder_(options.interval, options.seed, options.origin_ms, findings) {}
 
   std::unique_ptr<Pipeline> build(const std::vector<Settings>& steps) {
     Place before{pipeline_->source_.get(), {&event_schema(), true, nullptr}};
@@ -140,9 +141,9 @@ class PipelineBuilder {
                      "a window says which rows an aggregation puts together");
       return std::nullopt;
     }
-    if (Step* const bad = step.bad_rows()) {
-      places_.emplace(settings.name() + std::string(Pipeline::bad_suffix),
-                      Place{bad, {&bad->schema(), false, nullptr}});
+    if (AsideRows* const aside = step.aside()) {
+      places_.emplace(settings.name() + std::string(aside->suffix()),
+                      Place{aside, {&aside->schema(), false, nullptr}});
     }
     pipeline_->nodes_.push_back(
         {settings.name(), std::move(built->fingerprint), std::move(built->step), false});
@@ -189,9 +190,11 @@ const Step* Pipeline::step(std::string_view name) const noexcept {
   if (name.empty()) return nodes_.back().step.get();
   auto* const self = const_cast<Pipeline*>(this);
   if (const Node* const node = self->find(name)) return node->step.get();
-  if (!name.ends_with(bad_suffix)) return nullptr;
-  const Node* const node = self->find(name.substr(0, name.size() - bad_suffix.size()));
-  return node == nullptr ? nullptr : node->step->bad_rows();
+  const std::size_t dot = name.rfind('.');
+  if (dot == std::string_view::npos) return nullptr;
+  const Node* const node = self->find(name.substr(0, dot));
+  AsideRows* const aside = node == nullptr ? nullptr : node->step->aside();
+  return aside != nullptr && aside->suffix() == name.substr(dot) ? aside : nullptr;
 }
 
 std::vector<std::string> Pipeline::ends() const {
@@ -211,7 +214,6 @@ void Pipeline::attach(std::string_view step_name, Step& output) {
 
 /// What is read of a step's rows, by all behind it.
 Used Pipeline::use(Step& step) {
-  const bool bad_with_headers = step.bad_rows() != nullptr && use(*step.bad_rows()).back();
   Used used(step.schema().size() + 1, false);
   for (Step* const next : step.next()) {
     const Used reads = use(*next);
@@ -220,7 +222,7 @@ Used Pipeline::use(Step& step) {
     }
   }
   Used reads = step.use(used);
-  if (bad_with_headers) reads.back() = true;
+  if (AsideRows* const aside = step.aside()) aside->use_input(use(*aside), reads);
   return reads;
 }
 

@@ -23,6 +23,8 @@ class Pipeline {
   struct Options {
     std::chrono::milliseconds interval{2000};  ///< How long batches are.
     std::uint64_t seed = 0;                    ///< Of hash tables; nobody else knows it.
+    /// What windows of processing time are counted from, in milliseconds since 1970.
+    std::int64_t origin_ms = 0;
   };
   /// Wires `steps`, whose types are of step_types(). Null, with findings whose keys begin with
   /// "steps.NAME.", when something is wrong; warnings may come with a pipeline too.
@@ -30,11 +32,9 @@ class Pipeline {
                                         std::vector<Finding>& findings);
   ~Pipeline();
 
-  /// Behind the name of a parse: the records that it could not read.
-  static constexpr std::string_view bad_suffix = ".bad";
-
   /// The step of this name; null when there is none. An empty name: the last step, or where there
-  /// is none the events themselves.
+  /// is none the events themselves. A name and what AsideRows says behind it: the rows that this
+  /// step left out.
   const Step* step(std::string_view name) const noexcept;
   /// Steps that no other step reads, in the order of the file: what outputs show if they do not
   /// say.

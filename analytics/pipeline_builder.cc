@@ -42,8 +42,9 @@ constexpr std::int64_t panes_max = 10'000;  // of a window
 
 /// Keys that say nothing about what is kept.
 bool may_change(std::string_view key) {
-  constexpr std::string_view keys[] = {"input", "maxKeys", "timeout",   "mode",     "initial",
-                                       "delay", "late",    "updateFor", "maxFuture"};
+  constexpr std::string_view keys[] = {"input",     "maxKeys",  "maxStateBytes", "timeout",
+                                       "mode",      "initial",  "delay",         "late",
+                                       "updateFor", "maxFuture"};
   return std::find(std::begin(keys), std::end(keys), key) != std::end(keys);
 }
 
@@ -286,7 +287,7 @@ bool StepBuilder::check_window(const Settings& settings) {
   using Names = std::vector<std::string_view>;
   static const std::map<std::string_view, Names> own = {
       {"time",
-       {"length", "slide", "offset", "time", "timestamp", "delay", "late", "updateFor",
+       {"length", "slide", "offset", "keepZero", "time", "timestamp", "delay", "late", "updateFor",
         "maxFuture"}},
       {"session", {"gap", "time", "timestamp", "delay", "late", "maxFuture"}},
       {"count", {"rows", "slideRows"}}};
@@ -342,6 +343,12 @@ std::optional<Window> StepBuilder::window_of(const Settings& settings) {
   window.slide_ms = settings.has("slide") ? settings.duration("slide").count() : window.length_ms;
   window.offset_ms = settings.duration("offset").count();
   window.event_time = settings.text("time") == "event";
+  window.keep_zero = settings.boolean("keepZero");
+  if (window.event_time && window.keep_zero) {
+    error(settings, "keepZero", "by event time there are windows only where rows are",
+          "leave it out, or choose time = processing");
+    return std::nullopt;
+  }
   if (window.event_time) {
     window.delay_ms = settings.duration("delay").count();
     window.future_ms = settings.duration("maxFuture").count();
@@ -358,6 +365,7 @@ std::optional<Window> StepBuilder::window_of(const Settings& settings) {
           "windows are made of whole batches");
       return std::nullopt;
     }
+    window.offset_ms += origin_ms_;
   }
   if (window.length_ms / window.pane_ms() > panes_max) {
     error(settings, "slide",
@@ -438,6 +446,7 @@ std::optional<BuiltStep> StepBuilder::aggregate(const Settings& step, const Step
   }
   AggregateStep::Options options{.keys = std::move(grouping->keys),
                                  .keys_max = static_cast<std::size_t>(step.integer("maxKeys")),
+                                 .state_bytes_max = step.bytes("maxStateBytes"),
                                  .seed = seed_,
                                  .interval_ms = interval_ms_};
   if (input.window != nullptr) {
@@ -460,6 +469,7 @@ std::optional<BuiltStep> StepBuilder::key_windows(const Settings& step, const St
   const Settings& window = *input.window;
   const PartStep::Options options{.keys = std::move(grouping.keys),
                                   .keys_max = static_cast<std::size_t>(step.integer("maxKeys")),
+                                  .state_bytes_max = step.bytes("maxStateBytes"),
                                   .seed = seed_};
   if (window.text("kind") == "count") {
     const auto rows = static_cast<std::uint64_t>(window.integer("rows"));
@@ -488,6 +498,7 @@ std::optional<BuiltStep> StepBuilder::state(const Settings& step, const Schema& 
   StateStep::Options options{.changes_only = step.text("mode") == "changes",
                              .timeout_ms = step.duration("timeout").count(),
                              .keys_max = static_cast<std::size_t>(step.integer("maxKeys")),
+                             .state_bytes_max = step.bytes("maxStateBytes"),
                              .seed = seed_};
   std::vector<Aggregate> aggregates;
   std::set<std::size_t> merged;

@@ -36,9 +36,10 @@ struct BuiltStep {
 /// Makes steps of settings. What is wrong becomes findings, with keys "steps.NAME.KEY".
 class StepBuilder {
  public:
-  StepBuilder(std::chrono::milliseconds interval, std::uint64_t seed,
+  /// `origin_ms`: what windows of processing time are counted from.
+  StepBuilder(std::chrono::milliseconds interval, std::uint64_t seed, std::int64_t origin_ms,
               std::vector<Finding>& findings)
-      : interval_ms_(interval.count()), seed_(seed), findings_(findings) {}
+      : interval_ms_(interval.count()), seed_(seed), origin_ms_(origin_ms), findings_(findings) {}
 
   /// Nothing when it cannot be made. REQUIRES: not a window.
   std::optional<BuiltStep> build(const Settings& settings, const StepInput& input);
@@ -88,6 +89,7 @@ class StepBuilder {
 
   const std::int64_t interval_ms_;
   const std::uint64_t seed_;
+  const std::int64_t origin_ms_;
   std::vector<Finding>& findings_;
 };
 

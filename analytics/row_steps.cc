@@ -30,7 +30,7 @@ ParseStep::ParseStep(const Schema& input, Options options, std::unique_ptr<Recor
       inputs_(input.size()),
       parser_(std::move(parser)),
       fields_(parser_->fields().size()),
-      bad_records_(Schema({input[options_.column]}, input.with_headers())) {}
+      bad_records_(AsideRows::bad, input, {options_.column}) {}
 
 Schema ParseStep::schema_of(const Schema& input, const Options& options,
                             const RecordParser& parser) {
@@ -83,13 +83,7 @@ void ParseStep::pass_bad(const Rows& rows) {
   for (std::uint32_t row = 0; row < rows.size; ++row) {
     if (bad_[row] != 0) chosen.push_back(row);
   }
-  const Rows& picked = bad_picker_.pick(rows, chosen);
-  bad_out_ = {};
-  bad_out_.size = picked.size;
-  bad_out_.batch = picked.batch;
-  bad_out_.events = picked.events;
-  bad_out_.columns = {picked.columns[options_.column]};
-  bad_records_.push(bad_out_);
+  bad_records_.pass_on(rows, chosen);
 }
 
 void ParseStep::tick(const Tick& tick) {

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "analytics/aside_rows.h"
 #include "analytics/expression.h"
 #include "analytics/record_parser.h"
 #include "analytics/row_picker.h"
@@ -15,16 +16,8 @@
 
 namespace sluice::analytics {
 
-/// Records that a parse could not read, as they came.
-class BadRecords final : public Step {
- public:
-  explicit BadRecords(Schema schema) : Step(std::move(schema)) {}
-  Used use(const Used& used) override { return used; }
-  void push(const Rows& rows) override { pass(rows); }
-};
-
 /// Reads the text of one column as a record. Its rows have the fields of the record, then the
-/// columns that are kept. The text of records that cannot be read is passed on by bad_rows().
+/// columns that are kept. The text of records that cannot be read is passed on by aside().
 class ParseStep final : public Step {
  public:
   struct Options {
@@ -36,7 +29,7 @@ class ParseStep final : public Step {
 
   Used use(const Used& used) override;
   void push(const Rows& rows) override;
-  Step* bad_rows() noexcept override { return &bad_records_; }
+  AsideRows* aside() noexcept override { return &bad_records_; }
   void tick(const Tick& tick) override;
   std::vector<LeftOut> left_out() const override { return {{LeftOut::bad, bad_count_}}; }
 
@@ -53,9 +46,7 @@ class ParseStep final : public Step {
   std::vector<std::uint8_t> bad_;
   Rows out_;
   RowPicker picker_;
-  BadRecords bad_records_;
-  RowPicker bad_picker_;
-  Rows bad_out_;
+  AsideRows bad_records_;
 };
 
 /// Makes a row of each word of a text; the other columns are repeated.

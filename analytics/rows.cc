@@ -67,12 +67,15 @@ void TextArena::clear() noexcept {
   left_ = bytes_ = blocks_.front().bytes;
 }
 
-void TextArena::grow(std::size_t bytes) {
-  const std::size_t wanted = std::max(bytes, block_bytes);
-  blocks_.push_back({std::make_unique_for_overwrite<char[]>(wanted), wanted});
-  next_ = blocks_.back().data.get();
-  left_ = wanted;
-  bytes_ += wanted;
+void TextArena::grow() {
+  next_ = own_block(block_bytes);
+  left_ = block_bytes;
+}
+
+char* TextArena::own_block(std::size_t bytes) {
+  blocks_.push_back({std::make_unique_for_overwrite<char[]>(bytes), bytes});
+  bytes_ += bytes;
+  return blocks_.back().data.get();
 }
 
 }  // namespace sluice::analytics

@@ -116,7 +116,10 @@ class TextArena {
  public:
   /// `bytes` writable bytes, which stay where they are until clear().
   char* room(std::size_t bytes) {
-    if (bytes > left_) grow(bytes);
+    if (bytes > left_) {
+      if (bytes > shared_max) return own_block(bytes);
+      grow();
+    }
     char* const at = next_;
     next_ += bytes;
     left_ -= bytes;
@@ -134,11 +137,14 @@ class TextArena {
 
  private:
   static constexpr std::size_t block_bytes = 64 * 1024;
+  /// A larger text has a block of its own, so that little is left unused at the end of a block.
+  static constexpr std::size_t shared_max = block_bytes / 8;
   struct Block {
     std::unique_ptr<char[]> data;
     std::size_t bytes = 0;
   };
-  void grow(std::size_t bytes);
+  void grow();
+  char* own_block(std::size_t bytes);
 
   std::vector<Block> blocks_;
   char* next_ = nullptr;

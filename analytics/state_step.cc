@@ -24,13 +24,16 @@ StateStep::StateStep(const Schema& input, Options options, std::vector<Aggregate
     : Step(schema_of(input, options, aggregates)),
       options_(std::move(options)),
       input_(input),
+      budget_(options_.state_bytes_max),
       aggregates_(std::move(aggregates)),
       groups_({.keys = types_of(input, options_.keys),
                .seed = options_.seed,
                .keys_max = options_.keys_max,
+               .budget = &budget_,
                .extra_words = Extra::Count},
               aggregates_),
       out_columns_(schema_.size()) {
+  aggregates_.limit_to(budget_);
   for (Column& column : out_columns_) out_.columns.push_back(&column);
 }
 

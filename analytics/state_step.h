@@ -10,6 +10,7 @@
 #include "analytics/aggregates.h"
 #include "analytics/group_table.h"
 #include "analytics/sharded_state.h"
+#include "analytics/state_budget.h"
 #include "analytics/step.h"
 #include "core/base/status.h"
 
@@ -28,6 +29,7 @@ class StateStep final : public Step {
     bool changes_only = false;
     std::int64_t timeout_ms = 0;  ///< 0: never.
     std::size_t keys_max = 2'000'000;
+    std::uint64_t state_bytes_max = StateBudget::no_limit;
     std::uint64_t seed = 0;
   };
   /// `aggregates`: a function of one argument for each value, whose results have its name.
@@ -43,7 +45,11 @@ class StateStep final : public Step {
   void save(StateWriter& state) override;
   bool load(const SavedState& state) override;
   std::uint64_t state_bytes() const noexcept override;
-  std::vector<LeftOut> left_out() const override { return {{LeftOut::overflowed, overflowed_}}; }
+  std::vector<LeftOut> left_out() const override {
+    return {{LeftOut::overflowed, overflowed_},
+            {LeftOut::oversized, budget_.rows_refused()},
+            {LeftOut::valueless, budget_.values_refused()}};
+  }
   std::uint64_t keys() const noexcept override { return groups_.size(); }
 
  private:
@@ -60,6 +66,7 @@ class StateStep final : public Step {
 
   const Options options_;
   const Schema input_;
+  StateBudget budget_;
   Aggregates aggregates_;
   GroupTable groups_;
   std::uint64_t batch_ = 1;  ///< Rises with the ticks; its groups have it in their extra words.

@@ -41,10 +41,16 @@ struct LeftOut {
   static constexpr std::string_view roomless = "rows without room for a session";
   /// They are not left out, but lose their key.
   static constexpr std::string_view overflowed = "rows of keys beyond maxKeys";
+  /// So do they, or they are left out where the key had a place and the row has none.
+  static constexpr std::string_view oversized = "rows beyond maxStateBytes";
+  /// Their rows count, but these values do not.
+  static constexpr std::string_view valueless = "values beyond maxStateBytes";
 
   std::string_view why;
   std::uint64_t rows = 0;
 };
+
+class AsideRows;
 
 /// A step. Rows are pushed into it, chunk by chunk; at the end of the batch tick() makes it pass on
 /// what it held back. One thread. It does not own the steps behind it.
@@ -75,8 +81,8 @@ class Step {
   /// True when it takes events as they come; then push(batch) is called, not push(rows).
   virtual bool takes_events() const noexcept { return false; }
   virtual void push(const Batch& /*events*/) {}
-  /// What has the rows that this step cannot read; null: it reads all.
-  virtual Step* bad_rows() noexcept { return nullptr; }
+  /// What has the rows that this step leaves out, for others; null: nobody gets any from it.
+  virtual AsideRows* aside() noexcept { return nullptr; }
   /// Every row of the batch has been pushed.
   virtual void tick(const Tick& tick) { tick_next(tick); }
 

@@ -10,6 +10,16 @@ constexpr Key input_key{.name = "input",
                             "The step whose rows it gets; without it the one before, or the "
                             "events of the channel."};
 
+/// Every step that keeps groups has it.
+constexpr Key state_bytes_key{
+    .name = "maxStateBytes",
+    .type = KeyType::Bytes,
+    .default_value = "1G",
+    .meaning =
+        "Memory that the step keeps at most; behind that rows of further keys go into "
+        "(other), values that need room are left out, and both are counted.",
+    .min = 64 * 1024};
+
 constexpr Key parse_keys[] = {
     input_key,
     {.name = "format",
@@ -131,6 +141,11 @@ constexpr Key window_keys[] = {
      .default_value = "0",
      .meaning = "Windows end so much after multiples of slide since 1970; for days of a time zone.",
      .min = 0},
+    {.name = "keepZero",
+     .type = KeyType::Boolean,
+     .default_value = "false",
+     .meaning = "With processing: keys that left the window stay, with a count of 0, as with the "
+                "inverse function of Spark's reduceByKeyAndWindow."},
     {.name = "time",
      .type = KeyType::Choice,
      .default_value = "processing",
@@ -150,9 +165,10 @@ constexpr Key window_keys[] = {
      .type = KeyType::Choice,
      .default_value = "drop",
      .meaning = "With event: rows of windows that were passed on are left out and counted, or make "
-                "them be passed on again, updated.",
-     .choices = "drop update",
-     .choices_not_built = "channel"},
+                "them be passed on again, updated. Where NAME.late is an input, NAME being the "
+                "aggregation, those that are left out go there; channel is as drop, and says that "
+                "there must be such an input.",
+     .choices = "drop update channel"},
     {.name = "updateFor",
      .type = KeyType::Millis,
      .meaning = "With late = update: so long after the end of a window; without it one length.",
@@ -181,6 +197,7 @@ constexpr Key aggregate_keys[] = {
          "Groups at most; rows of further keys go into one, called (other), and are counted.",
      .min = 1,
      .max = 1'000'000'000},
+    state_bytes_key,
 };
 
 constexpr Key state_keys[] = {
@@ -209,6 +226,7 @@ constexpr Key state_keys[] = {
      .meaning = "Keys at most; further ones are merged into one, called (other), and are counted.",
      .min = 1,
      .max = 1'000'000'000},
+    state_bytes_key,
 };
 
 constexpr Key top_keys[] = {

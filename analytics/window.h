@@ -14,6 +14,8 @@ struct Window {
   std::int64_t length_ms = 0;  ///< 0: a window is a batch.
   std::int64_t slide_ms = 0;
   std::int64_t offset_ms = 0;  ///< Windows end at multiples of slide_ms, and so much later.
+  /// Of processing time: keys that left the window stay, and have the results of no rows.
+  bool keep_zero = false;
   /// By the time that rows carry, instead of when they came.
   bool event_time = false;
   std::int64_t delay_ms = 0;   ///< How much out of order rows may be.

@@ -19,6 +19,7 @@ constexpr std::size_t piece_bytes = 48 * 1024;
 constexpr milliseconds patience_at_stop{3000};
 constexpr std::string_view plan_note = "plan";
 constexpr std::string_view clock_note = "batch";
+constexpr std::string_view origin_note = "origin";
 constexpr std::string_view state_prefix = "state/";
 constexpr std::string_view outbox_prefix = "outbox/";
 
@@ -60,6 +61,18 @@ void pause(milliseconds time, const std::stop_token& stop) {
   never.wait_for(lock, stop, time, [] { return false; });
 }
 
+/// What to do where a bound is reached; empty: nothing that a file could say.
+std::string_view remedy(std::string_view reason) {
+  using analytics::LeftOut;
+  if (reason == LeftOut::overflowed)
+    return ": raise maxKeys, or count by something that differs less";
+  if (reason == LeftOut::oversized || reason == LeftOut::valueless) {
+    return ": raise maxStateBytes, shorten the keys or the texts, or let a timeout or a shorter "
+           "window forget";
+  }
+  return {};
+}
+
 }  // namespace
 
 /// What the steps save becomes notes of a commit.
@@ -83,6 +96,7 @@ MicrobatchReader::MicrobatchReader(const Settings& settings, LongReaderContext c
       limit_{.events_max = static_cast<std::uint32_t>(settings.integer("takeBatch")),
              .bytes_at_least = 256 * 1024},
       seed_(random_seed()),
+      from_start_(settings.text("align") == "start"),
       clock_(interval_, context_.clock),
       backoff_(milliseconds(100), milliseconds(5000)) {
   for (const Settings& output : settings.parts("outputs")) {
@@ -96,11 +110,14 @@ MicrobatchReader::MicrobatchReader(const Settings& settings, LongReaderContext c
 
 MicrobatchReader::~MicrobatchReader() = default;
 
-std::unique_ptr<analytics::Pipeline> MicrobatchReader::make_pipeline(
-    const Settings& settings, std::uint64_t seed, std::vector<Finding>& findings) {
-  return analytics::Pipeline::make(settings.parts("steps"),
-                                   {.interval = settings.duration("batchInterval"), .seed = seed},
-                                   findings);
+std::unique_ptr<analytics::Pipeline> MicrobatchReader::make_pipeline(const Settings& settings,
+                                                                     std::uint64_t seed,
+                                                                     std::vector<Finding>& findings,
+                                                                     std::int64_t origin_ms) {
+  return analytics::Pipeline::make(
+      settings.parts("steps"),
+      {.interval = settings.duration("batchInterval"), .seed = seed, .origin_ms = origin_ms},
+      findings);
 }
 
 // ---- at the start, and behind a refused commit
@@ -134,7 +151,8 @@ Status MicrobatchReader::open(const std::stop_token& stop) {
 /// State, outbox and clock as the last commit left them.
 Status MicrobatchReader::restore() {
   std::vector<Finding> findings;
-  pipeline_ = make_pipeline(settings_, seed_, findings);
+  find_origin();
+  pipeline_ = make_pipeline(settings_, seed_, findings, origin_ms_);
   left_out_.clear();
   SLUICE_ASSERT(pipeline_ != nullptr, "judge() let a bad analysis through");
   attach_outputs();
@@ -167,7 +185,7 @@ Status MicrobatchReader::restore() {
     pipeline_->start(context_.clock.wall_ms());
     return begin_anew();
   }
-  if (plan != pipeline_->fingerprint()) {
+  if (plan != this->plan()) {
     return Invalid("the steps that keep state are not those whose state is there (" +
                    std::to_string(state.size()) +
                    " pieces): put the old ones back, or start the agent once with --reset-state " +
@@ -176,6 +194,24 @@ Status MicrobatchReader::restore() {
   if (Status status = pipeline_->load(state); !status.ok()) return status;
   pipeline_->start(context_.clock.wall_ms());
   return {};
+}
+
+/// Where batches are counted from the start: the first one that the store tells of, or now.
+void MicrobatchReader::find_origin() {
+  if (!from_start_) return;
+  const auto noted =
+      context_.committer == nullptr ? std::nullopt : context_.committer->note(key(origin_note));
+  origin_is_noted_ = noted.has_value();
+  if (noted) std::from_chars(noted->data(), noted->data() + noted->size(), origin_ms_);
+  if (origin_ms_ == 0) origin_ms_ = context_.clock.wall_ms();
+  clock_.count_from(origin_ms_);
+}
+
+/// What the state depends on: the steps, and where windows begin.
+std::string MicrobatchReader::plan() const {
+  std::string plan = pipeline_->fingerprint();
+  if (from_start_ && !plan.empty()) plan += "align=start\n";
+  return plan;
 }
 
 /// Without a state: the files that steps begin with.
@@ -254,7 +290,10 @@ Status MicrobatchReader::run(Channel& channel, std::stop_token stop) {
     Commit forget(context_.committer);
     std::size_t count = 0;
     for (const auto& [name, value] : context_.committer->notes(prefix_)) {
-      if (!name.starts_with(key(state_prefix)) && name != key(plan_note)) continue;
+      if (!name.starts_with(key(state_prefix)) && name != key(plan_note) &&
+          name != key(origin_note)) {
+        continue;
+      }
       forget.note({name, ""});
       ++count;
     }
@@ -341,7 +380,8 @@ Status MicrobatchReader::end_batch(std::int64_t name, const std::stop_token& sto
     std::string text = output->take_text();
     if (!text.empty()) outbox_.push_back({output->label(), std::move(text)});
   }
-  const bool changed = pending_events_ > 0 || pipeline_->keeps_state() || leftover;
+  const bool changed = pending_events_ > 0 || pipeline_->keeps_state() || leftover ||
+                       (from_start_ && !origin_is_noted_);
   last_ = name;
   if (Status status = commit(changed, stop); !status.ok()) return status;
   ++number_;
@@ -382,7 +422,10 @@ Status MicrobatchReader::commit(bool changed, const std::stop_token& stop) {
   if (Status status = put_results(results, commit, stop); !status.ok()) return status;
   State state(commit, key(state_prefix));
   pipeline_->save(state);
-  if (!begun_) commit.note({key(plan_note), pipeline_->fingerprint()});
+  if (!begun_) commit.note({key(plan_note), plan()});
+  if (from_start_ && !origin_is_noted_) {
+    commit.note({key(origin_note), std::to_string(origin_ms_)});
+  }
   commit.note({key(clock_note), std::to_string(last_)});
   note_outbox(commit);
   return finish(std::move(commit));
@@ -412,6 +455,7 @@ Status MicrobatchReader::finish(Commit commit) {
   if (Status status = std::move(commit).wait(); !status.ok()) return status;
   fail_point(FailPoint::BatchAfterCommit);
   begun_ = begun_ || context_.committer != nullptr;
+  origin_is_noted_ = origin_is_noted_ || context_.committer != nullptr;
   context_.counters.delivered.add(events, bytes);
   context_.counters.batches_complete.add();
   return {};
@@ -491,8 +535,8 @@ void MicrobatchReader::report_left_out() {
     const std::uint64_t before = reported_[what];
     if (count <= before) continue;
     reported_at_ = context_.clock.steady();
-    log::warn("{}: step {}: {} more {}, {} since it was started", settings_.component(), what.first,
-              count - before, what.second, count);
+    log::warn("{}: step {}: {} more {}, {} since it was started{}", settings_.component(),
+              what.first, count - before, what.second, count, remedy(what.second));
   }
   reported_ = std::move(now);
 }

@@ -41,7 +41,8 @@ class MicrobatchReader final : public LongReader {
   /// The pipeline of the settings; null, with findings, when they are wrong.
   static std::unique_ptr<analytics::Pipeline> make_pipeline(const Settings& settings,
                                                             std::uint64_t seed,
-                                                            std::vector<Finding>& findings);
+                                                            std::vector<Finding>& findings,
+                                                            std::int64_t origin_ms = 0);
 
  private:
   /// A text on its way out.
@@ -58,6 +59,8 @@ class MicrobatchReader final : public LongReader {
   void tell_query() const;
   Status restore();
   Status begin_anew();
+  void find_origin();
+  std::string plan() const;
   Status read_outbox(const std::vector<std::pair<std::string, std::string>>& notes);
   void attach_outputs();
   Status check_channels() const;
@@ -83,6 +86,9 @@ class MicrobatchReader final : public LongReader {
   const milliseconds interval_;
   const TakeLimit limit_;
   const std::uint64_t seed_;
+  const bool from_start_;       ///< Batches are counted from origin_ms_.
+  std::int64_t origin_ms_ = 0;  ///< 0 as long as nobody needs it.
+  bool origin_is_noted_ = false;
   BatchClock clock_;
   std::vector<std::unique_ptr<BatchOutput>> outputs_;
   std::vector<std::unique_ptr<ViewServer>> view_servers_;  ///< Ports of outputs.

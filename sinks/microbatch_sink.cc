@@ -1,10 +1,12 @@
 // The sink that computes: word counts, windows, running state, statistics.
 
+#include <algorithm>
 #include <memory>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "analytics/aside_rows.h"
 #include "analytics/step_types.h"
 #include "core/base/nearest_name.h"
 #include "sinks/batch_query.h"
@@ -23,9 +25,16 @@ constexpr Key keys[] = {
     {.name = "batchInterval",
      .type = KeyType::Millis,
      .default_value = "2s",
-     .meaning = "How long a batch is; batches end at its multiples since 1970.",
+     .meaning = "How long a batch is; batches end at its multiples, see align.",
      .min = 50,
      .max = 86'400'000},
+    {.name = "align",
+     .type = KeyType::Choice,
+     .default_value = "epoch",
+     .meaning =
+         "What batches, and windows of processing time, are counted from: 1970, which is the "
+         "same for all agents, or, as windows in Spark, when the sink was first started.",
+     .choices = "epoch start"},
     {.name = "takeBatch",
      .type = KeyType::Integer,
      .default_value = "1000",
@@ -55,10 +64,30 @@ void judge_labels(const Settings& output, const analytics::Pipeline& pipeline,
   }
 }
 
+/// A window with late = channel, and nothing that has the late rows.
+void judge_late_rows(const Settings& settings, std::vector<Finding>& findings) {
+  const auto reads_late = [](const Settings& part) {
+    return part.has("input") && part.text("input").ends_with(analytics::AsideRows::late);
+  };
+  for (const char* const list : {"steps", "outputs"}) {
+    const auto& parts = settings.parts(list);
+    if (std::any_of(parts.begin(), parts.end(), reads_late)) return;
+  }
+  for (const Settings& step : settings.parts("steps")) {
+    if (!step.knows("late") || step.text("late") != "channel") continue;
+    findings.push_back({Severity::Error, "steps." + step.name() + ".late",
+                        "nothing has the late rows as its input",
+                        "add an output of type channel with input = NAME.late, where NAME is the "
+                        "aggregation behind the window",
+                        0});
+  }
+}
+
 std::vector<Finding> judge(const Settings& settings) {
   std::vector<Finding> findings;
   const auto pipeline = MicrobatchReader::make_pipeline(settings, 0, findings);
   if (!pipeline) return findings;
+  judge_late_rows(settings, findings);
   const auto& outputs = settings.parts("outputs");
   if (outputs.empty()) {
     findings.push_back({Severity::Error, "outputs", "nothing is done with the results",

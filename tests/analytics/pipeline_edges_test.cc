@@ -81,6 +81,134 @@ TEST_CASE("records that cannot be read are rows for whoever wants them, with the
   CHECK(findings[0].key == "steps.m.input");
 }
 
+/// Records of a time, a key and a value, in windows of event time.
+std::vector<StepLines> in_event_time(std::vector<std::pair<std::string, std::string>> window) {
+  window.emplace_back("time", "event");
+  window.emplace_back("timestamp", "t");
+  return {{"p", "parse", {{"format", "csv"}, {"fields", "t:int k v"}}},
+          {"w", "window", std::move(window)},
+          {"a", "aggregate", {{"by", "k"}, {"agg.n", "count()"}}}};
+}
+
+TEST_CASE("late rows are rows for whoever wants them, as they came, with their headers") {
+  using Window = std::vector<std::pair<std::string, std::string>>;
+  const Window window = GENERATE(Window{{"length", "10s"}},
+                                 Window{{"length", "10s"}, {"late", "update"}, {"updateFor", "0"}},
+                                 Window{{"length", "10s"}, {"late", "channel"}},
+                                 Window{{"kind", "session"}, {"gap", "1s"}, {"late", "channel"}});
+  auto steps = in_event_time(window);
+  steps.push_back(
+      {"m", "map", {{"input", "a.late"}, {"set.host", "header('host')"}, {"drop", "t"}}});
+  steps.push_back({"b", "aggregate", {{"input", "a.late"}, {"by", "v"}, {"agg.n", "count()"}}});
+  Analysis analysis(steps, {.outputs = {"a.late", "m", "b"}});
+  const std::string early = std::to_string(analysis.now_ms());
+  const std::string now = std::to_string(analysis.now_ms() + 20'000);
+  analysis.push({early + ",a,1", now + ",a,2"}, {{"host", "web1"}});
+  CHECK(analysis.tick().empty());
+  analysis.restart();
+  analysis.push({now + ",b,3", early + ",c,4", early + ",,5", now + ",d,6"}, {{"host", "web1"}});
+  CHECK(analysis.tick() ==
+        Results{early + ",c,4", early + ",\"\",5", "c,4,web1", "\"\",5,web1", "4,1", "5,1"});
+  CHECK(analysis.pipeline().left_out().at("a late rows") == 2);
+  CHECK(analysis.pipeline().ends() == std::vector<std::string>{"a", "m", "b"});
+  analysis.push({early + ",e,7"});  // all rows of a chunk
+  CHECK(analysis.tick() == Results{early + ",e,7", "e,7,", "7,1"});
+}
+
+TEST_CASE("rows are late by the time that they carry only, and behind an aggregation only") {
+  const auto finding = [](const std::vector<StepLines>& steps) {
+    const auto findings = findings_of(steps);
+    REQUIRE(findings.size() == 1);
+    return findings[0].key;
+  };
+  const StepLines reader{"m", "map", {{"input", "a.late"}}};
+  const StepLines counts{"a", "aggregate", {{"agg.n", "count()"}}};
+  CHECK(finding({{"w", "window", {{"length", "2s"}}}, counts, reader}) == "steps.m.input");
+  CHECK(finding({{"w", "window", {{"kind", "session"}, {"gap", "2s"}}}, counts, reader}) ==
+        "steps.m.input");
+  CHECK(finding({counts, reader}) == "steps.m.input");
+  auto steps = in_event_time({{"length", "10s"}});
+  for (const std::string input : {"w.late", "a.bad", "p.late", "a.", "late"}) {
+    steps.push_back({"m", "map", {{"input", input}}});
+    CHECK(finding(steps) == "steps.m.input");
+    steps.pop_back();
+  }
+}
+
+const StepLines values{"p", "parse", {{"format", "text"}, {"fields", "value"}}};
+const StepLines counted{"c", "aggregate", {{"by", "value"}, {"agg.n", "count()"}}};
+
+TEST_CASE("Spark: reduceByKeyAndWindow with the inverse function keeps keys as zeros") {
+  const std::vector<StepLines> steps = {
+      values, {"w", "window", {{"length", "2s"}, {"slide", "1s"}, {"keepZero", "true"}}}, counted};
+  std::vector<std::vector<std::string>> batches{{"a"},      {"a", "b"}, {"a", "b", "c"},
+                                                {"a", "b"}, {"a"},      {}};
+  batches.insert(batches.end(), {{"a"}, {"a", "b"}, {"a", "b", "c"}, {"a", "b"}, {"a"}, {}});
+  const std::vector<Results> expected = {{"a,1"},
+                                         {"a,2", "b,1"},
+                                         {"a,2", "b,2", "c,1"},
+                                         {"a,2", "b,2", "c,1"},
+                                         {"a,2", "b,1", "c,0"},
+                                         {"a,1", "b,0", "c,0"},
+                                         {"a,1", "b,0", "c,0"},
+                                         {"a,2", "b,1", "c,0"},
+                                         {"a,2", "b,2", "c,1"},
+                                         {"a,2", "b,2", "c,1"},
+                                         {"a,2", "b,1", "c,0"},
+                                         {"a,1", "b,0", "c,0"}};
+  for (const bool restarts : {false, true}) {
+    Analysis analysis(steps);
+    for (std::size_t i = 0; i < batches.size(); ++i) {
+      CHECK(sorted(analysis.batch(batches[i])) == expected[i]);
+      if (restarts) analysis.restart();
+    }
+  }
+}
+
+TEST_CASE("keepZero: keys stay where nothing comes any more, in the order in which they came") {
+  const std::string length = GENERATE("2s", "1s");
+  Analysis analysis(
+      {values,
+       {"w", "window", {{"length", length}, {"slide", "1s"}, {"keepZero", "true"}}},
+       {"a", "aggregate", {{"by", "value"}, {"agg.n", "count()"}, {"maxKeys", "3"}}}});
+  CHECK(analysis.batch({}).empty());
+  CHECK(analysis.batch({"b", "a"}) == Results{"b,1", "a,1"});
+  analysis.restart();
+  analysis.batch({"c"});
+  analysis.batch({"d"});  // no room to remember this one
+  analysis.batch({});
+  analysis.restart();
+  CHECK(analysis.batch({}) == Results{"b,0", "a,0", "c,0"});
+  CHECK(analysis.batch({"a"}) == Results{"b,0", "a,1", "c,0"});
+}
+
+TEST_CASE("keepZero means something for windows of processing time only") {
+  for (auto window : std::vector<std::vector<std::pair<std::string, std::string>>>{
+           {{"length", "2s"}, {"time", "event"}, {"keepZero", "true"}},
+           {{"kind", "session"}, {"gap", "2s"}, {"keepZero", "true"}},
+           {{"kind", "count"}, {"rows", "2"}, {"keepZero", "true"}}}) {
+    const auto findings = findings_of({values, {"w", "window", std::move(window)}, counted});
+    REQUIRE(findings.size() == 1);
+    CHECK(findings[0].key == "steps.w.keepZero");
+  }
+}
+
+TEST_CASE("windows of processing time are counted from an origin, as Spark's from its start") {
+  // Spark (WindowOperationsSuite): windows of four batches at every other one, whenever it starts.
+  const std::int64_t begin_ms = 1'699'999'980'000 + 1250;
+  Analysis analysis({values, {"w", "window", {{"length", "4s"}, {"slide", "2s"}}}, counted},
+                    {.begin_ms = begin_ms, .origin_ms = begin_ms});
+  std::vector<Results> all;
+  for (const std::string value : {"0", "1", "2", "3", "4", "5"}) {
+    all.push_back(sorted(analysis.batch({value})));
+    analysis.restart();
+  }
+  CHECK(
+      all ==
+      std::vector<Results>{
+          {}, {"0,1", "1,1"}, {}, {"0,1", "1,1", "2,1", "3,1"}, {}, {"2,1", "3,1", "4,1", "5,1"}});
+}
+
 TEST_CASE("the clock goes on within a batch: rows of now are not of the future") {
   Analysis analysis(
       {{"p", "parse", {{"format", "csv"}, {"fields", "t:int k"}}},

@@ -57,6 +57,27 @@ TEST_CASE("names rise also when the clock is put back, and batches are not longe
   CHECK(clock.end() == start + 6000);
 }
 
+TEST_CASE("batches that are counted from a start have the interval from the first one on") {
+  ManualClock time;
+  time.set_wall_ms(start + 700);
+  BatchClock clock(seconds(2), time);
+  clock.count_from(start + 700);
+  clock.begin(0);
+  CHECK(clock.left() == milliseconds(2000));
+  CHECK(clock.end_early() == start + 2700);
+  time.advance(milliseconds(7100));
+  CHECK(clock.end() == start + 6700);
+  clock.begin(start + 6700);
+  CHECK(clock.left() == milliseconds(900));
+  // Put back before the start, and names go on.
+  time.set_wall_ms(start - 1000);
+  clock.begin(start + 6700);
+  CHECK(clock.end_early() == start + 8700);
+  CHECK(clock.left() <= milliseconds(2000));
+  clock.begin(0);
+  CHECK(clock.end_early() == start + 700);
+}
+
 TEST_CASE("a clock that is put forward makes no batches for the time between") {
   ManualClock time;
   time.set_wall_ms(start);

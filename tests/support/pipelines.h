@@ -96,6 +96,7 @@ class Analysis {
     std::chrono::milliseconds interval{1000};
     /// When the first batch begins; a whole minute, so that windows of 1 to 6 s begin too.
     std::int64_t begin_ms = 1'699'999'980'000;
+    std::int64_t origin_ms = 0;                        ///< What windows are counted from.
     std::vector<std::string> outputs = {};             ///< The steps shown; empty: the last one.
     std::pair<std::string, std::string> initial = {};  ///< A state, and what it begins with.
   };
@@ -161,7 +162,9 @@ class Analysis {
  private:
   void make() {
     std::vector<Finding> findings;
-    pipeline_ = Pipeline::make(settings_, {.interval = options_.interval, .seed = 7}, findings);
+    pipeline_ = Pipeline::make(
+        settings_, {.interval = options_.interval, .seed = 7, .origin_ms = options_.origin_ms},
+        findings);
     for (const Finding& finding : findings) UNSCOPED_INFO(finding.key << ": " << finding.message);
     REQUIRE(pipeline_ != nullptr);
     collected_.clear();
