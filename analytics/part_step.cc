@@ -178,7 +178,8 @@ void SessionStep::tick(const Tick& tick) {
     // The next rows have the time of this tick, and would still join what ends with it.
     pass_on(tick.time_ms - 1);
   }
-  tick_next(tick);
+  // Sessions end when they end, also behind a window that does not.
+  tick_next({tick.time_ms, tick.interval_ms});
 }
 
 /// The sessions that end by then.

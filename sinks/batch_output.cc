@@ -134,7 +134,7 @@ class PrintOutput final : public BatchOutput {
   }
   std::string take_text() override {
     std::string text;
-    if (has_rows_ || empty_too_) block_.end(text);
+    if (has_rows_ || (empty_too_ && due())) block_.end(text);
     block_.begin(0, 0);
     has_rows_ = false;
     return text;
@@ -185,7 +185,7 @@ class FileOutput final : public BatchOutput {
     }
   }
   std::string take_text() override {
-    if (lines_.empty() && !empty_too_) return {};
+    if (lines_.empty() && !(empty_too_ && due())) return {};
     std::string text = prefix_ + "-" + std::to_string(time_ms_) + suffix_ + "\n";
     if (format_.csv()) {
       analytics::append_csv_header(text, schema());
