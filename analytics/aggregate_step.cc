@@ -187,15 +187,17 @@ std::int64_t AggregateStep::last_window_end(std::int64_t pane_end) const noexcep
 
 void AggregateStep::tick(const Tick& tick) {
   times_.set_now(tick.time_ms);
+  Tick passed = tick;
   if (options_.window.is_batch()) {
-    tick_batch(tick);
+    // Without a key there would be a result of nothing.
+    if (tick.due) tick_batch(tick);
   } else if (options_.window.event_time) {
     tick_event_time(tick);
   } else {
-    tick_windows(tick);
+    passed.due = tick_windows(tick);
   }
   late_rows_.tick(tick);
-  tick_next(tick);
+  tick_next(passed);
 }
 
 void AggregateStep::tick_batch(const Tick& tick) {
@@ -222,7 +224,8 @@ void AggregateStep::start(std::int64_t now_ms) {
   if (open_end_ != 0 && now_ms >= open_end_) close_pane(open_end_);
 }
 
-void AggregateStep::tick_windows(const Tick& tick) {
+/// True when a window ended in this batch.
+bool AggregateStep::tick_windows(const Tick& tick) {
   const Window& window = options_.window;
   const std::int64_t end = align_down(tick.time_ms - 1, pane_ms_, window.offset_ms) + pane_ms_;
   if (open_end_ == 0) open_end_ = end;
@@ -231,15 +234,21 @@ void AggregateStep::tick_windows(const Tick& tick) {
     close_pane(std::max(open_end_, align_down(tick.time_ms, pane_ms_, window.offset_ms)));
   }
   const std::int64_t last = align_down(tick.time_ms, window.slide_ms, window.offset_ms);
+  bool ended = last > (passed_on_ms_ == never ? tick.time_ms - tick.interval_ms : passed_on_ms_);
   if (passed_on_ms_ == never || last > passed_on_ms_) {
-    for (const std::int64_t each : missed_windows(last)) emit_window(each);
+    for (const std::int64_t each : missed_windows(last)) {
+      emit_window(each);
+      ended = true;
+    }
     // Of no key at all, and of all that there ever were, there is a result also when nothing came.
     const bool any = panes_.upper_bound(last - window.length_ms) != panes_.upper_bound(last);
     const bool always = options_.keys.empty() || (zeros_ && zeros_->groups.size() > 0);
     if (any || (always && last == tick.time_ms)) emit_window(last);
+    ended = ended || any;
     passed_on_ms_ = last;
   }
   drop_panes(tick.time_ms);
+  return ended;
 }
 
 /// Windows before the one that ends now are passed on only for panes that were in none: after a

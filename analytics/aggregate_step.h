@@ -82,7 +82,7 @@ class AggregateStep final : public Step {
   void fold_by_time(const Rows& rows);
   std::int64_t pane_of(std::int64_t time, bool& is_late);
   void tick_batch(const Tick& tick);
-  void tick_windows(const Tick& tick);
+  bool tick_windows(const Tick& tick);
   void tick_event_time(const Tick& tick);
   void close_pane(std::int64_t end);
   std::set<std::int64_t> missed_windows(std::int64_t now) const;

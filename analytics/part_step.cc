@@ -195,7 +195,8 @@ void SessionStep::tick(const Tick& tick) {
     pass_on(tick.time_ms - 1);
   }
   late_rows_.tick(tick);
-  tick_next(tick);
+  // Sessions end when they end, also behind a window that does not.
+  tick_next({tick.time_ms, tick.interval_ms});
 }
 
 /// The sessions that end by then.

@@ -95,6 +95,8 @@ Status StateStep::begin_with(std::string_view csv) {
 }
 
 void StateStep::tick(const Tick& tick) {
+  // For the state there was no batch.
+  if (!tick.due) return tick_next(tick);
   now_ms_ = tick.time_ms;
   going_.assign(groups_.size(), 0);
   bool some_go = false;

@@ -20,7 +20,7 @@ namespace sluice::analytics {
 ///
 /// Running: every batch passes on all keys, as updateStateByKey does. Changes: only those that came
 /// in this batch, and once more those that go, as mapWithState does. A key that did not come for
-/// `timeout_ms` goes.
+/// `timeout_ms` goes. Behind a window its batches are those in which one ends.
 class StateStep final : public Step {
  public:
   struct Options {

@@ -16,6 +16,9 @@ namespace sluice::analytics {
 struct Tick {
   std::int64_t time_ms = 0;      ///< Its name: the wall time at which it ends, exclusive.
   std::int64_t interval_ms = 0;  ///< How long batches are.
+  /// False: behind a window that did not end in this batch, for which there is no result then, not
+  /// even an empty one. Spark has it so, of all that is behind a window.
+  bool due = true;
 };
 
 /// Columns that somebody reads, by their places; the last one stands for the events themselves

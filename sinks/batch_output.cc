@@ -1,12 +1,14 @@
 #include "sinks/batch_output.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "analytics/result_text.h"
 #include "core/base/assert.h"
 #include "core/base/fail_point.h"
 #include "core/base/time_zone.h"
+#include "sinks/doubtful_names.h"
 #include "sinks/shown_outputs.h"
 
 namespace sluice {
@@ -132,7 +134,7 @@ class PrintOutput final : public BatchOutput {
   }
   std::string take_text() override {
     std::string text;
-    if (has_rows_ || empty_too_) block_.end(text);
+    if (has_rows_ || (empty_too_ && due())) block_.end(text);
     block_.begin(0, 0);
     has_rows_ = false;
     return text;
@@ -183,7 +185,7 @@ class FileOutput final : public BatchOutput {
     }
   }
   std::string take_text() override {
-    if (lines_.empty() && !empty_too_) return {};
+    if (lines_.empty() && !(empty_too_ && due())) return {};
     std::string text = prefix_ + "-" + std::to_string(time_ms_) + suffix_ + "\n";
     if (format_.csv()) {
       analytics::append_csv_header(text, schema());
@@ -197,26 +199,33 @@ class FileOutput final : public BatchOutput {
     SLUICE_ASSERT(end != std::string_view::npos, "a file without a name");
     const std::string name(text.substr(0, end));
     const std::string_view content = text.substr(end + 1);
+    const std::size_t slash = name.rfind('/');
+    const std::string directory = slash == std::string::npos ? "." : name.substr(0, slash + 1);
+    if (!std::exchange(doubted_, true)) {
+      for (std::string& above : doubtful_above(files_, directory)) {
+        unsynced_.insert(std::move(above));
+      }
+    }
     std::string path = name;
     for (int number = 1;; ++number) {
       auto there = files_.size_of(path);
       if (!there.ok()) return there.status();
-      if (!*there) return write(path, content);
+      if (!*there) return write(directory, path, content);
       if (**there == content.size()) {
         auto old = files_.read(path, 0, content.size());
         if (!old.ok()) return old.status();
-        if (*old == content) return {};  // delivered, and then the agent died
+        // Delivered, and then the agent died, or could not sync its name.
+        if (*old == content) return sync_names(directory);
       }
       path = name + "." + std::to_string(number);
     }
   }
 
  private:
-  Status write(const std::string& path, std::string_view content) {
-    const std::string directory = path.substr(0, path.rfind('/') + 1);
-    if (!directory.empty()) {
-      if (auto made = files_.make_path(directory); !made.ok()) return made.status();
-    }
+  Status write(const std::string& directory, const std::string& path, std::string_view content) {
+    auto made = files_.make_path(directory);
+    if (!made.ok()) return made.status();
+    unsynced_.insert(made->begin(), made->end());
     const std::string unfinished = path + ".tmp";
     if (auto left = files_.size_of(unfinished); left.ok() && *left) {
       if (Status status = files_.remove(unfinished); !status.ok()) return status;
@@ -228,8 +237,18 @@ class FileOutput final : public BatchOutput {
     if (status.ok()) status = (*file)->sync();
     fail_point(FailPoint::BatchBeforeRename);
     if (status.ok()) status = files_.rename(unfinished, path);
-    if (status.ok()) status = files_.sync_directory(directory.empty() ? "." : directory);
+    if (status.ok()) status = sync_names(directory);
     return status.with_context(path);
+  }
+
+  /// Of the file, and of directories that were made for it.
+  Status sync_names(const std::string& directory) {
+    unsynced_.insert(directory);
+    while (!unsynced_.empty()) {
+      if (Status status = files_.sync_directory(*unsynced_.begin()); !status.ok()) return status;
+      unsynced_.erase(unsynced_.begin());
+    }
+    return {};
   }
 
   const std::string prefix_;
@@ -237,6 +256,8 @@ class FileOutput final : public BatchOutput {
   const RowFormat format_;
   const bool empty_too_;
   FileSystem& files_;
+  bool doubted_ = false;
+  std::set<std::string> unsynced_;  ///< Directories in which something was made.
   std::string lines_;
   std::int64_t time_ms_ = 0;
 };

@@ -36,6 +36,8 @@ class BatchOutput : public analytics::Step {
   /// Rows since the last call.
   std::uint64_t take_row_count() noexcept { return std::exchange(row_count_, 0); }
 
+  void tick(const analytics::Tick& tick) final { due_ = tick.due; }
+
   /// Behind the rows of a batch and its tick(): what it is called. `number` rises by one.
   virtual void end(const analytics::Tick& tick, std::uint64_t number) = 0;
   /// Behind end(): what is to be delivered; empty when there is nothing.
@@ -56,12 +58,18 @@ class BatchOutput : public analytics::Step {
     return all;
   }
 
+ protected:
+  /// Behind tick(): false where a batch without rows is none for this output, because no window
+  /// ended in it.
+  bool due() const noexcept { return due_; }
+
  private:
   /// Rows as push() has them.
   virtual void add(const analytics::Rows& rows) = 0;
 
   const std::string label_;
   std::uint64_t row_count_ = 0;
+  bool due_ = true;
 };
 
 /// The types of outputs, and their keys.

@@ -8,6 +8,7 @@
 
 #include "core/base/fail_point.h"
 #include "core/base/log.h"
+#include "sinks/doubtful_names.h"
 #include "sinks/leftover_files.h"
 
 namespace sluice {
@@ -257,12 +258,22 @@ Status BucketFiles::create(File& file) {
   return {};
 }
 
+Status BucketFiles::make_path(const std::string& directory) {
+  constexpr std::size_t doubted_max = 1000;
+  auto changed = files_.make_path(directory);
+  if (!changed.ok()) return changed.status();
+  if (!options_.durable) return {};
+  new_names_.insert(changed->begin(), changed->end());
+  if (doubted_.size() == doubted_max) doubted_.clear();
+  if (!doubted_.insert(directory).second) return {};
+  for (std::string& above : doubtful_above(files_, directory)) new_names_.insert(std::move(above));
+  return {};
+}
+
 Status BucketFiles::create_in_place(File& file) {
   Bucket& bucket = *file.bucket;
   if (options_.make_directories) {
-    auto changed = files_.make_path(bucket.directory);
-    if (!changed.ok()) return changed.status();
-    if (options_.durable) new_names_.insert(changed->begin(), changed->end());
+    if (Status status = make_path(bucket.directory); !status.ok()) return status;
   }
   for (int i = 0; i < name_tries_max; ++i) {
     ++bucket.counter;
@@ -290,13 +301,8 @@ Status BucketFiles::create_in_place(File& file) {
 Status BucketFiles::create_spool(File& file) {
   const std::string directory =
       options_.spool_directory.empty() ? directory_of(file.in_use) : options_.spool_directory;
-  Status status;
-  if (auto changed = files_.make_path(directory); !changed.ok()) {
-    status = changed.status();
-  } else if (options_.durable) {
-    new_names_.insert(changed->begin(), changed->end());
-    new_names_.insert(directory);
-  }
+  Status status = make_path(directory);
+  if (status.ok() && options_.durable) new_names_.insert(directory);
   for (int i = 0; status.ok() && i < name_tries_max; ++i) {
     // Never the name of another one: who comes next may remove that once more.
     const std::string path = fmt::format("{}/{}-{}-{}.spool", directory, token_, file.number, i);

@@ -152,6 +152,8 @@ class BucketFiles {
   std::string other_name(std::uint32_t slot);
   void leave_bucket(File& file);
   std::string name(const Bucket& bucket, bool in_use) const;
+  /// It, and those above it; what of that is to be synced is noted.
+  Status make_path(const std::string& directory);
   Status create_in_place(File& file);
   Status create_spool(File& file);
 
@@ -170,6 +172,7 @@ class BucketFiles {
   std::vector<File*> dirty_;
   std::vector<File*> closing_;       ///< Get no more events, but not all of them have landed.
   std::set<std::string> new_names_;  ///< Directories whose names are not synced.
+  std::set<std::string> doubted_;    ///< Those above which names may not have been.
   SteadyTime now_{};                 ///< When the batch at hand came.
   std::uint64_t writes_ = 0;
   std::uint64_t opened_ = 0;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/base/log.h"
+#include "sinks/doubtful_names.h"
 
 namespace sluice {
 namespace {
@@ -58,7 +59,7 @@ class Leftover {
       if (!status.ok()) return status;
     }
     // In each case: before, a power cut could give it its old name again.
-    return sync_those_there(files_, {}, {directory_of(file_.in_use)});
+    return sync_names({directory_of(file_.in_use)});
   }
 
   bool is_here() const { return !is_elsewhere(file_.in_use); }
@@ -93,7 +94,16 @@ class Leftover {
     if (!made.ok()) return made.status();
     auto file = files_.create(file_.in_use, true);
     if (!file.ok()) return file.status();
+    if (Status status = sync_names(*std::move(made)); !status.ok()) return status;
     return Fate::Unfinished;
+  }
+
+  /// In these, and of the directory of the file.
+  Status sync_names(std::vector<std::string> directories) {
+    for (std::string& above : doubtful_above(files_, directory_of(file_.in_use))) {
+      directories.push_back(std::move(above));
+    }
+    return sync_those_there(files_, {}, std::move(directories));
   }
 
   /// So many of its bytes count.

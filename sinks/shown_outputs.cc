@@ -99,6 +99,7 @@ class ViewOutput final : public BatchOutput {
 
   void end(const Tick& tick, std::uint64_t /*number*/) override { time_ms_ = tick.time_ms; }
   void show() override {
+    if (!due()) return;
     ShownBatch batch{time_ms_, "{\"time\":" + std::to_string(time_ms_) + ",\"rows\":["};
     batch.json += rows_ + "],\"left\":" + std::to_string(left_) + "}";
     rows_.clear();
@@ -161,6 +162,8 @@ class GaugesOutput final : public BatchOutput {
         figures_(empty_) {}
   void end(const Tick& /*tick*/, std::uint64_t /*number*/) override {}
   void show() override {
+    // Those of the last window hold until the next one ends.
+    if (!due()) return;
     gauges_.show(std::exchange(figures_, empty_));
     places_.clear();
     bytes_ = 0;

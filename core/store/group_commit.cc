@@ -13,8 +13,6 @@ namespace sluice {
 namespace {
 
 constexpr std::string_view note_prefix = "note/";
-// Between two attempts to reopen a broken store.
-constexpr milliseconds reopen_pause{500};
 
 std::string account_key(std::uint32_t channel) { return "account/" + std::to_string(channel); }
 
@@ -270,7 +268,7 @@ void GroupCommit::recover(const std::stop_token& stop) {
     if (stop.stop_requested() && queue_.empty()) return;
     idle_ = true;
     synced_.notify_all();
-    wait_until(submitted_, lock, Deadline::in(reopen_pause), stop, [] { return false; });
+    wait_until(submitted_, lock, Deadline::in(options_.reopen_pause), stop, [] { return false; });
     idle_ = false;
   }
   counters_.reopenings.add();

@@ -143,6 +143,7 @@ class GroupCommit {
     SyncMode sync = SyncMode::Always;
     milliseconds sync_interval{1000};
     std::uint64_t group_bytes_max = 4 << 20;
+    milliseconds reopen_pause{500};  ///< Between attempts to open a store that broke.
   };
   using NoteMap = std::unordered_map<std::string, std::string>;
   /// The notes that a store holds. Errors: as Store::for_each_row().

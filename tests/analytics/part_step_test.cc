@@ -41,6 +41,37 @@ TEST_CASE("sessions: rows within the gap are one, a key's own, passed on behind 
   CHECK(analysis.batch({}).empty());
 }
 
+TEST_CASE("sessions are passed on when the watermark has reached their end, not only behind it") {
+  Analysis analysis(sessions({}));
+  CHECK(analysis.batch({row(0, "a")}).empty());
+  CHECK(analysis.batch({row(9, "b")}).empty());
+  CHECK(analysis.batch({row(10, "b")}) == Results{session(0, 10, "a,1")});
+}
+
+TEST_CASE("sessions: what was late before a restart is so behind it") {
+  Analysis analysis(sessions({}));
+  analysis.batch({row(0, "a")});
+  CHECK(analysis.batch({row(100, "b")}) == Results{session(0, 10, "a,1")});
+  analysis.restart();
+  CHECK(analysis.batch({row(0, "a"), row(90, "c")}).empty());
+  CHECK(analysis.pipeline().left_out().at("a late rows") == 2);
+}
+
+TEST_CASE("sessions: of keys whose sessions are over nothing is left") {
+  Analysis analysis(sessions({}));
+  std::vector<std::string> lines;
+  for (int i = 0; i < 1000; ++i) lines.push_back(row(0, "k" + std::to_string(i)));
+  analysis.batch(lines);
+  CHECK(analysis.pipeline().keys() == 1000);
+  analysis.restart();
+  CHECK(analysis.batch({row(100, "z")}).size() == 1000);
+  CHECK(analysis.pipeline().keys() == 1);
+  analysis.restart();
+  std::size_t kept = 0;
+  for (const auto& [key, value] : analysis.kept().saved()) kept += key == "a/times" ? 0 : 1;
+  CHECK(kept == 1);
+}
+
 TEST_CASE("sessions: a row between two joins them, with what both had seen") {
   Analysis analysis(sessions({{"delay", "1m"}}, "collect(v, 10)"));
   analysis.push({row(0, "a", "1"), row(20, "a", "3")});
@@ -82,6 +113,9 @@ TEST_CASE("sessions: no more than maxKeys are open") {
   Analysis analysis(steps);
   CHECK(analysis.batch({row(0, "a"), row(20, "a"), row(40, "a"), row(60, "a")}) ==
         Results{session(0, 10, "a,1"), session(20, 30, "a,1"), session(40, 50, "a,1")});
+  // There is room again for as many as have gone.
+  CHECK(analysis.batch({row(100, "b")}).empty());
+  CHECK(analysis.batch({row(200, "c")}) == Results{session(100, 110, "b,1")});
   CHECK(analysis.pipeline().left_out().at("a rows without room for a session") == 1);
 }
 
@@ -229,7 +263,7 @@ TEST_CASE("windows of one row without a key, and what is saved of them stays sma
   CHECK(all[49] == "1000");
   std::size_t bytes = 0;
   for (const auto& [key, value] : analysis.kept().saved()) bytes += key.size() + value.size();
-  CHECK(bytes < 200);
+  CHECK(bytes < 100);
 }
 
 TEST_CASE("rows between two windows of rows leave nothing behind") {
@@ -238,6 +272,27 @@ TEST_CASE("rows between two windows of rows leave nothing behind") {
   for (int batch = 0; batch < 99; ++batch) CHECK(analysis.batch(lines).empty());
   CHECK(analysis.pipeline().state_bytes() < 50'000);
   CHECK(analysis.batch(lines) == Results{"a,2"});
+}
+
+TEST_CASE("windows of rows that were passed on, and sessions that were joined, leave nothing") {
+  Analysis windows(counted("4", "2", "count()"));
+  const std::vector<std::string> same(1000, "a");
+  for (int batch = 0; batch < 40; ++batch) CHECK(windows.batch(same).size() == 500);
+  CHECK(windows.pipeline().state_bytes() < 50'000);
+  auto steps = sessions({{"delay", "1h"}, {"gap", "10ms"}, {"maxFuture", "1d"}});
+  steps.back().values.emplace_back("maxKeys", "10");
+  Analysis joined(steps);
+  std::vector<std::string> lines;
+  for (int i = 0; i < 20'000; ++i) {
+    // The second row of each pair is between the first one and all before it.
+    for (const int time : {i * 20 + 20, i * 20 + 10}) {
+      lines.push_back(std::to_string(epoch + time) + ",a,x");
+    }
+  }
+  joined.push(lines);
+  CHECK(joined.pipeline().state_bytes() < 50'000);
+  CHECK(joined.pipeline().left_out().at("a rows without room for a session") == 0);
+  CHECK(joined.batch({row(10'000, "z")}).size() == 1);
 }
 
 TEST_CASE("very many sessions of a key end at once") {

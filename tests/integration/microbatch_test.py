@@ -10,7 +10,7 @@ import tempfile
 import unittest
 
 from support.agent import NETCAT, ROOT, Agent, drawn_seed, fail_points, pipeline, roll_content, run_sluice
-from support.microbatch import microbatch, parse_blocks
+from support.microbatch import microbatch, parse_blocks, read_batches
 from support.net import send_and_read
 from support.waiting import wait_until
 
@@ -63,6 +63,23 @@ class Printed(unittest.TestCase):
             times = [time for time, _ in blocks(agent)]
             self.assertTrue(all(time % 200 == 0 for time in times))
             self.assertEqual(times, sorted(set(times)))
+
+    def test_batches_in_which_no_window_ends_are_none(self):
+        """As with Spark: an empty block or file a slide, not one a batch."""
+        window = COUNT.replace("steps = words count", "steps = words w count") + (
+            "steps.w.type = window\nsteps.w.length = 1200ms\nsteps.w.slide = 600ms\n")
+        outputs = PRINT.replace("outputs = out", "outputs = out f") + (
+            "outputs.f.type = file\noutputs.f.prefix = {dir}/f/at\noutputs.f.emptyBatches = true\n")
+        with Agent(pipeline(NETCAT, microbatch(window, outputs))) as agent:
+            send_and_read(agent.port(), b"hello world\n")
+            wait_until(lambda: [counts for _, counts in blocks(agent)][-2:] == [{}, {}], lambda: str(blocks(agent)))
+            self.assertIn({"hello": 1, "world": 1}, [counts for _, counts in blocks(agent)])
+            # A batch that ends late has a later name, so what is exact is: at most one a slide.
+            slides = [time // 600 for time, _ in blocks(agent)]
+            self.assertGreater(len(slides), 2)
+            self.assertEqual(slides, sorted(set(slides)))
+            files = [time // 600 for time in read_batches(agent.path("f"))]
+            self.assertEqual(files, sorted(set(files)))
 
     def test_a_stop_prints_what_came(self):
         """Also in the middle of a long batch: a short one is better than none."""

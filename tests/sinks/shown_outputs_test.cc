@@ -103,6 +103,25 @@ TEST_CASE("nothing is seen of a batch before it is committed") {
   CHECK(gauged.gauges.all().empty());
 }
 
+TEST_CASE("what a window has shown stays until the next one ends") {
+  Shown shown;
+  Gauged gauged;
+  shown.output->push(rows_of({{"hello", 2}}));
+  gauged.output->push(rows_of({{"hello", 2}}));
+  const std::string first = shown.end(1000);
+  CHECK(gauged.end().rows.size() == 1);
+  for (BatchOutput* const output : {shown.output.get(), gauged.output.get()}) {
+    output->tick({2000, 1000, false});
+  }
+  CHECK(shown.end(2000) == first);
+  CHECK(gauged.end().rows.size() == 1);
+  for (BatchOutput* const output : {shown.output.get(), gauged.output.get()}) {
+    output->tick({3000, 1000});
+  }
+  CHECK(shown.end(3000) == R"({"time":3000,"rows":[],"left":0})");
+  CHECK(gauged.end().rows.empty());
+}
+
 TEST_CASE("a view shows so many rows and counts the others") {
   Shown shown(Values{{"num", "2"}});
   shown.output->push(rows_of({{"a", 1}, {"b", 2}, {"c", 3}}));

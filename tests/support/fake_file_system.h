@@ -45,6 +45,12 @@ class FakeFileSystem final : public FileSystem {
     const std::lock_guard lock(mutex_);
     left_ = n;
   }
+  /// Asked at every change: when it says so, the process dies at it, with whatever else has no
+  /// power any more.
+  void die_when(std::function<bool()> gone) {
+    const std::lock_guard lock(mutex_);
+    gone_ = std::move(gone);
+  }
   /// Counts as a change that somebody else makes: false when the process dies at it.
   bool change_elsewhere() {
     const std::lock_guard lock(mutex_);
@@ -64,6 +70,7 @@ class FakeFileSystem final : public FileSystem {
     names_ = durable_names_;
     changes_.clear();
     for (auto& [path, node] : names_) node->content = node->synced;
+    lose_new_paths([] { return false; });
   }
   /// The same on a disk that writes names in an order of its own: of the changes of names that were
   /// not synced each has happened when `draw` says so, whatever happened to those before it.
@@ -78,6 +85,7 @@ class FakeFileSystem final : public FileSystem {
     changes_.clear();
     durable_names_ = names_;
     for (auto& [path, node] : names_) node->content = node->synced;
+    lose_new_paths(draw);
   }
   /// Syncs of files and directories that were asked for and worked.
   std::uint64_t syncs() const {
@@ -163,10 +171,13 @@ class FakeFileSystem final : public FileSystem {
   }
   Result<std::vector<std::string>> make_path(const std::string& path) override {
     const std::lock_guard lock(mutex_);
+    const std::string plain = without_slash(path);
+    if (directory_ && paths_.count(plain) > 0) return std::vector<std::string>{};
     if (!directory_ || dies()) return Retry("cannot make directory " + path);
-    paths_.insert(path);
-    removed_.erase(path);
-    return std::vector<std::string>{};
+    paths_.insert(plain);
+    new_paths_.insert(plain);
+    removed_.erase(plain);
+    return std::vector<std::string>{parent_of(plain)};
   }
   Status sync_together(std::span<OutputFile* const> files,
                        std::span<const std::string> directories) override {
@@ -209,27 +220,48 @@ class FakeFileSystem final : public FileSystem {
   /// Counts a change; true when it shall not happen.
   bool dies() {
     if (left_ == 0) return true;
+    if (gone_ && gone_()) left_ = 1;
     if (left_ == UINT64_MAX) return false;
     torn_ = false;
     return --left_ == 0;
+  }
+
+  static std::string without_slash(const std::string& path) {
+    return path.size() > 1 && path.ends_with('/') ? path.substr(0, path.size() - 1) : path;
+  }
+  static std::string parent_of(const std::string& path) {
+    return path.substr(0, std::max<std::size_t>(1, path.rfind('/')));
+  }
+  /// Of directories that were made the names were not synced, so all in them may be gone.
+  void lose_new_paths(const std::function<bool()>& draw) {
+    for (const std::string& directory : std::exchange(new_paths_, {})) {
+      if (draw()) continue;
+      for (Names* const names : {&names_, &durable_names_}) {
+        std::erase_if(*names, [&](const auto& file) { return is_in(file.first, directory); });
+      }
+      paths_.erase(directory);
+    }
   }
 
   static bool is_in(const std::string& path, const std::string& directory) {
     const std::size_t slash = path.rfind('/');
     return slash != std::string::npos && path.compare(0, slash, directory) == 0;
   }
-  Status directory_synced(const std::string& directory) {
+  Status directory_synced(const std::string& path) {
+    const std::string directory = without_slash(path);
     if (removed_.count(directory) > 0) return Retry("cannot open " + directory + ": not there");
     if (!sync_ || dies()) return Retry("cannot sync " + directory + ": input/output error");
     ++syncs_;
+    std::erase_if(new_paths_,
+                  [&](const std::string& made) { return parent_of(made) == directory; });
     std::erase_if(changes_, [&](const Change& change) {
       return is_in(change.node ? change.come : change.gone, directory);
     });
     for (auto name = durable_names_.begin(); name != durable_names_.end();) {
       name = is_in(name->first, directory) ? durable_names_.erase(name) : std::next(name);
     }
-    for (const auto& [path, node] : names_) {
-      if (is_in(path, directory)) durable_names_[path] = node;
+    for (const auto& [name, node] : names_) {
+      if (is_in(name, directory)) durable_names_[name] = node;
     }
     return {};
   }
@@ -289,6 +321,7 @@ class FakeFileSystem final : public FileSystem {
   Names durable_names_;                        // guarded by mutex_
   std::vector<Change> changes_;                // guarded by mutex_; of names, not synced
   std::set<std::string> paths_;                // guarded by mutex_
+  std::set<std::string> new_paths_;            // guarded by mutex_; whose names are not synced
   std::set<std::string> removed_;              // guarded by mutex_; directories
   std::uint64_t bytes_left_ = UINT64_MAX / 2;  // guarded by mutex_
   bool directory_ = true;                      // guarded by mutex_
@@ -297,6 +330,7 @@ class FakeFileSystem final : public FileSystem {
   bool rename_ = true;                         // guarded by mutex_
   std::uint64_t syncs_ = 0;                    // guarded by mutex_
   std::uint64_t left_ = UINT64_MAX;            // guarded by mutex_; changes until it dies
+  std::function<bool()> gone_;                 // guarded by mutex_
   bool torn_ = false;                          // guarded by mutex_; by the change that died
 };
 

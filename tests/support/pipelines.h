@@ -73,15 +73,21 @@ class CollectedRows final : public Step {
       append_csv(rows_.back(), rows, schema_, row);
     }
   }
-  void tick(const Tick& /*tick*/) override { ++ticks_; }
+  void tick(const Tick& tick) override {
+    ++ticks_;
+    due_ = tick.due;
+  }
 
   /// In the order in which they came; they are gone then.
   Results take() { return std::exchange(rows_, {}); }
   int ticks() const noexcept { return ticks_; }
+  /// Of the last tick: the batch is one for what stands here.
+  bool due() const noexcept { return due_; }
 
  private:
   Results rows_;
   int ticks_ = 0;
+  bool due_ = false;
 };
 
 inline Results sorted(Results rows) {
@@ -131,6 +137,8 @@ class Analysis {
     push(bodies);
     return tick();
   }
+  /// The last batch was one for the first of the steps shown.
+  bool due() const noexcept { return collected_.front()->due(); }
 
   /// Saves everything and goes on with a new pipeline that was told it.
   void restart() {
