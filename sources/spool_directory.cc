@@ -5,19 +5,12 @@
 #include <utility>
 
 namespace sluice {
-namespace {
-
-// Symbolic links can make a circle.
-constexpr int depth_max = 32;
-
-}  // namespace
-
 SpoolDirectory::SpoolDirectory(Options options, InputFiles& input, FileSystem& files)
     : options_(std::move(options)), input_(input), files_(files) {}
 
 Result<std::vector<SpoolDirectory::File>> SpoolDirectory::list() {
   std::vector<File> found;
-  if (Status status = list_below(options_.directory, 0, found); !status.ok()) return status;
+  if (Status status = list_below(options_.directory, found); !status.ok()) return status;
   const auto older = [](const File& a, const File& b) {
     return std::tie(a.look.modified_ns, a.path) < std::tie(b.look.modified_ns, b.path);
   };
@@ -32,10 +25,12 @@ Result<std::vector<SpoolDirectory::File>> SpoolDirectory::list() {
   return found;
 }
 
-Status SpoolDirectory::list_below(const std::string& directory, int depth,
-                                  std::vector<File>& found) {
+Status SpoolDirectory::list_below(const std::string& directory, std::vector<File>& found) {
   auto entries = input_.list(directory);
-  if (!entries.ok()) return depth == 0 ? Retry(entries.status().message()) : Status();
+  if (!entries.ok()) {
+    // Others, below, may go or be closed to us at any time.
+    return directory == options_.directory ? Retry(entries.status().message()) : Status();
+  }
   for (const DirectoryEntry& entry : *entries) {
     if (entry.name.front() == '.') continue;
     const std::string path = directory + "/" + entry.name;
@@ -43,8 +38,9 @@ Status SpoolDirectory::list_below(const std::string& directory, int depth,
     if (!wanted && !options_.recursive) continue;
     auto look = input_.look(path);
     if (!look.ok()) continue;
-    if (look->directory && options_.recursive && depth < depth_max) {
-      if (Status status = list_below(path, depth + 1, found); !status.ok()) return status;
+    // As in Flume, not through links: one that leads back would make every file many.
+    if (look->directory && options_.recursive && !entry.symbolic_link) {
+      if (Status status = list_below(path, found); !status.ok()) return status;
     }
     if (look->regular && wanted) found.push_back({path, *look});
   }

@@ -45,7 +45,7 @@ class SpoolDirectory {
   const Options& options() const noexcept { return options_; }
 
  private:
-  Status list_below(const std::string& directory, int depth, std::vector<File>& found);
+  Status list_below(const std::string& directory, std::vector<File>& found);
   bool waits(const std::string& path, const std::string& name) const;
   std::string tracker_of(const std::string& path) const;
   Status track(const std::string& path);

@@ -84,7 +84,8 @@ constexpr Key keys[] = {
     {.name = "recursiveDirectorySearch",
      .type = KeyType::Boolean,
      .default_value = "false",
-     .meaning = "Read the directories below too, but for those that begin with a point."},
+     .meaning = "Read the directories below too, but for those that begin with a point and those "
+                "that are symbolic links."},
     {.name = "maxBackoff",
      .type = KeyType::Ignored,
      .default_value = "4000",

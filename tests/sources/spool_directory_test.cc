@@ -1,0 +1,67 @@
+#include "sources/spool_directory.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+#include "tests/catch.h"
+#include "tests/support/pipeline.h"
+#include "tests/support/spool.h"
+
+namespace sluice {
+
+extern const SourceType spooldir_source;
+
+namespace {
+
+namespace fs = std::filesystem;
+using testing::Pipeline;
+using testing::Spool;
+using Lines = std::vector<std::string>;
+using Values = std::map<std::string, std::string>;
+
+/// Runs the source until all is put away. What it reads, sorted.
+Lines read_once(const Spool& spool, std::size_t events, Values more = {}) {
+  more.insert({"recursiveDirectorySearch", "true"});
+  Pipeline::Options options;
+  options.once = true;
+  Pipeline pipeline(spooldir_source, spool.settings(std::move(more)), std::move(options));
+  REQUIRE(pipeline.start().ok());
+  Lines lines = pipeline.read(events);
+  REQUIRE(pipeline.wait_finished());
+  for (std::string& body : pipeline.read_rest()) lines.push_back(std::move(body));
+  std::sort(lines.begin(), lines.end());
+  return lines;
+}
+
+// Which files of a tree of directories the source reads.
+
+TEST_CASE("spooldir: a symbolic link to a directory is not gone into, one to a file is a file") {
+  const Spool spool;
+  fs::create_directory(spool.path("sub"));
+  spool.put("sub/a", "one\n");
+  fs::create_directory_symlink(".", spool.path("loop"));
+  fs::create_directory_symlink("..", spool.path("sub/up"));
+  const testing::TempDirectory elsewhere;
+  std::ofstream(elsewhere.path("b")) << "two\n";
+  std::ofstream(elsewhere.path("c")) << "not here\n";
+  fs::create_symlink(elsewhere.path("b"), spool.path("b"));
+  fs::create_directory_symlink(elsewhere.path(""), spool.path("elsewhere"));
+  const Values tracked{{"trackingPolicy", "tracker_dir"}};
+  CHECK(read_once(spool, 2, tracked) == Lines{"one", "two"});
+  CHECK(read_once(spool, 0, tracked).empty());
+}
+
+TEST_CASE("spooldir: directories are read however deep they lie") {
+  const Spool spool;
+  std::string path;
+  for (int depth = 0; depth < 40; ++depth) {
+    path += "d/";
+    fs::create_directory(spool.path(path));
+  }
+  spool.put(path + "a", "one\n");
+  CHECK(read_once(spool, 1) == Lines{"one"});
+}
+
+}  // namespace
+}  // namespace sluice
