@@ -33,6 +33,7 @@ Status SpoolDirectory::list_below(const std::string& directory, std::vector<File
   }
   for (const DirectoryEntry& entry : *entries) {
     if (entry.name.front() == '.') continue;
+    if (options_.ignore.matches(entry.name)) continue;  // a directory with all that is in it
     const std::string path = directory + "/" + entry.name;
     const bool wanted = waits(path, entry.name);
     if (!wanted && !options_.recursive) continue;
@@ -49,8 +50,7 @@ Status SpoolDirectory::list_below(const std::string& directory, std::vector<File
 
 bool SpoolDirectory::waits(const std::string& path, const std::string& name) const {
   if (options_.done == Done::Track && input_.look(tracker_of(path)).ok()) return false;
-  return !name.ends_with(options_.suffix) && options_.include.matches(name) &&
-         !options_.ignore.matches(name);
+  return !name.ends_with(options_.suffix) && options_.include.matches(name);
 }
 
 std::string SpoolDirectory::tracker_of(const std::string& path) const {

@@ -24,7 +24,7 @@ class SpoolDirectory {
     std::string suffix;
     std::string tracker_directory;
     NamePattern include;
-    NamePattern ignore;
+    NamePattern ignore;  ///< Of directories too.
     Order order = Order::Oldest;
     Done done = Done::Rename;
     bool recursive = false;

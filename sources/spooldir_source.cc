@@ -61,7 +61,8 @@ constexpr Key keys[] = {
      .meaning = "A regular expression that the whole name of a file must match."},
     {.name = "ignorePattern",
      .default_value = "^$",
-     .meaning = "A regular expression for names of files that are left alone; it wins."},
+     .meaning = "A regular expression for names of files, and of directories below, that are left "
+                "alone; it wins."},
     {.name = "trackerDir",
      .type = KeyType::Path,
      .default_value = ".flumespool",

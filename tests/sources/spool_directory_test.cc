@@ -63,5 +63,19 @@ TEST_CASE("spooldir: directories are read however deep they lie") {
   CHECK(read_once(spool, 1) == Lines{"one"});
 }
 
+TEST_CASE("spooldir: ignorePattern is for directories too, includePattern is not") {
+  const Spool spool;
+  for (const char* const name : {"tmpdir", "tmpdir/deeper", "logs"}) {
+    fs::create_directory(spool.path(name));
+  }
+  spool.put("tmpdir/b.log", "no\n");
+  spool.put("tmpdir/deeper/c.log", "no\n");
+  spool.put("logs/d.log", "one\n");
+  spool.put("logs/tmp.log", "no\n");
+  CHECK(read_once(spool, 1, {{"ignorePattern", "tmp.*"}, {"includePattern", R"(.*\.log)"}}) ==
+        Lines{"one"});
+  CHECK(fs::exists(spool.path("tmpdir/b.log")));
+}
+
 }  // namespace
 }  // namespace sluice
