@@ -1,14 +1,32 @@
 #include "sources/spool_directory.h"
 
 #include <algorithm>
+#include <string_view>
 #include <tuple>
 #include <utility>
 
 namespace sluice {
+namespace {
+
+/// What spooldir sources write into their trackerDir: complete, in the making, or kept aside.
+bool holds_state(std::string_view name) {
+  if (!name.starts_with("sluice-")) return false;
+  for (const std::string_view end : {".new", ".unreadable"}) {
+    if (name.ends_with(end)) name.remove_suffix(end.size());
+  }
+  return name.ends_with("-positions.json") || name.ends_with("-ignored.json");
+}
+
+}  // namespace
+
 SpoolDirectory::SpoolDirectory(Options options, InputFiles& input, FileSystem& files)
     : options_(std::move(options)), input_(input), files_(files) {}
 
 Result<std::vector<SpoolDirectory::File>> SpoolDirectory::list() {
+  // By what they are and not by how they are spelt: there may be links in either path.
+  if (auto look = input_.look(options_.tracker_directory); look.ok()) tracker_ = look->identity;
+  auto look = input_.look(options_.directory);
+  holds_tracker_ = look.ok() && look->identity == tracker_;
   std::vector<File> found;
   if (Status status = list_below(options_.directory, found); !status.ok()) return status;
   const auto older = [](const File& a, const File& b) {
@@ -31,8 +49,9 @@ Status SpoolDirectory::list_below(const std::string& directory, std::vector<File
     // Others, below, may go or be closed to us at any time.
     return directory == options_.directory ? Retry(entries.status().message()) : Status();
   }
+  const bool among_states = holds_tracker_ && directory == options_.directory;
   for (const DirectoryEntry& entry : *entries) {
-    if (entry.name.front() == '.') continue;
+    if (entry.name.front() == '.' || (among_states && holds_state(entry.name))) continue;
     if (options_.ignore.matches(entry.name)) continue;  // a directory with all that is in it
     const std::string path = directory + "/" + entry.name;
     const bool wanted = waits(path, entry.name);
@@ -40,7 +59,8 @@ Status SpoolDirectory::list_below(const std::string& directory, std::vector<File
     auto look = input_.look(path);
     if (!look.ok()) continue;
     // As in Flume, not through links: one that leads back would make every file many.
-    if (look->directory && options_.recursive && !entry.symbolic_link) {
+    const bool goes_in = options_.recursive && !entry.symbolic_link && look->identity != tracker_;
+    if (look->directory && goes_in) {
       if (Status status = list_below(path, found); !status.ok()) return status;
     }
     if (look->regular && wanted) found.push_back({path, *look});

@@ -22,7 +22,7 @@ class SpoolDirectory {
   struct Options {
     std::string directory;
     std::string suffix;
-    std::string tracker_directory;
+    std::string tracker_directory;  ///< Of which nothing is read, wherever it lies.
     NamePattern include;
     NamePattern ignore;  ///< Of directories too.
     Order order = Order::Oldest;
@@ -53,6 +53,8 @@ class SpoolDirectory {
   const Options options_;
   InputFiles& input_;
   FileSystem& files_;
+  FileIdentity tracker_;
+  bool holds_tracker_ = false;  ///< The directory is the tracker's.
   std::mt19937_64 random_{std::random_device()()};
 };
 

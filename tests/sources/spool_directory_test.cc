@@ -77,5 +77,29 @@ TEST_CASE("spooldir: ignorePattern is for directories too, includePattern is not
   CHECK(fs::exists(spool.path("tmpdir/b.log")));
 }
 
+TEST_CASE("spooldir: its own tracker directory is not read, wherever it lies") {
+  const Spool spool;
+  const std::string tracker = GENERATE("tracker", "./sub/../sub/tracker/", "linked", ".");
+  CAPTURE(tracker);
+  fs::create_directories(spool.path("sub/tracker"));
+  fs::create_directory_symlink("sub/tracker", spool.path("linked"));
+  spool.put("sub/a", "one\n");
+  // As other sources, a write that was cut off and a file that was no list leave them there.
+  fs::create_directories(spool.path(tracker));
+  for (const char* const name : {"sluice-r2-positions.json", "sluice-x1-ignored.json.new",
+                                 "sluice-x1-positions.json.unreadable"}) {
+    std::ofstream(spool.path(tracker) + "/" + name) << "no\n";
+  }
+  const Values settings{{"trackerDir", tracker}};
+  CHECK(read_once(spool, 1, settings) == Lines{"one"});
+  CHECK(fs::exists(spool.path(tracker) + "/sluice-x1-positions.json"));
+  CHECK(read_once(spool, 0, settings).empty());
+  CHECK(fs::exists(spool.path(tracker) + "/sluice-x1-positions.json"));
+  // Nobody else's name is hidden.
+  spool.put("sluice-app.log", "two\n");
+  spool.put("sub/sluice-r2-positions.json", "three\n");
+  CHECK(read_once(spool, 2, settings) == Lines{"three", "two"});
+}
+
 }  // namespace
 }  // namespace sluice
