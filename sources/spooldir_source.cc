@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/absolute_path.h"
 #include "core/base/backoff.h"
 #include "core/base/log.h"
 #include "core/base/rarely.h"
@@ -21,9 +22,12 @@
 #include "sources/flume_tracker.h"
 #include "sources/ignored_files.h"
 #include "sources/spool_directory.h"
+#include "sources/spooldir_settings.h"
 
 namespace sluice {
 namespace {
+
+using namespace spooldir;
 
 constexpr Key keys[] = {
     {.name = "spoolDir",
@@ -49,7 +53,7 @@ constexpr Key keys[] = {
     {.name = "fileHeader",
      .type = KeyType::Boolean,
      .default_value = "false",
-     .meaning = "Give each event a header with the file's path."},
+     .meaning = "Give each event a header with the file's absolute path."},
     {.name = "fileHeaderKey", .default_value = "file", .meaning = "Name of that header."},
     {.name = "basenameHeader",
      .type = KeyType::Boolean,
@@ -164,86 +168,10 @@ constexpr ComponentInfo info{.alias = "spooldir",
                              .batch_size_key = "batchSize"};
 
 constexpr milliseconds write_interval{1000};
-constexpr std::size_t character_bytes_max = 8;
 // A file that cannot be read, or put away, is tried again after pollDelay, and then more seldom.
 constexpr milliseconds held_most{5000};
 // While delivered files wait to be put away.
 constexpr milliseconds pending_wait{20};
-
-bool is_blob(const Settings& settings) {
-  const std::string name = settings.text("deserializer");
-  return name == "BLOB" || name.ends_with(".BlobDeserializer$Builder");
-}
-/// Flume's aliases may be in small letters too.
-bool is_deserializer(const Settings& settings, std::string_view alias, std::string_view builder) {
-  std::string name = settings.text("deserializer");
-  std::transform(name.begin(), name.end(), name.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
-  return name == alias || name.ends_with(builder);
-}
-bool is_line(const Settings& settings) {
-  return is_deserializer(settings, "LINE", ".LINEDESERIALIZER$BUILDER");
-}
-bool is_avro(const Settings& settings) {
-  return is_deserializer(settings, "AVRO", ".AVROEVENTDESERIALIZER$BUILDER");
-}
-
-std::string directory_path(const Settings& settings) {
-  std::string path = settings.text("spoolDir");
-  while (path.size() > 1 && path.back() == '/') path.pop_back();
-  return path;
-}
-
-std::string tracker_path(const Settings& settings) {
-  const std::string path = settings.text("trackerDir");
-  return path.starts_with('/') ? path : directory_path(settings) + "/" + path;
-}
-
-std::string position_path(const Settings& settings) {
-  return tracker_path(settings) + "/sluice-" + settings.name() + "-positions.json";
-}
-
-std::string note_prefix(const Settings& settings) { return "spooldir/" + settings.name() + "/"; }
-
-bool is_same_charset(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](unsigned char x, unsigned char y) {
-    return std::tolower(x) == std::tolower(y);
-  });
-}
-
-/// Null when bytes pass as they are. Errors: Invalid, the charset is not known.
-Result<std::shared_ptr<TextDecoder>> make_decoder(const Settings& settings) {
-  const std::string charset = settings.text("inputCharset");
-  const bool same = is_same_charset(charset, settings.text("deserializer.outputCharset"));
-  // UTF-8 is looked at where somebody has said what shall become of what is none.
-  const bool passes = TextDecoder::is_utf8(charset) ? !settings.has("decodeErrorPolicy") : same;
-  if (passes || !is_line(settings)) return std::shared_ptr<TextDecoder>();
-  const std::string policy = settings.text("decodeErrorPolicy");
-  auto decoder = TextDecoder::make(charset, policy == "REPLACE"  ? TextDecoder::OnError::Replace
-                                            : policy == "IGNORE" ? TextDecoder::OnError::Ignore
-                                                                 : TextDecoder::OnError::Fail);
-  if (!decoder.ok()) return decoder.status().with_context("inputCharset");
-  return std::shared_ptr<TextDecoder>(*std::move(decoder));
-}
-
-FileLines::Options lines_options(const Settings& settings, std::shared_ptr<const LineGroups> groups,
-                                 std::shared_ptr<TextDecoder> decoder) {
-  FileLines::Options options;
-  options.name = settings.component();
-  options.note_prefix = note_prefix(settings);
-  options.blobs = is_blob(settings);
-  options.line_bytes_max = settings.bytes(options.blobs       ? "deserializer.maxBlobLength"
-                                          : is_avro(settings) ? "deserializer.maxBlockLength"
-                                                              : "deserializer.maxLineLength");
-  options.trim_cr = false;
-  options.may_be_truncated = false;
-  options.groups = std::move(groups);
-  options.decoder = std::move(decoder);
-  // A character must fit.
-  if (options.decoder)
-    options.line_bytes_max = std::max(options.line_bytes_max, character_bytes_max);
-  return options;
-}
 
 class SpooldirSource final : public Source {
  public:
@@ -271,7 +199,6 @@ class SpooldirSource final : public Source {
   using File = SpoolDirectory::File;
 
   const std::string& name() const noexcept { return settings_.component(); }
-  Result<SpoolDirectory::Options> directory_options() const;
   void warn_of_surprises() const;
   Status restore();
   Status adopt_flume_position();
@@ -341,7 +268,7 @@ Status SpooldirSource::open() {
     return Invalid("multiline.startPattern joins lines, so it goes with deserializer = LINE only");
   }
   if (!directory_) {
-    auto options = directory_options();
+    auto options = directory_options(settings_);
     if (!options.ok()) return options.status();
     const bool writes = options->done != SpoolDirectory::Done::Track;
     if (auto look = context_.input.look(options->directory); !look.ok()) {
@@ -396,7 +323,8 @@ Status SpooldirSource::adopt_flume_position() {
     return {};
   }
   if (!*tracker || (*tracker)->offset == 0) return {};
-  const auto& [path, offset] = **tracker;
+  const std::string path = absolute_path((*tracker)->path);
+  const std::uint64_t offset = (*tracker)->offset;
   auto file = context_.input.open(path);
   if (file.code() == Code::Closed) return {};
   if (!file.ok()) return file.status();
@@ -424,8 +352,7 @@ Status SpooldirSource::adopt_flume_position() {
 
 /// A file whose position is known was begun, and is read on.
 Status SpooldirSource::ignore_existing() {
-  const std::string path =
-      tracker_path(settings_) + "/sluice-" + settings_.name() + "-ignored.json";
+  const std::string path = ignored_path(settings_);
   auto ignored = IgnoredFiles::read(context_.input, path);
   if (ignored.code() == Code::Reject) {
     return Invalid("ignoreExisting: the list of ignored files " + path + " cannot be read: " +
@@ -448,25 +375,6 @@ Status SpooldirSource::ignore_existing() {
   if (!ignored.ok()) return Retry(ignored.status().message());
   ignored_ = *std::move(ignored);
   return {};
-}
-
-Result<SpoolDirectory::Options> SpooldirSource::directory_options() const {
-  auto include = NamePattern::make(settings_.text("includePattern"));
-  if (!include.ok()) return include.status().with_context("includePattern");
-  auto ignore = NamePattern::make(settings_.text("ignorePattern"));
-  if (!ignore.ok()) return ignore.status().with_context("ignorePattern");
-  SpoolDirectory::Options options{directory_path(settings_), settings_.text("fileSuffix"),
-                                  tracker_path(settings_), *std::move(include), *std::move(ignore)};
-  const std::string order = settings_.text("consumeOrder");
-  if (order == "youngest") options.order = SpoolDirectory::Order::Youngest;
-  if (order == "random") options.order = SpoolDirectory::Order::Random;
-  if (settings_.text("deletePolicy") == "immediate") {
-    options.done = SpoolDirectory::Done::Delete;
-  } else if (settings_.text("trackingPolicy") == "tracker_dir") {
-    options.done = SpoolDirectory::Done::Track;
-  }
-  options.recursive = settings_.boolean("recursiveDirectorySearch");
-  return options;
 }
 
 void SpooldirSource::warn_of_surprises() const {

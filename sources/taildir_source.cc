@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/absolute_path.h"
 #include "core/base/directory_watch.h"
 #include "core/base/log.h"
 #include "core/base/rarely.h"
@@ -120,7 +121,7 @@ constexpr int scan_rest_factor = 10;
 constexpr int look_rest_factor = 400;
 
 std::string position_path(const Settings& settings) {
-  if (settings.has("positionFile")) return settings.text("positionFile");
+  if (settings.has("positionFile")) return absolute_path(settings.text("positionFile"));
   const char* const home = std::getenv("HOME");
   return std::string(home != nullptr ? home : ".") + "/.flume/taildir_position.json";
 }
@@ -235,7 +236,7 @@ Result<std::vector<FileGroup>> TaildirSource::read_groups() {
       if (key != group || slash == std::string::npos) continue;
       auto pattern = NamePattern::make(path.substr(slash + 1));
       if (!pattern.ok()) return pattern.status().with_context("filegroups." + group);
-      groups.push_back({group, path.substr(0, slash), *std::move(pattern)});
+      groups.push_back({group, absolute_path(path.substr(0, slash)), *std::move(pattern)});
     }
   }
   if (groups.empty()) return Invalid("no group of filegroups has a path with a directory");
