@@ -61,6 +61,13 @@ GroupCommit::Options commit_options(const Settings& settings) {
   return options;
 }
 
+std::vector<Finding> judge_required_space(const Settings& settings) {
+  if (settings.bytes("minimumRequiredSpace") >= required_space_min) return {};
+  return {{.severity = Severity::Warning,
+           .key = "minimumRequiredSpace",
+           .message = "it is raised to 1 MiB, the least, as Flume does"}};
+}
+
 FileChannelSettings file_channel_settings(const Settings& settings) {
   FileChannelSettings result;
   result.commits = commit_options(settings);
@@ -81,7 +88,8 @@ std::unique_ptr<Channel> make_durable(DurableChannel::Options options, const std
   Store::Options store;
   store.path = directory.empty() ? context.stores.directory() : directory;
   store.sync_takes = sync_takes();
-  store.free_bytes_min = settings.bytes("minimumRequiredSpace");
+  store.free_bytes_min =
+      std::max<std::uint64_t>(settings.bytes("minimumRequiredSpace"), required_space_min);
   return std::make_unique<DurableChannel>(std::move(options), context.stores.at(store, commits),
                                           context.pool);
 }

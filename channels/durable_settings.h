@@ -84,8 +84,9 @@ inline constexpr std::array file_channel_keys{
     Key{.name = "minimumRequiredSpace",
         .type = KeyType::Bytes,
         .default_value = "524288000",
-        .meaning = "Nothing more is taken in while the disk has less than this left.",
-        .min = 1 << 20},
+        .meaning = "Nothing more is taken in while the disk has less than this left; at least 1 "
+                   "MiB.",
+        .bad_means_default = true},
     Key{.name = "fsyncPerTransaction",
         .type = KeyType::Boolean,
         .default_value = "true",
@@ -118,8 +119,23 @@ constexpr auto joined(const std::array<Key, sizes>&... tables) {
   return all;
 }
 
+/// As Flume's channels forgive them: a capacity that is none, or below its least, is a warning and
+/// the default is used.
+template <std::size_t size>
+constexpr auto forgiving(std::array<Key, size> table) {
+  for (Key& key : table) {
+    if (key.name == "capacity" || key.name == "transactionCapacity") key.bad_means_default = true;
+  }
+  return table;
+}
+
 DurableChannel::Options durable_options(const Settings& settings, const ChannelContext& context);
 GroupCommit::Options commit_options(const Settings& settings);
+
+/// Less free space is never asked for, as in Flume.
+inline constexpr std::uint64_t required_space_min = 1 << 20;
+/// Warns where minimumRequiredSpace is below it.
+std::vector<Finding> judge_required_space(const Settings& settings);
 
 /// What Flume's file channel says about its directories and its syncs.
 struct FileChannelSettings {

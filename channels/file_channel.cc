@@ -4,12 +4,13 @@
 namespace sluice {
 namespace {
 
-constexpr auto keys = joined(durable_keys, file_channel_keys);
+constexpr auto keys = forgiving(joined(durable_keys, file_channel_keys));
 
 constexpr ComponentInfo info{.alias = "file",
                              .class_name = "org.apache.flume.channel.file.FileChannel",
                              .meaning = "Flume's file channel, served by the durable channel.",
                              .keys = keys,
+                             .judge = judge_required_space,
                              .on_disk = true};
 
 std::string store_directory(const Settings& settings) {

@@ -12,12 +12,14 @@ constexpr std::array own_keys{
         .type = KeyType::Integer,
         .default_value = "10000",
         .meaning = "Events beside overflowCapacity; here all of them are kept on disk.",
-        .min = 0},
+        .min = 0,
+        .bad_means_default = true},
     Key{.name = "overflowCapacity",
         .type = KeyType::Integer,
         .default_value = "100000000",
         .meaning = "Events that the channel holds at most, together with memoryCapacity.",
-        .min = 0},
+        .min = 0,
+        .bad_means_default = true},
     ignored_key("overflowTimeout", "Events go to disk at once."),
     ignored_key("overflowDeactivationThreshold", "Events go to disk at once."),
     ignored_key("byteCapacity", "cacheBytes bounds the memory."),
@@ -25,13 +27,14 @@ constexpr std::array own_keys{
     ignored_key("avgEventSize", "Bytes are counted, not estimated."),
 };
 
-constexpr auto keys = joined(durable_keys, file_channel_keys, own_keys);
+constexpr auto keys = forgiving(joined(durable_keys, file_channel_keys, own_keys));
 
 constexpr ComponentInfo info{
     .alias = "spillablememory",
     .class_name = "org.apache.flume.channel.SpillableMemoryChannel",
     .meaning = "Flume's spillable memory channel, served by the durable channel.",
     .keys = keys,
+    .judge = judge_required_space,
     .on_disk = true};
 
 std::string store_directory(const Settings& settings) {

@@ -5,6 +5,7 @@
 #include <set>
 #include <utility>
 
+#include "core/base/absolute_path.h"
 #include "core/base/log.h"
 #include "core/base/rarely.h"
 
@@ -42,6 +43,13 @@ FilePositions::FilePositions(Options options, const SourceContext& context, Deli
     : options_(std::move(options)), context_(context), deliveries_(deliveries) {}
 
 std::vector<FilePosition> FilePositions::read() {
+  std::vector<FilePosition> positions = read_notes_and_file();
+  // Releases before this one kept paths as the configuration spelt them.
+  for (FilePosition& each : positions) each.path = absolute_path(each.path);
+  return positions;
+}
+
+std::vector<FilePosition> FilePositions::read_notes_and_file() {
   std::vector<FilePosition> positions = read_notes();
   PositionFile file = read_file(positions.empty());
   // A memory channel, the first start behind a durable one, or Flume's own file.

@@ -43,6 +43,7 @@ class FilePositions {
   void write_last(const Generations& generations);
 
  private:
+  std::vector<FilePosition> read_notes_and_file();
   std::vector<FilePosition> read_notes() const;
   PositionFile read_file(bool needed);
   void take_arrived(const Generations& generations);

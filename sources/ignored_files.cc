@@ -1,5 +1,6 @@
 #include "sources/ignored_files.h"
 
+#include "core/base/absolute_path.h"
 #include "sources/position_file.h"
 
 namespace sluice {
@@ -28,7 +29,8 @@ Result<IgnoredFiles> IgnoredFiles::read(InputFiles& input, const std::string& pa
   auto file = parse_position_file(*text);
   if (!file.ok()) return file.status();
   IgnoredFiles ignored;
-  for (const FilePosition& each : file->positions) ignored.add(each.path, each.identity);
+  for (const FilePosition& each : file->positions)
+    ignored.add(absolute_path(each.path), each.identity);
   return ignored;
 }
 

@@ -22,9 +22,9 @@ class SpoolDirectory {
   struct Options {
     std::string directory;
     std::string suffix;
-    std::string tracker_directory;
+    std::string tracker_directory;  ///< Of which nothing is read, wherever it lies.
     NamePattern include;
-    NamePattern ignore;
+    NamePattern ignore;  ///< Of directories too.
     Order order = Order::Oldest;
     Done done = Done::Rename;
     bool recursive = false;
@@ -38,21 +38,34 @@ class SpoolDirectory {
   /// Files that wait to be read, in the order in which they should be. Errors: Retry.
   Result<std::vector<File>> list();
 
+  /// Makes the tracker directory. Errors: Retry.
+  Status make_tracker();
+
   /// Marks a delivered file as done. Errors: Reject (the name that it would get is taken: nothing
   /// was changed), Retry.
   Status put_away(const std::string& path);
+  /// True when a file that was there is not to be read any more: it has gone from its name, or is
+  /// noted down as done. The next sync() makes that outlive a power cut. Errors: Retry.
+  Result<bool> is_put_away(const std::string& path, const FileIdentity& identity);
+  /// Ok: what was put away stays so when the power is cut. Each directory in which names have
+  /// changed since is synced once. Errors: Retry, some of them were not.
+  Status sync();
 
   const Options& options() const noexcept { return options_; }
 
  private:
-  Status list_below(const std::string& directory, int depth, std::vector<File>& found);
+  Status list_below(const std::string& directory, std::vector<File>& found);
   bool waits(const std::string& path, const std::string& name) const;
   std::string tracker_of(const std::string& path) const;
   Status track(const std::string& path);
+  Status make_path(const std::string& directory);
 
   const Options options_;
   InputFiles& input_;
   FileSystem& files_;
+  FileIdentity tracker_;
+  bool holds_tracker_ = false;     ///< The directory is the tracker's.
+  std::set<std::string> changed_;  ///< Directories with names that a power cut may take back.
   std::mt19937_64 random_{std::random_device()()};
 };
 

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/absolute_path.h"
 #include "core/base/backoff.h"
 #include "core/base/log.h"
 #include "core/base/rarely.h"
@@ -21,9 +22,12 @@
 #include "sources/flume_tracker.h"
 #include "sources/ignored_files.h"
 #include "sources/spool_directory.h"
+#include "sources/spooldir_settings.h"
 
 namespace sluice {
 namespace {
+
+using namespace spooldir;
 
 constexpr Key keys[] = {
     {.name = "spoolDir",
@@ -49,7 +53,7 @@ constexpr Key keys[] = {
     {.name = "fileHeader",
      .type = KeyType::Boolean,
      .default_value = "false",
-     .meaning = "Give each event a header with the file's path."},
+     .meaning = "Give each event a header with the file's absolute path."},
     {.name = "fileHeaderKey", .default_value = "file", .meaning = "Name of that header."},
     {.name = "basenameHeader",
      .type = KeyType::Boolean,
@@ -61,7 +65,8 @@ constexpr Key keys[] = {
      .meaning = "A regular expression that the whole name of a file must match."},
     {.name = "ignorePattern",
      .default_value = "^$",
-     .meaning = "A regular expression for names of files that are left alone; it wins."},
+     .meaning = "A regular expression for names of files, and of directories below, that are left "
+                "alone; it wins."},
     {.name = "trackerDir",
      .type = KeyType::Path,
      .default_value = ".flumespool",
@@ -84,7 +89,8 @@ constexpr Key keys[] = {
     {.name = "recursiveDirectorySearch",
      .type = KeyType::Boolean,
      .default_value = "false",
-     .meaning = "Read the directories below too, but for those that begin with a point."},
+     .meaning = "Read the directories below too, but for those that begin with a point and those "
+                "that are symbolic links."},
     {.name = "maxBackoff",
      .type = KeyType::Ignored,
      .default_value = "4000",
@@ -162,85 +168,19 @@ constexpr ComponentInfo info{.alias = "spooldir",
                              .batch_size_key = "batchSize"};
 
 constexpr milliseconds write_interval{1000};
-constexpr std::size_t character_bytes_max = 8;
 // A file that cannot be read, or put away, is tried again after pollDelay, and then more seldom.
 constexpr milliseconds held_most{5000};
+// A sync for so many files that were put away, or for those of one turn.
+constexpr std::size_t put_away_max = 64;
 // While delivered files wait to be put away.
 constexpr milliseconds pending_wait{20};
 
-bool is_blob(const Settings& settings) {
-  const std::string name = settings.text("deserializer");
-  return name == "BLOB" || name.ends_with(".BlobDeserializer$Builder");
-}
-/// Flume's aliases may be in small letters too.
-bool is_deserializer(const Settings& settings, std::string_view alias, std::string_view builder) {
-  std::string name = settings.text("deserializer");
-  std::transform(name.begin(), name.end(), name.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
-  return name == alias || name.ends_with(builder);
-}
-bool is_line(const Settings& settings) {
-  return is_deserializer(settings, "LINE", ".LINEDESERIALIZER$BUILDER");
-}
-bool is_avro(const Settings& settings) {
-  return is_deserializer(settings, "AVRO", ".AVROEVENTDESERIALIZER$BUILDER");
-}
-
-std::string directory_path(const Settings& settings) {
-  std::string path = settings.text("spoolDir");
-  while (path.size() > 1 && path.back() == '/') path.pop_back();
-  return path;
-}
-
-std::string tracker_path(const Settings& settings) {
-  const std::string path = settings.text("trackerDir");
-  return path.starts_with('/') ? path : directory_path(settings) + "/" + path;
-}
-
-std::string position_path(const Settings& settings) {
-  return tracker_path(settings) + "/sluice-" + settings.name() + "-positions.json";
-}
-
-std::string note_prefix(const Settings& settings) { return "spooldir/" + settings.name() + "/"; }
-
-bool is_same_charset(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](unsigned char x, unsigned char y) {
-    return std::tolower(x) == std::tolower(y);
-  });
-}
-
-/// Null when bytes pass as they are. Errors: Invalid, the charset is not known.
-Result<std::shared_ptr<TextDecoder>> make_decoder(const Settings& settings) {
-  const std::string charset = settings.text("inputCharset");
-  const bool same = is_same_charset(charset, settings.text("deserializer.outputCharset"));
-  // UTF-8 is looked at where somebody has said what shall become of what is none.
-  const bool passes = TextDecoder::is_utf8(charset) ? !settings.has("decodeErrorPolicy") : same;
-  if (passes || !is_line(settings)) return std::shared_ptr<TextDecoder>();
-  const std::string policy = settings.text("decodeErrorPolicy");
-  auto decoder = TextDecoder::make(charset, policy == "REPLACE"  ? TextDecoder::OnError::Replace
-                                            : policy == "IGNORE" ? TextDecoder::OnError::Ignore
-                                                                 : TextDecoder::OnError::Fail);
-  if (!decoder.ok()) return decoder.status().with_context("inputCharset");
-  return std::shared_ptr<TextDecoder>(*std::move(decoder));
-}
-
-FileLines::Options lines_options(const Settings& settings, std::shared_ptr<const LineGroups> groups,
-                                 std::shared_ptr<TextDecoder> decoder) {
-  FileLines::Options options;
-  options.name = settings.component();
-  options.note_prefix = note_prefix(settings);
-  options.blobs = is_blob(settings);
-  options.line_bytes_max = settings.bytes(options.blobs       ? "deserializer.maxBlobLength"
-                                          : is_avro(settings) ? "deserializer.maxBlockLength"
-                                                              : "deserializer.maxLineLength");
-  options.trim_cr = false;
-  options.may_be_truncated = false;
-  options.groups = std::move(groups);
-  options.decoder = std::move(decoder);
-  // A character must fit.
-  if (options.decoder)
-    options.line_bytes_max = std::max(options.line_bytes_max, character_bytes_max);
-  return options;
+/// Errors: Reject, with what has changed.
+Status is_as_seen(const FileGeneration& generation, const FileLook& look) {
+  const bool same = look.size_bytes == generation.size_seen;
+  if (same && look.modified_ns == generation.modified_seen) return {};
+  return Reject("it has changed since it was put here (" + std::to_string(generation.size_seen) +
+                " bytes then, " + std::to_string(look.size_bytes) + " now)");
 }
 
 class SpooldirSource final : public Source {
@@ -269,7 +209,6 @@ class SpooldirSource final : public Source {
   using File = SpoolDirectory::File;
 
   const std::string& name() const noexcept { return settings_.component(); }
-  Result<SpoolDirectory::Options> directory_options() const;
   void warn_of_surprises() const;
   Status restore();
   Status adopt_flume_position();
@@ -297,6 +236,7 @@ class SpooldirSource final : public Source {
     return ignored_ && ignored_->contains(file.path, file.look.identity);
   }
   void put_away_delivered();
+  bool forget_put_away();
   Status put_away(const FileGeneration& generation);
   bool rests(std::uint64_t number) const;
   void hold(const FileGeneration& generation, const Status& why);
@@ -316,6 +256,9 @@ class SpooldirSource final : public Source {
   FilePositions::Generations generations_;
   std::map<std::pair<std::uint64_t, std::uint64_t>, std::uint64_t> by_inode_;
   std::set<std::uint64_t> read_;  ///< Numbers of files that were read to their end.
+  /// Numbers of files that were put away, but might be back after a power cut: their positions
+  /// are kept.
+  std::set<std::uint64_t> put_away_;
   std::set<std::uint64_t> aside_;
   /// What cannot be read or put away just now, by number.
   struct Held {
@@ -326,6 +269,7 @@ class SpooldirSource final : public Source {
   std::map<std::uint64_t, Held> held_;
   std::uint64_t next_number_ = 1;
   std::uint64_t list_failures_ = 0;
+  std::uint64_t sync_failures_ = 0;
 };
 
 Status SpooldirSource::open() {
@@ -339,7 +283,7 @@ Status SpooldirSource::open() {
     return Invalid("multiline.startPattern joins lines, so it goes with deserializer = LINE only");
   }
   if (!directory_) {
-    auto options = directory_options();
+    auto options = directory_options(settings_);
     if (!options.ok()) return options.status();
     const bool writes = options->done != SpoolDirectory::Done::Track;
     if (auto look = context_.input.look(options->directory); !look.ok()) {
@@ -350,10 +294,9 @@ Status SpooldirSource::open() {
         return status;
       }
     }
-    const std::string tracker = options->tracker_directory;
-    if (Status status = context_.input.make_directories(tracker); !status.ok()) return status;
     directory_.emplace(*std::move(options), context_.input, context_.files);
-    Status status = restore();
+    Status status = directory_->make_tracker();
+    if (status.ok()) status = restore();
     if (status.ok() && settings_.boolean("ignoreExisting")) status = ignore_existing();
     if (!status.ok()) {
       generations_.clear();
@@ -366,19 +309,24 @@ Status SpooldirSource::open() {
   return {};
 }
 
-/// Positions of files that are still there; the others were put away. Errors: Retry.
+/// Positions of files that are still to be read; the others were put away. Errors: Retry.
 Status SpooldirSource::restore() {
   std::vector<FilePosition> positions = positions_.read();
   const bool first = positions.empty() && !context_.input.look(position_path(settings_)).ok();
   for (FilePosition& known : positions) {
     auto look = context_.input.look(known.path);
+    // A device may have another number since the machine was started; bytes are compared later.
+    if (look.ok()) known.identity.device = look->identity.device;
+    auto put_away = directory_->is_put_away(known.path, known.identity);
     // What cannot be looked at just now is still there.
-    if (look.code() == Code::Closed || (look.ok() && look->identity != known.identity)) continue;
+    if (put_away.ok() && *put_away) continue;
     auto generation = std::make_unique<FileGeneration>();
     generation->delivered = known.mark;
     generation->at = std::move(known);
     add(std::move(generation));
   }
+  // The notes of the others go with the first commit.
+  if (Status status = directory_->sync(); !status.ok()) return status;
   positions_.files_changed();
   return first ? adopt_flume_position() : Status();
 }
@@ -394,7 +342,8 @@ Status SpooldirSource::adopt_flume_position() {
     return {};
   }
   if (!*tracker || (*tracker)->offset == 0) return {};
-  const auto& [path, offset] = **tracker;
+  const std::string path = absolute_path((*tracker)->path);
+  const std::uint64_t offset = (*tracker)->offset;
   auto file = context_.input.open(path);
   if (file.code() == Code::Closed) return {};
   if (!file.ok()) return file.status();
@@ -422,8 +371,7 @@ Status SpooldirSource::adopt_flume_position() {
 
 /// A file whose position is known was begun, and is read on.
 Status SpooldirSource::ignore_existing() {
-  const std::string path =
-      tracker_path(settings_) + "/sluice-" + settings_.name() + "-ignored.json";
+  const std::string path = ignored_path(settings_);
   auto ignored = IgnoredFiles::read(context_.input, path);
   if (ignored.code() == Code::Reject) {
     return Invalid("ignoreExisting: the list of ignored files " + path + " cannot be read: " +
@@ -448,25 +396,6 @@ Status SpooldirSource::ignore_existing() {
   return {};
 }
 
-Result<SpoolDirectory::Options> SpooldirSource::directory_options() const {
-  auto include = NamePattern::make(settings_.text("includePattern"));
-  if (!include.ok()) return include.status().with_context("includePattern");
-  auto ignore = NamePattern::make(settings_.text("ignorePattern"));
-  if (!ignore.ok()) return ignore.status().with_context("ignorePattern");
-  SpoolDirectory::Options options{directory_path(settings_), settings_.text("fileSuffix"),
-                                  tracker_path(settings_), *std::move(include), *std::move(ignore)};
-  const std::string order = settings_.text("consumeOrder");
-  if (order == "youngest") options.order = SpoolDirectory::Order::Youngest;
-  if (order == "random") options.order = SpoolDirectory::Order::Random;
-  if (settings_.text("deletePolicy") == "immediate") {
-    options.done = SpoolDirectory::Done::Delete;
-  } else if (settings_.text("trackingPolicy") == "tracker_dir") {
-    options.done = SpoolDirectory::Done::Track;
-  }
-  options.recursive = settings_.boolean("recursiveDirectorySearch");
-  return options;
-}
-
 void SpooldirSource::warn_of_surprises() const {
   const std::string charset = settings_.text("deserializer.outputCharset");
   if (TextDecoder::is_utf8(charset) || is_same_charset(charset, settings_.text("inputCharset"))) {
@@ -481,6 +410,7 @@ Status SpooldirSource::run(std::stop_token stop) {
   while (!stop.stop_requested()) {
     auto some = read_all(stop);
     put_away_delivered();
+    forget_put_away();
     Status status = some.ok() ? positions_.update(generations_, stop) : some.status();
     if (!status.ok()) return status.code() == Code::Closed ? Status() : status;
     context_.out.retry_refused(stop);
@@ -526,8 +456,10 @@ FileGeneration* SpooldirSource::find(const FileIdentity& identity) const {
 /// True when it was read to its end, or will not be now.
 bool SpooldirSource::is_under_way(const File& file) const {
   const FileGeneration* const known = find(file.look.identity);
-  return known != nullptr && known->at.identity == file.look.identity &&
-         (read_.contains(known->number) || aside_.contains(known->number) || rests(known->number));
+  if (known == nullptr || known->at.identity != file.look.identity) return false;
+  const std::uint64_t number = known->number;
+  return read_.contains(number) || put_away_.contains(number) || aside_.contains(number) ||
+         rests(number);
 }
 
 /// True when it was read to its end.
@@ -574,6 +506,10 @@ FileGeneration* SpooldirSource::begin(const File& file) {
   auto opened = open(file.path);
   if (opened.code() == Code::Closed) return nullptr;
   FileGeneration* known = find(file.look.identity);
+  if (known != nullptr && put_away_.contains(known->number)) {
+    if (!forget_put_away()) return nullptr;
+    known = nullptr;
+  }
   if (known != nullptr && known->at.identity != file.look.identity) {
     // It has the number of a file that somebody has deleted. What was read of that one is on its
     // way, and arrives.
@@ -641,6 +577,7 @@ void SpooldirSource::remove(std::uint64_t number) {
   by_inode_.erase({identity.device, identity.inode});
   generations_.erase(number);
   read_.erase(number);
+  put_away_.erase(number);
   aside_.erase(number);
   held_.erase(number);
   deliveries_->forget(number);
@@ -649,7 +586,6 @@ void SpooldirSource::remove(std::uint64_t number) {
 
 /// Reject: the file has changed since it was opened.
 Result<bool> SpooldirSource::read_to_end(FileGeneration& generation, const std::stop_token& stop) {
-  const std::uint64_t size_bytes = generation.size_seen;
   FileLines::Turn turn;
   while (!turn.at_end) {
     auto next = lines_.read(generation, InputEnd::Over, stop);
@@ -665,10 +601,7 @@ Result<bool> SpooldirSource::read_to_end(FileGeneration& generation, const std::
   }
   auto look = generation.file->look();
   if (!look.ok()) return Retry(look.status().message());
-  if (look->size_bytes != size_bytes || look->modified_ns != generation.modified_seen) {
-    return Reject("it has changed since it was put here (" + std::to_string(size_bytes) +
-                  " bytes then, " + std::to_string(look->size_bytes) + " now)");
-  }
+  if (Status status = is_as_seen(generation, *look); !status.ok()) return status;
   return true;
 }
 
@@ -698,16 +631,38 @@ void SpooldirSource::put_away_delivered() {
       hold(generation, status);
     } else if (status.ok()) {
       release(generation);
-      remove(number);
+      read_.erase(number);
+      put_away_.insert(number);
     } else {
       set_aside(generation, status);
       read_.erase(number);
     }
   }
+  if (put_away_.size() >= put_away_max) forget_put_away();
+}
+
+/// The positions of files that were put away go, once no power cut can bring the files back under
+/// their names. False: not now.
+bool SpooldirSource::forget_put_away() {
+  if (put_away_.empty()) return true;
+  if (Status status = directory_->sync(); !status.ok()) {
+    if (worth_saying(++sync_failures_)) {
+      log::error("{}: {}; the positions of {} delivered files are kept meanwhile (failure {})",
+                 name(), status.message(), put_away_.size(), sync_failures_);
+    }
+    return false;
+  }
+  for (const std::uint64_t number : std::exchange(put_away_, {})) remove(number);
+  return true;
 }
 
 /// Errors: Retry (the directory cannot be written just now), Reject.
 Status SpooldirSource::put_away(const FileGeneration& generation) {
+  auto look = context_.input.look(generation.at.path);
+  if (look.ok() && look->identity == generation.at.identity) {
+    // What was written since it was read has not been read.
+    if (Status status = is_as_seen(generation, *look); !status.ok()) return status;
+  }
   Status status = directory_->put_away(generation.at.path);
   if (status.ok() || status.code() == Code::Reject) return status;
   // Somebody else may have put it away.

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/absolute_path.h"
 #include "core/base/directory_watch.h"
 #include "core/base/log.h"
 #include "core/base/rarely.h"
@@ -120,7 +121,7 @@ constexpr int scan_rest_factor = 10;
 constexpr int look_rest_factor = 400;
 
 std::string position_path(const Settings& settings) {
-  if (settings.has("positionFile")) return settings.text("positionFile");
+  if (settings.has("positionFile")) return absolute_path(settings.text("positionFile"));
   const char* const home = std::getenv("HOME");
   return std::string(home != nullptr ? home : ".") + "/.flume/taildir_position.json";
 }
@@ -197,6 +198,7 @@ class TaildirSource final : public Source {
   std::unique_ptr<DirectoryWatch> watch_;
   bool watched_ = false;  ///< The system tells of changes in every directory.
   bool scan_wanted_ = true;
+  bool scanned_ = false;  ///< Since the last wait for more.
   SteadyTime scan_at_{};  ///< Not before.
   SteadyTime look_at_{};  ///< At last.
   milliseconds backoff_{0};
@@ -235,7 +237,7 @@ Result<std::vector<FileGroup>> TaildirSource::read_groups() {
       if (key != group || slash == std::string::npos) continue;
       auto pattern = NamePattern::make(path.substr(slash + 1));
       if (!pattern.ok()) return pattern.status().with_context("filegroups." + group);
-      groups.push_back({group, path.substr(0, slash), *std::move(pattern)});
+      groups.push_back({group, absolute_path(path.substr(0, slash)), *std::move(pattern)});
     }
   }
   if (groups.empty()) return Invalid("no group of filegroups has a path with a directory");
@@ -275,6 +277,7 @@ bool TaildirSource::caught_up() const {
 void TaildirSource::scan() {
   watch_directories();
   scan_wanted_ = false;
+  scanned_ = true;
   const SteadyTime before = context_.clock.steady();
   const Status status = follower_->scan();
   const SteadyTime after = context_.clock.steady();
@@ -357,7 +360,7 @@ Status TaildirSource::update_positions(const std::stop_token& stop) {
 void TaildirSource::wait(bool idle, const std::stop_token& stop) {
   if (!idle) {
     backoff_ = milliseconds(0);
-  } else if (context_.clock.steady() >= look_at_) {
+  } else if (std::exchange(scanned_, false)) {
     backoff_ = std::min(backoff_ + settings_.duration("backoffSleepIncrement"), look_interval_);
     if (!watched_) look_at_ = context_.clock.steady() + backoff_;
   }
