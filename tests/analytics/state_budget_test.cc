@@ -282,6 +282,41 @@ TEST_CASE("maxStateBytes: sessions that there is no room for are left out, open 
   CHECK(analysis.pipeline().state_bytes() <= bytes_max);
 }
 
+TEST_CASE("maxStateBytes: one key does not have more sessions than there is room for") {
+  Analysis analysis(
+      {{"p", "parse", {{"format", "csv"}, {"fields", "t:int k"}}},
+       {"w",
+        "window",
+        {{"kind", "session"},
+         {"gap", "1s"},
+         {"time", "event"},
+         {"timestamp", "t"},
+         {"delay", "1d"}}},
+       {"a", "aggregate", {{"by", "k"}, {"agg.n", "count()"}, {"maxStateBytes", "100000"}}}});
+  for (int round = 0; round < 20; ++round) {
+    std::vector<std::string> lines;
+    for (int i = 0; i < 200; ++i) {
+      lines.push_back(std::to_string(epoch - (round * 200 + i) * 5000) + ",a");
+    }
+    analysis.push(lines);
+    CHECK(analysis.pipeline().state_bytes() <= 130'000);
+  }
+  CHECK(left_out(analysis, "a rows without room for a session") > 2000);
+}
+
+TEST_CASE("maxStateBytes: the memory of short keys that a timeout forgets is given back, too") {
+  Analysis analysis(
+      {by_body(), {"t", "state", {{"merge.n", "sum"}, {"merge.twice", "sum"}, {"timeout", "2s"}}}});
+  analysis.batch({"known"});
+  std::vector<std::string> keys;
+  for (int i = 0; i < 40'000; ++i) keys.push_back(std::to_string(i));
+  analysis.batch(keys);
+  for (int i = 0; i < 2; ++i) analysis.batch({"known"});
+  CHECK(analysis.batch({"known"}) == Results{"known,4,8"});
+  for (int i = 0; i < 4; ++i) analysis.batch({"known"});  // tables of batches shrink by and by
+  CHECK(analysis.pipeline().state_bytes() < 500'000);
+}
+
 TEST_CASE("maxStateBytes: windows of rows without room are as if their rows had not come") {
   Analysis analysis(
       {{"w", "window", {{"kind", "count"}, {"rows", "1000"}, {"slideRows", "1"}}},
