@@ -17,6 +17,8 @@ bool holds_state(std::string_view name) {
   return name.ends_with("-positions.json") || name.ends_with("-ignored.json");
 }
 
+std::string directory_of(const std::string& path) { return path.substr(0, path.rfind('/') + 1); }
+
 }  // namespace
 
 SpoolDirectory::SpoolDirectory(Options options, InputFiles& input, FileSystem& files)
@@ -77,9 +79,12 @@ std::string SpoolDirectory::tracker_of(const std::string& path) const {
   return options_.tracker_directory + path.substr(options_.directory.size()) + options_.suffix;
 }
 
+Status SpoolDirectory::make_tracker() { return make_path(options_.tracker_directory); }
+
 Status SpoolDirectory::put_away(const std::string& path) {
-  if (options_.done == Done::Delete) return files_.remove(path);
   if (options_.done == Done::Track) return track(path);
+  changed_.insert(directory_of(path));
+  if (options_.done == Done::Delete) return files_.remove(path);
   const std::string done = path + options_.suffix;
   if (input_.look(done).ok()) {
     return Reject(done + " is there already: the name was used for two files");
@@ -87,10 +92,41 @@ Status SpoolDirectory::put_away(const std::string& path) {
   return files_.rename(path, done);
 }
 
+Result<bool> SpoolDirectory::is_put_away(const std::string& path) {
+  // A position may be one of another spoolDir.
+  const bool tracks = options_.done == Done::Track && path.starts_with(options_.directory + "/");
+  const std::string tracker = tracks ? tracker_of(path) : "";
+  const bool tracked = tracks && input_.look(tracker).ok();
+  auto look = input_.look(path);
+  if (!tracked && !look.ok() && look.code() != Code::Closed) return look.status();
+  if (!tracked && look.ok()) return false;
+  changed_.insert(directory_of(tracked ? tracker : path));
+  return true;
+}
+
+Status SpoolDirectory::sync() {
+  // One that has gone has taken its names with it.
+  std::erase_if(changed_, [this](const std::string& directory) {
+    return input_.look(directory).code() == Code::Closed;
+  });
+  const std::vector<std::string> directories(changed_.begin(), changed_.end());
+  Status status = files_.sync_together({}, directories);
+  if (status.ok()) changed_.clear();
+  return status;
+}
+
 Status SpoolDirectory::track(const std::string& path) {
   const std::string tracker = tracker_of(path);
-  Status status = input_.make_directories(tracker.substr(0, tracker.rfind('/')));
-  return status.ok() ? files_.create(tracker, true).status() : status;
+  if (Status status = make_path(directory_of(tracker)); !status.ok()) return status;
+  changed_.insert(directory_of(tracker));
+  return files_.create(tracker, true).status();
+}
+
+Status SpoolDirectory::make_path(const std::string& directory) {
+  auto made_in = files_.make_path(directory);
+  if (!made_in.ok()) return made_in.status();
+  changed_.insert(made_in->begin(), made_in->end());
+  return {};
 }
 
 }  // namespace sluice

@@ -170,6 +170,8 @@ constexpr ComponentInfo info{.alias = "spooldir",
 constexpr milliseconds write_interval{1000};
 // A file that cannot be read, or put away, is tried again after pollDelay, and then more seldom.
 constexpr milliseconds held_most{5000};
+// A sync for so many files that were put away, or for those of one turn.
+constexpr std::size_t put_away_max = 64;
 // While delivered files wait to be put away.
 constexpr milliseconds pending_wait{20};
 
@@ -226,6 +228,7 @@ class SpooldirSource final : public Source {
     return ignored_ && ignored_->contains(file.path, file.look.identity);
   }
   void put_away_delivered();
+  bool forget_put_away();
   Status put_away(const FileGeneration& generation);
   bool rests(std::uint64_t number) const;
   void hold(const FileGeneration& generation, const Status& why);
@@ -245,6 +248,9 @@ class SpooldirSource final : public Source {
   FilePositions::Generations generations_;
   std::map<std::pair<std::uint64_t, std::uint64_t>, std::uint64_t> by_inode_;
   std::set<std::uint64_t> read_;  ///< Numbers of files that were read to their end.
+  /// Numbers of files that were put away, but might be back after a power cut: their positions
+  /// are kept.
+  std::set<std::uint64_t> put_away_;
   std::set<std::uint64_t> aside_;
   /// What cannot be read or put away just now, by number.
   struct Held {
@@ -255,6 +261,7 @@ class SpooldirSource final : public Source {
   std::map<std::uint64_t, Held> held_;
   std::uint64_t next_number_ = 1;
   std::uint64_t list_failures_ = 0;
+  std::uint64_t sync_failures_ = 0;
 };
 
 Status SpooldirSource::open() {
@@ -279,10 +286,9 @@ Status SpooldirSource::open() {
         return status;
       }
     }
-    const std::string tracker = options->tracker_directory;
-    if (Status status = context_.input.make_directories(tracker); !status.ok()) return status;
     directory_.emplace(*std::move(options), context_.input, context_.files);
-    Status status = restore();
+    Status status = directory_->make_tracker();
+    if (status.ok()) status = restore();
     if (status.ok() && settings_.boolean("ignoreExisting")) status = ignore_existing();
     if (!status.ok()) {
       generations_.clear();
@@ -295,19 +301,22 @@ Status SpooldirSource::open() {
   return {};
 }
 
-/// Positions of files that are still there; the others were put away. Errors: Retry.
+/// Positions of files that are still to be read; the others were put away. Errors: Retry.
 Status SpooldirSource::restore() {
   std::vector<FilePosition> positions = positions_.read();
   const bool first = positions.empty() && !context_.input.look(position_path(settings_)).ok();
   for (FilePosition& known : positions) {
     auto look = context_.input.look(known.path);
+    auto put_away = directory_->is_put_away(known.path);
     // What cannot be looked at just now is still there.
-    if (look.code() == Code::Closed || (look.ok() && look->identity != known.identity)) continue;
+    if ((put_away.ok() && *put_away) || (look.ok() && look->identity != known.identity)) continue;
     auto generation = std::make_unique<FileGeneration>();
     generation->delivered = known.mark;
     generation->at = std::move(known);
     add(std::move(generation));
   }
+  // The notes of the others go with the first commit.
+  if (Status status = directory_->sync(); !status.ok()) return status;
   positions_.files_changed();
   return first ? adopt_flume_position() : Status();
 }
@@ -391,6 +400,7 @@ Status SpooldirSource::run(std::stop_token stop) {
   while (!stop.stop_requested()) {
     auto some = read_all(stop);
     put_away_delivered();
+    forget_put_away();
     Status status = some.ok() ? positions_.update(generations_, stop) : some.status();
     if (!status.ok()) return status.code() == Code::Closed ? Status() : status;
     context_.out.retry_refused(stop);
@@ -436,8 +446,10 @@ FileGeneration* SpooldirSource::find(const FileIdentity& identity) const {
 /// True when it was read to its end, or will not be now.
 bool SpooldirSource::is_under_way(const File& file) const {
   const FileGeneration* const known = find(file.look.identity);
-  return known != nullptr && known->at.identity == file.look.identity &&
-         (read_.contains(known->number) || aside_.contains(known->number) || rests(known->number));
+  if (known == nullptr || known->at.identity != file.look.identity) return false;
+  const std::uint64_t number = known->number;
+  return read_.contains(number) || put_away_.contains(number) || aside_.contains(number) ||
+         rests(number);
 }
 
 /// True when it was read to its end.
@@ -484,6 +496,10 @@ FileGeneration* SpooldirSource::begin(const File& file) {
   auto opened = open(file.path);
   if (opened.code() == Code::Closed) return nullptr;
   FileGeneration* known = find(file.look.identity);
+  if (known != nullptr && put_away_.contains(known->number)) {
+    if (!forget_put_away()) return nullptr;
+    known = nullptr;
+  }
   if (known != nullptr && known->at.identity != file.look.identity) {
     // It has the number of a file that somebody has deleted. What was read of that one is on its
     // way, and arrives.
@@ -551,6 +567,7 @@ void SpooldirSource::remove(std::uint64_t number) {
   by_inode_.erase({identity.device, identity.inode});
   generations_.erase(number);
   read_.erase(number);
+  put_away_.erase(number);
   aside_.erase(number);
   held_.erase(number);
   deliveries_->forget(number);
@@ -608,12 +625,29 @@ void SpooldirSource::put_away_delivered() {
       hold(generation, status);
     } else if (status.ok()) {
       release(generation);
-      remove(number);
+      read_.erase(number);
+      put_away_.insert(number);
     } else {
       set_aside(generation, status);
       read_.erase(number);
     }
   }
+  if (put_away_.size() >= put_away_max) forget_put_away();
+}
+
+/// The positions of files that were put away go, once no power cut can bring the files back under
+/// their names. False: not now.
+bool SpooldirSource::forget_put_away() {
+  if (put_away_.empty()) return true;
+  if (Status status = directory_->sync(); !status.ok()) {
+    if (worth_saying(++sync_failures_)) {
+      log::error("{}: {}; the positions of {} delivered files are kept meanwhile (failure {})",
+                 name(), status.message(), put_away_.size(), sync_failures_);
+    }
+    return false;
+  }
+  for (const std::uint64_t number : std::exchange(put_away_, {})) remove(number);
+  return true;
 }
 
 /// Errors: Retry (the directory cannot be written just now), Reject.

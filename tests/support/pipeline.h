@@ -62,6 +62,7 @@ class Pipeline {
     bool once = false;
     InputFiles* input = &InputFiles::real();
     FileSystem* files = &FileSystem::real();
+    const Clock* clock = &Clock::system();
     std::unique_ptr<DirectoryWatch> (*make_watch)() = DirectoryWatch::make;
   };
   Pipeline(const SourceType& type, const std::map<std::string, std::string>& values)
@@ -78,7 +79,7 @@ class Pipeline {
              .interceptors = {},
              .on_full = options.on_full},
             counters),
-        source(type.make(settings, {out, counters, pool, window, Clock::system(), options.once,
+        source(type.make(settings, {out, counters, pool, window, *options.clock, options.once,
                                     *options.input, *options.files, options.make_watch})) {
     SLUICE_ASSERT(channel.open().ok(), "a memory channel opens");
   }

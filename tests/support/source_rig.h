@@ -21,6 +21,7 @@ class SourceRig {
   struct Options {
     MemoryChannel::Options channel = roomy_channel();
     ChannelProcessor::Options processor = {};
+    FileSystem* files = &FileSystem::real();
   };
   SourceRig(const SourceType& type, const Settings& settings, Options options,
             Committer* committer = nullptr)
@@ -29,7 +30,8 @@ class SourceRig {
     options.processor.required = {&channel_};
     if (committer != nullptr) options.processor.stores = {committer};
     processor_ = std::make_unique<ChannelProcessor>(std::move(options.processor), counters_);
-    source_ = type.make(settings, {*processor_, counters_, pool_, window_, Clock::system()});
+    source_ = type.make(settings, {*processor_, counters_, pool_, window_, Clock::system(), false,
+                                   InputFiles::real(), *options.files});
   }
   ~SourceRig() { stop(); }
 
