@@ -175,6 +175,15 @@ constexpr std::size_t put_away_max = 64;
 // While delivered files wait to be put away.
 constexpr milliseconds pending_wait{20};
 
+/// Errors: Reject, with what has changed.
+Status is_as_seen(const FileGeneration& generation, const FileLook& look) {
+  const bool same = look.size_bytes == generation.size_compared;
+  if (same && look.modified_ns == generation.modified_compared) return {};
+  return Reject("it has changed since it was put here (" +
+                std::to_string(generation.size_compared) + " bytes then, " +
+                std::to_string(look.size_bytes) + " now)");
+}
+
 class SpooldirSource final : public Source {
  public:
   SpooldirSource(const Settings& settings, const SourceContext& context)
@@ -550,6 +559,7 @@ FileGeneration& SpooldirSource::look_at(FileGeneration& generation, const File& 
   generation.at.path = file.path;
   generation.size_seen = file.look.size_bytes;
   generation.modified_seen = file.look.modified_ns;
+  generation.compared_with(file.look);  // size_seen becomes that of the content
   generation.headers = headers_of(generation);
   return generation;
 }
@@ -576,7 +586,6 @@ void SpooldirSource::remove(std::uint64_t number) {
 
 /// Reject: the file has changed since it was opened.
 Result<bool> SpooldirSource::read_to_end(FileGeneration& generation, const std::stop_token& stop) {
-  const std::uint64_t size_bytes = generation.size_seen;
   FileLines::Turn turn;
   while (!turn.at_end) {
     auto next = lines_.read(generation, InputEnd::Over, stop);
@@ -592,10 +601,7 @@ Result<bool> SpooldirSource::read_to_end(FileGeneration& generation, const std::
   }
   auto look = generation.file->look();
   if (!look.ok()) return Retry(look.status().message());
-  if (look->size_bytes != size_bytes || look->modified_ns != generation.modified_seen) {
-    return Reject("it has changed since it was put here (" + std::to_string(size_bytes) +
-                  " bytes then, " + std::to_string(look->size_bytes) + " now)");
-  }
+  if (Status status = is_as_seen(generation, *look); !status.ok()) return status;
   return true;
 }
 
@@ -652,6 +658,11 @@ bool SpooldirSource::forget_put_away() {
 
 /// Errors: Retry (the directory cannot be written just now), Reject.
 Status SpooldirSource::put_away(const FileGeneration& generation) {
+  auto look = context_.input.look(generation.at.path);
+  if (look.ok() && look->identity == generation.at.identity) {
+    // What was written since it was read has not been read.
+    if (Status status = is_as_seen(generation, *look); !status.ok()) return status;
+  }
   Status status = directory_->put_away(generation.at.path);
   if (status.ok() || status.code() == Code::Reject) return status;
   // Somebody else may have put it away.

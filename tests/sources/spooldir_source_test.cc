@@ -68,7 +68,30 @@ TEST_CASE("spooldir: a file is put away only when the sinks have committed it") 
 }
 
 TEST_CASE(
-    "spooldir: a grown file and a name that was used before are set aside, the rest goes on") {
+    "spooldir: a file that grows until it is put away is set aside, and its tail is not lost") {
+  const CapturedLog log;
+  const Spool spool;
+  spool.put("grown", "one\n", 60);
+  spool.put("good", "two\n");
+  {
+    Pipeline pipeline(spooldir_source, spool.settings());
+    REQUIRE(pipeline.start().ok());
+    // Read to their ends, and not delivered yet.
+    REQUIRE(wait_for([&] { return pipeline.channel.counters().stored.events.get() == 2; }));
+    std::ofstream(spool.path("grown"), std::ios::app) << "more\n";
+    CHECK(pipeline.read(2) == Lines{"one", "two"});
+    CHECK(spool.wait_for_file("good.COMPLETED"));
+    CHECK(
+        log.wait_for_text("grown is set aside until the next start: it has changed since it was"));
+    CHECK(fs::exists(spool.path("grown")));
+  }
+  Pipeline again(spooldir_source, spool.settings());
+  REQUIRE(again.start().ok());
+  CHECK(again.read(1) == Lines{"more"});
+  CHECK(spool.wait_for_file("grown.COMPLETED"));
+}
+
+TEST_CASE("spooldir: a name that was used before is set aside, the rest goes on") {
   const CapturedLog log;
   const Spool spool;
   spool.put("used.COMPLETED", "");
@@ -128,6 +151,22 @@ TEST_CASE("spooldir: deletePolicy, tracker directory, recursion, patterns, order
   REQUIRE(nothing.start().ok());
   REQUIRE(nothing.wait_finished());
   CHECK(nothing.read_rest().empty());
+}
+
+TEST_CASE("spooldir: consumeOrder random is an order of its own, and leaves nothing out") {
+  const Spool spool;
+  Lines names;
+  for (int i = 100; i < 130; ++i) {
+    names.push_back(std::to_string(i));
+    spool.put(names.back(), names.back() + "\n", 1000 - i);
+  }
+  Pipeline pipeline(spooldir_source, spool.settings({{"consumeOrder", "random"}}));
+  REQUIRE(pipeline.start().ok());
+  Lines lines = pipeline.read(names.size());
+  CHECK(lines != names);
+  CHECK(lines != Lines(names.rbegin(), names.rend()));
+  std::sort(lines.begin(), lines.end());
+  CHECK(lines == names);
 }
 
 TEST_CASE("spooldir: deletePolicy immediate removes what was delivered") {
@@ -226,6 +265,16 @@ TEST_CASE("spooldir: headers with the path and the name") {
   TestHeaders headers;
   pipeline.take(1, [&](const Event& event) { headers = headers_of(event); });
   CHECK(headers == TestHeaders{{"file", spool.path("a")}, {"basename", "a"}});
+  CHECK(spool.wait_for_file("a.COMPLETED"));
+  pipeline.stop();
+  spool.put("b", "two\n");
+  Pipeline renamed(spooldir_source, spool.settings({{"fileHeader", "true"},
+                                                    {"fileHeaderKey", "path"},
+                                                    {"basenameHeader", "true"},
+                                                    {"basenameHeaderKey", "name"}}));
+  REQUIRE(renamed.start().ok());
+  renamed.take(1, [&](const Event& event) { headers = headers_of(event); });
+  CHECK(headers == TestHeaders{{"path", spool.path("b")}, {"name", "b"}});
 }
 
 TEST_CASE(
@@ -417,6 +466,28 @@ TEST_CASE("spooldir: files of another charset become UTF-8") {
   Pipeline latin(spooldir_source, spool.settings({{"inputCharset", "ISO-8859-1"}}));
   REQUIRE(latin.start().ok());
   CHECK(latin.read(1) == Lines{"café"});
+}
+
+TEST_CASE("spooldir: outputCharset lets its own charset pass, and another one is warned of") {
+  const std::string text = "\xC4\xE3\xBA\xC3";
+  const Spool spool;
+  spool.put("a", text + "\n");
+  const CapturedLog log;
+  const std::string warned = "deserializer.outputCharset = Big5 has no effect: events are UTF-8";
+  {
+    Pipeline same(spooldir_source,
+                  spool.settings({{"inputCharset", "GBK"}, {"deserializer.outputCharset", "gbk"}}));
+    REQUIRE(same.start().ok());
+    CHECK(same.read(1) == Lines{text});
+    CHECK(spool.wait_for_file("a.COMPLETED"));
+    CHECK_FALSE(log.has("outputCharset"));
+  }
+  spool.put("b", text + "\n");
+  Pipeline third(spooldir_source,
+                 spool.settings({{"inputCharset", "GBK"}, {"deserializer.outputCharset", "Big5"}}));
+  REQUIRE(third.start().ok());
+  CHECK(third.read(1) == Lines{"你好"});
+  CHECK(log.has(warned));
 }
 
 TEST_CASE("spooldir: a real GBK file is what the C library makes of it") {

@@ -288,6 +288,38 @@ TEST_CASE("spooldir: what cannot be put away waits, and nothing of it comes twic
   CHECK(pipeline.channel.counters().put.events.get() == 3);
 }
 
+TEST_CASE("spooldir: of a directory that is never written only tracker_dir can read") {
+  const Spool spool;
+  const TempDirectory elsewhere;
+  spool.put("a", "one\n");
+  ReadOnlyFiles files(spool.path(""));
+  files.refuses = true;
+  Pipeline::Options options;
+  options.files = &files;
+  for (const Values& policy : {Values{}, Values{{"deletePolicy", "immediate"}}}) {
+    Values settings = spool.settings(policy);
+    settings["trackerDir"] = elsewhere.path("tracker");
+    Pipeline pipeline(spooldir_source, settings, options);
+    const Status status = pipeline.start();
+    CHECK(status.code() == Code::Retry);
+    CHECK(status.message().find("Read-only file system") != std::string::npos);
+  }
+  const std::uint64_t before = files.refusals;
+  options.once = true;
+  const auto tracked = spool.settings(
+      {{"trackerDir", elsewhere.path("tracker")}, {"trackingPolicy", "tracker_dir"}});
+  for (const Lines& lines : {Lines{"one"}, Lines{}}) {
+    Pipeline pipeline(spooldir_source, tracked, options);
+    REQUIRE(pipeline.start().ok());
+    CHECK(pipeline.read(lines.size()) == lines);
+    REQUIRE(pipeline.wait_finished());
+    CHECK(pipeline.read_rest().empty());
+  }
+  CHECK(files.refusals == before);  // it did not even try
+  CHECK(fs::exists(elsewhere.path("tracker/a.COMPLETED")));
+  CHECK(fs::exists(spool.path("a")));
+}
+
 TEST_CASE("spooldir: what could not be put away the next start puts away and does not read") {
   const Spool spool;
   const TempDirectory elsewhere;
