@@ -177,10 +177,11 @@ constexpr milliseconds pending_wait{20};
 
 /// Errors: Reject, with what has changed.
 Status is_as_seen(const FileGeneration& generation, const FileLook& look) {
-  const bool same = look.size_bytes == generation.size_seen;
-  if (same && look.modified_ns == generation.modified_seen) return {};
-  return Reject("it has changed since it was put here (" + std::to_string(generation.size_seen) +
-                " bytes then, " + std::to_string(look.size_bytes) + " now)");
+  const bool same = look.size_bytes == generation.size_compared;
+  if (same && look.modified_ns == generation.modified_compared) return {};
+  return Reject("it has changed since it was put here (" +
+                std::to_string(generation.size_compared) + " bytes then, " +
+                std::to_string(look.size_bytes) + " now)");
 }
 
 class SpooldirSource final : public Source {
@@ -560,6 +561,7 @@ FileGeneration& SpooldirSource::look_at(FileGeneration& generation, const File& 
   generation.at.path = file.path;
   generation.size_seen = file.look.size_bytes;
   generation.modified_seen = file.look.modified_ns;
+  generation.compared_with(file.look);  // size_seen becomes that of the content
   generation.headers = headers_of(generation);
   return generation;
 }

@@ -265,6 +265,7 @@ TEST_CASE("spooldir: headers with the path and the name") {
   TestHeaders headers;
   pipeline.take(1, [&](const Event& event) { headers = headers_of(event); });
   CHECK(headers == TestHeaders{{"file", spool.path("a")}, {"basename", "a"}});
+  CHECK(spool.wait_for_file("a.COMPLETED"));
   pipeline.stop();
   spool.put("b", "two\n");
   Pipeline renamed(spooldir_source, spool.settings({{"fileHeader", "true"},

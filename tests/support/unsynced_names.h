@@ -30,7 +30,7 @@ class UnsyncedNames final : public FileSystem {
   /// The power fails at the n-th change or sync of names from now on.
   void cut_at(std::uint64_t n) { left_ = n; }
   bool is_cut() const noexcept { return left_ == 0; }
-  /// REQUIRES: is_cut(). It is on again afterwards.
+  /// REQUIRES: nobody uses it. The power is on again afterwards.
   void lose_unsynced() {
     const std::lock_guard lock(mutex_);
     for (auto change = changes_.rbegin(); change != changes_.rend(); ++change) change->take_back();
@@ -117,7 +117,7 @@ class UnsyncedNames final : public FileSystem {
   };
 
   static bool passed_over(const std::string& path) {
-    return path.find("/sluice-") != std::string::npos;
+    return path.find("/sluice-", path.rfind('/')) != std::string::npos;
   }
   static std::string without_slash(const std::string& path) {
     return (std::filesystem::path(path) / "").parent_path().string();
