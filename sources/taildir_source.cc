@@ -198,6 +198,7 @@ class TaildirSource final : public Source {
   std::unique_ptr<DirectoryWatch> watch_;
   bool watched_ = false;  ///< The system tells of changes in every directory.
   bool scan_wanted_ = true;
+  bool scanned_ = false;  ///< Since the last wait for more.
   SteadyTime scan_at_{};  ///< Not before.
   SteadyTime look_at_{};  ///< At last.
   milliseconds backoff_{0};
@@ -276,6 +277,7 @@ bool TaildirSource::caught_up() const {
 void TaildirSource::scan() {
   watch_directories();
   scan_wanted_ = false;
+  scanned_ = true;
   const SteadyTime before = context_.clock.steady();
   const Status status = follower_->scan();
   const SteadyTime after = context_.clock.steady();
@@ -358,7 +360,7 @@ Status TaildirSource::update_positions(const std::stop_token& stop) {
 void TaildirSource::wait(bool idle, const std::stop_token& stop) {
   if (!idle) {
     backoff_ = milliseconds(0);
-  } else if (context_.clock.steady() >= look_at_) {
+  } else if (std::exchange(scanned_, false)) {
     backoff_ = std::min(backoff_ + settings_.duration("backoffSleepIncrement"), look_interval_);
     if (!watched_) look_at_ = context_.clock.steady() + backoff_;
   }

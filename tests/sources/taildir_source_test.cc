@@ -8,6 +8,7 @@
 #include "sources/position_file.h"
 #include "tests/catch.h"
 #include "tests/support/captured_log.h"
+#include "tests/support/moved_clock.h"
 #include "tests/support/pipeline.h"
 #include "tests/support/source_rig.h"
 
@@ -368,18 +369,127 @@ TEST_CASE("TAILDIR: many files, each with a few lines, through a small channel")
   CHECK(pipeline.read(1) == Lines{"late"});
 }
 
+/// The system's, which counts how often it is asked: once a turn of the source.
+class CountedWatch final : public DirectoryWatch {
+ public:
+  static inline std::atomic<std::uint64_t> waits{0};
+  Status add(const std::string& directory) override { return watch_->add(directory); }
+  Changes wait(Deadline deadline, const std::stop_token& stop) override {
+    ++waits;
+    return watch_->wait(deadline, stop);
+  }
+  static std::unique_ptr<DirectoryWatch> make() { return std::make_unique<CountedWatch>(); }
+
+ private:
+  const std::unique_ptr<DirectoryWatch> watch_ = DirectoryWatch::make();
+};
+
 TEST_CASE("TAILDIR: a deleted file's unfinished line is an event when its time is over") {
   const Logs logs;
   logs.append("app.log", "one\nunfinished");
+  MovedClock clock;
+  Pipeline::Options options;
+  options.clock = &clock;
+  options.make_watch = CountedWatch::make;
+  // A clock that moves during a look would make that a long one.
+  const auto advance = [&](int ms) {
+    const std::uint64_t before = CountedWatch::waits;
+    REQUIRE(wait_for([&] { return CountedWatch::waits >= before + 3; }));
+    clock.advance(milliseconds(ms));
+  };
   Pipeline pipeline(taildir_source,
-                    logs.settings({{"idleTimeout", "50"}, {"maxBackoffSleep", "50"}}));
+                    logs.settings({{"idleTimeout", "60000"}, {"maxBackoffSleep", "20"}}),
+                    std::move(options));
   REQUIRE(pipeline.start().ok());
   CHECK(pipeline.read(1) == Lines{"one"});
   logs.append("app.log", "!");
   fs::remove(logs.path("app.log"));
-  // Whether the handle was closed already is a matter of time.
-  wait_for([&] { return pipeline.channel.counters().put.events.get() == 2; }, milliseconds(1000));
-  CHECK(pipeline.channel.counters().put.events.get() >= 1);
+  // Whoever has found the new file has seen that the other one is gone.
+  logs.append("app.log.1", "other\n");
+  CHECK(pipeline.read(1) == Lines{"other"});
+  advance(59'999);
+  logs.append("app.log.1", "more\n");
+  CHECK(pipeline.read(1) == Lines{"more"});
+  advance(1);
+  CHECK(pipeline.read(1) == Lines{"unfinished!"});
+  pipeline.stop();
+  CHECK(pipeline.channel.counters().put.events.get() == 4);
+}
+
+/// Tells of nothing; counts how often it is asked and does not let anybody wait.
+class BlindWatch final : public DirectoryWatch {
+ public:
+  static inline std::atomic<std::uint64_t> adds{0};   ///< One a look, with one directory.
+  static inline std::atomic<std::uint64_t> waits{0};  ///< One a turn of the source.
+  Status add(const std::string&) override {
+    ++adds;
+    return Retry("this system tells of nothing");
+  }
+  Changes wait(Deadline /*deadline*/, const std::stop_token& /*stop*/) override {
+    ++waits;
+    std::this_thread::yield();
+    return {};
+  }
+  static std::unique_ptr<DirectoryWatch> make() { return std::make_unique<BlindWatch>(); }
+};
+
+TEST_CASE("TAILDIR: without a watch each look waits longer, and what comes makes it short again") {
+  const Logs logs;
+  const CapturedLog log;
+  MovedClock clock;
+  Pipeline::Options options;
+  options.clock = &clock;
+  options.make_watch = BlindWatch::make;
+  Pipeline pipeline(taildir_source,
+                    logs.settings({{"backoffSleepIncrement", "1000"}, {"maxBackoffSleep", "2500"}}),
+                    std::move(options));
+  BlindWatch::adds = 0;
+  REQUIRE(pipeline.start().ok());
+  // Three turns: everything that can happen at this time has happened.
+  const auto settle = [] {
+    const std::uint64_t before = BlindWatch::waits;
+    REQUIRE(wait_for([&] { return BlindWatch::waits >= before + 3; }));
+  };
+  const auto looks_after = [&](int wait_ms) {
+    settle();
+    const std::uint64_t before = BlindWatch::adds;
+    clock.advance(milliseconds(wait_ms - 1));
+    settle();
+    CHECK(BlindWatch::adds == before);
+    clock.advance(milliseconds(1));
+    settle();
+    CHECK(BlindWatch::adds == before + 1);
+  };
+  for (const int wait_ms : {1000, 2000, 2500, 2500}) {
+    CAPTURE(wait_ms);
+    looks_after(wait_ms);
+  }
+  logs.append("app.log", "one\n");
+  looks_after(2500);
+  CHECK(pipeline.read(1) == Lines{"one"});
+  looks_after(1000);
+  looks_after(2000);
+}
+
+TEST_CASE("TAILDIR: maxBatchCount is how many reads a file has before the next one's turn") {
+  // Lines that lie before the first one of the other file.
+  const auto first_turn = [](const std::string& reads) {
+    const Logs logs;
+    for (const std::string name : {"app.log", "app.log.1"}) {
+      const std::string line = name + std::string(500, '.') + "\n";
+      std::string text;
+      for (int i = 0; i < 10'000; ++i) text += line;
+      logs.append(name, text);
+    }
+    const Lines lines = read_once(logs.settings({{"maxBatchCount", reads}}));
+    REQUIRE(lines.size() == 20'000);
+    const auto other = [&](const std::string& line) { return line != lines.front(); };
+    return std::find_if(lines.begin(), lines.end(), other) - lines.begin();
+  };
+  // Reads are of several sizes, by what room there is.
+  const auto two = first_turn("2");
+  CHECK(first_turn("1") < two);
+  CHECK(two < first_turn("5"));
 }
 
 TEST_CASE("TAILDIR: a pattern that is none stays down, and is shown") {
