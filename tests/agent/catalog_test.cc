@@ -88,6 +88,18 @@ TEST_CASE("a spillable channel's own capacities that are none fall back") {
   CHECK(plan.channels.at(0).settings.integer("overflowCapacity") == 100'000'000);
 }
 
+TEST_CASE("spooldir's old name of the longest line still counts") {
+  const std::string spooldir =
+      "\na1.sources = s1\na1.sources.s1.type = spooldir\na1.sources.s1.spoolDir = /tmp\n"
+      "a1.sources.s1.channels = c1\na1.sources.s1.bufferMaxLineLength = 77\n";
+  const Plan plan = plan_of("a1.sinks.k1.type = null\n", spooldir);
+  CHECK(plan.sources.at(0).settings.bytes("deserializer.maxLineLength") == 77);
+  CHECK(words_of(plan).find("'bufferMaxLineLength' is the old name of") != std::string::npos);
+  const Plan both = plan_of("a1.sinks.k1.type = null\n",
+                            spooldir + "a1.sources.s1.deserializer.maxLineLength = 99\n");
+  CHECK(both.sources.at(0).settings.bytes("deserializer.maxLineLength") == 99);
+}
+
 TEST_CASE("Flume's avro serializers of file_roll are not built yet, rather than unknown") {
   for (const char* name :
        {"avro_event", "org.apache.flume.serialization.FlumeEventAvroEventSerializer$Builder",
