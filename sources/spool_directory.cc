@@ -92,14 +92,14 @@ Status SpoolDirectory::put_away(const std::string& path) {
   return files_.rename(path, done);
 }
 
-Result<bool> SpoolDirectory::is_put_away(const std::string& path) {
+Result<bool> SpoolDirectory::is_put_away(const std::string& path, const FileIdentity& identity) {
   // A position may be one of another spoolDir.
   const bool tracks = options_.done == Done::Track && path.starts_with(options_.directory + "/");
   const std::string tracker = tracks ? tracker_of(path) : "";
   const bool tracked = tracks && input_.look(tracker).ok();
   auto look = input_.look(path);
   if (!tracked && !look.ok() && look.code() != Code::Closed) return look.status();
-  if (!tracked && look.ok()) return false;
+  if (!tracked && look.ok() && look->identity == identity) return false;
   changed_.insert(directory_of(tracked ? tracker : path));
   return true;
 }

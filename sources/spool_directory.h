@@ -46,7 +46,7 @@ class SpoolDirectory {
   Status put_away(const std::string& path);
   /// True when a file that was there is not to be read any more: it has gone from its name, or is
   /// noted down as done. The next sync() makes that outlive a power cut. Errors: Retry.
-  Result<bool> is_put_away(const std::string& path);
+  Result<bool> is_put_away(const std::string& path, const FileIdentity& identity);
   /// Ok: what was put away stays so when the power is cut. Each directory in which names have
   /// changed since is synced once. Errors: Retry, some of them were not.
   Status sync();

@@ -316,9 +316,11 @@ Status SpooldirSource::restore() {
   const bool first = positions.empty() && !context_.input.look(position_path(settings_)).ok();
   for (FilePosition& known : positions) {
     auto look = context_.input.look(known.path);
-    auto put_away = directory_->is_put_away(known.path);
+    // A device may have another number since the machine was started; bytes are compared later.
+    if (look.ok()) known.identity.device = look->identity.device;
+    auto put_away = directory_->is_put_away(known.path, known.identity);
     // What cannot be looked at just now is still there.
-    if ((put_away.ok() && *put_away) || (look.ok() && look->identity != known.identity)) continue;
+    if (put_away.ok() && *put_away) continue;
     auto generation = std::make_unique<FileGeneration>();
     generation->delivered = known.mark;
     generation->at = std::move(known);

@@ -3,6 +3,8 @@
 
 #include <filesystem>
 #include <fstream>
+#include <regex>
+#include <sstream>
 
 #include "sources/flume_tracker.h"
 #include "tests/catch.h"
@@ -149,6 +151,21 @@ TEST_CASE("spooldir: a tracker of Flume's that is damaged, or names no file, hol
   spool.meta(damaged ? "Obj\x01 damaged" : FlumeMeta(spool.path("gone")).store(4).bytes);
   CHECK(read_once(spool, 1) == Lines{"one"});
   CHECK(log.has("the file that Flume had begun is read from its beginning") == damaged);
+}
+
+TEST_CASE("spooldir: a position counts when its device has another number since") {
+  const CapturedLog log;
+  const Spool spool;
+  spool.put("a", "one\ntwo\n\xFF\n");
+  // Set aside at the third line, it keeps its position.
+  CHECK(read_once(spool, 2, {{"decodeErrorPolicy", "FAIL"}}) == Lines{"one", "two"});
+  const std::string positions = spool.path(".flumespool/sluice-x1-positions.json");
+  std::stringstream text;
+  text << std::ifstream(positions).rdbuf();
+  const std::regex device(R"("1 ([0-9a-f]{32}) \d+ )");
+  REQUIRE(std::regex_search(text.str(), device));
+  std::ofstream(positions) << std::regex_replace(text.str(), device, "\"1 $1 424242 ");
+  CHECK(read_once(spool, 1, {{"decodeErrorPolicy", "REPLACE"}}) == Lines{"\uFFFD"});
 }
 
 const Values ignoring{{"ignoreExisting", "true"}};
