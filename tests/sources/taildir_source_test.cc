@@ -369,12 +369,34 @@ TEST_CASE("TAILDIR: many files, each with a few lines, through a small channel")
   CHECK(pipeline.read(1) == Lines{"late"});
 }
 
+/// The system's, which counts how often it is asked: once a turn of the source.
+class CountedWatch final : public DirectoryWatch {
+ public:
+  static inline std::atomic<std::uint64_t> waits{0};
+  Status add(const std::string& directory) override { return watch_->add(directory); }
+  Changes wait(Deadline deadline, const std::stop_token& stop) override {
+    ++waits;
+    return watch_->wait(deadline, stop);
+  }
+  static std::unique_ptr<DirectoryWatch> make() { return std::make_unique<CountedWatch>(); }
+
+ private:
+  const std::unique_ptr<DirectoryWatch> watch_ = DirectoryWatch::make();
+};
+
 TEST_CASE("TAILDIR: a deleted file's unfinished line is an event when its time is over") {
   const Logs logs;
   logs.append("app.log", "one\nunfinished");
   MovedClock clock;
   Pipeline::Options options;
   options.clock = &clock;
+  options.make_watch = CountedWatch::make;
+  // A clock that moves during a look would make that a long one.
+  const auto advance = [&](int ms) {
+    const std::uint64_t before = CountedWatch::waits;
+    REQUIRE(wait_for([&] { return CountedWatch::waits >= before + 3; }));
+    clock.advance(milliseconds(ms));
+  };
   Pipeline pipeline(taildir_source,
                     logs.settings({{"idleTimeout", "60000"}, {"maxBackoffSleep", "20"}}),
                     std::move(options));
@@ -385,10 +407,10 @@ TEST_CASE("TAILDIR: a deleted file's unfinished line is an event when its time i
   // Whoever has found the new file has seen that the other one is gone.
   logs.append("app.log.1", "other\n");
   CHECK(pipeline.read(1) == Lines{"other"});
-  clock.advance(milliseconds(59'999));
+  advance(59'999);
   logs.append("app.log.1", "more\n");
   CHECK(pipeline.read(1) == Lines{"more"});
-  clock.advance(milliseconds(1));
+  advance(1);
   CHECK(pipeline.read(1) == Lines{"unfinished!"});
   pipeline.stop();
   CHECK(pipeline.channel.counters().put.events.get() == 4);
