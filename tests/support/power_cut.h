@@ -5,6 +5,7 @@
 #include <rocksdb/file_system.h>
 
 #include <algorithm>
+#include <condition_variable>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -31,11 +32,27 @@ class PowerCut final : public rocksdb::FileSystemWrapper {
     const std::lock_guard lock(mutex_);
     left_ = n;
   }
-  /// The n-th write or sync from now on fails, and no other.
-  void fail_once_at(std::uint64_t n) {
+  /// The n-th write or sync from now on fails, and no other; with `tables`, of those of tables and
+  /// of their list alone.
+  void fail_once_at(std::uint64_t n, bool tables = false) {
     const std::lock_guard lock(mutex_);
     left_ = n;
     once_ = true;
+    tables_ = tables;
+  }
+  bool has_failed() const {
+    const std::lock_guard lock(mutex_);
+    return once_ && left_ == 0;
+  }
+  /// Syncs of logs wait while this is true.
+  void hold_syncs(bool hold) {
+    const std::lock_guard lock(mutex_);
+    held_ = hold;
+    released_.notify_all();
+  }
+  std::uint64_t log_syncs() const {
+    const std::lock_guard lock(mutex_);
+    return log_syncs_;
   }
   void cut() {
     const std::lock_guard lock(mutex_);
@@ -81,7 +98,7 @@ class PowerCut final : public rocksdb::FileSystemWrapper {
   rocksdb::IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
                                     std::unique_ptr<rocksdb::FSWritableFile>* file,
                                     rocksdb::IODebugContext* debug) override {
-    if (spent()) return dead();
+    if (spent(name)) return dead();
     const auto status = FileSystemWrapper::NewWritableFile(name, options, file, debug);
     if (!status.ok()) return status;
     {
@@ -139,7 +156,7 @@ class PowerCut final : public rocksdb::FileSystemWrapper {
         : FSWritableFileOwnerWrapper(std::move(file)), power_(power), name_(std::move(name)) {}
     rocksdb::IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options,
                              rocksdb::IODebugContext* debug) override {
-      if (power_.spent()) return dead();
+      if (power_.spent(name_)) return dead();
       const auto status = target()->Append(data, options, debug);
       power_.wrote(name_, data.size());
       return status;
@@ -163,7 +180,8 @@ class PowerCut final : public rocksdb::FileSystemWrapper {
     rocksdb::IOStatus synced(F&& sync) {
       // What another thread appends meanwhile may or may not be part of it: it is not.
       const std::uint64_t before = power_.written(name_);
-      if (power_.spent()) return dead();
+      power_.wait_while_held(name_);
+      if (power_.spent(name_)) return dead();
       const auto status = sync();
       if (status.ok()) power_.synced(name_, before);
       return status;
@@ -198,14 +216,22 @@ class PowerCut final : public rocksdb::FileSystemWrapper {
   static rocksdb::IOStatus dead() { return rocksdb::IOStatus::IOError("the power is cut"); }
 
   /// Counts a step; true once the power is gone.
-  bool spent() {
+  bool spent(const std::string& name = {}) {
     const std::lock_guard lock(mutex_);
     if (cut_) return true;
+    if (tables_ && !name.ends_with(".sst") && name.find("MANIFEST") == std::string::npos)
+      return false;
     if (left_ && *left_ > 0 && --*left_ == 0) {
       if (once_) return true;
       cut_ = true;
     }
     return cut_;
+  }
+  void wait_while_held(const std::string& name) {
+    if (!is_log(name)) return;
+    std::unique_lock lock(mutex_);
+    ++log_syncs_;
+    released_.wait(lock, [this] { return !held_ || cut_; });
   }
   void wrote(const std::string& name, std::uint64_t bytes) {
     const std::lock_guard lock(mutex_);
@@ -234,6 +260,10 @@ class PowerCut final : public rocksdb::FileSystemWrapper {
   std::optional<std::uint64_t> left_;
   bool cut_ = false;
   bool once_ = false;
+  bool tables_ = false;  ///< Only their steps count.
+  bool held_ = false;
+  std::condition_variable released_;
+  std::uint64_t log_syncs_ = 0;
   std::map<std::string, Kept> files_;
   std::map<std::string, std::optional<std::string>> renamed_;
 };
