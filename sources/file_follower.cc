@@ -1,7 +1,6 @@
 #include "sources/file_follower.h"
 
 #include <algorithm>
-#include <array>
 
 #include "core/base/log.h"
 #include "core/base/rarely.h"
@@ -13,12 +12,6 @@ namespace {
 constexpr int graces_max = 30;
 constexpr std::size_t young_compared_max = 16;
 constexpr std::size_t copies_compared_max = 10'000;
-
-std::string directory_of(const std::string& path) { return path.substr(0, path.rfind('/')); }
-
-bool born_apart(const FileIdentity& a, const FileIdentity& b) noexcept {
-  return a.birth_ns != 0 && b.birth_ns != 0 && a.birth_ns != b.birth_ns;
-}
 
 }  // namespace
 
@@ -87,6 +80,7 @@ Status FileFollower::scan() {
   }
   for (auto& [inode, seen] : scan.seen) place(scan, seen);
   if (adopts_) adopt_restored(scan);
+  look_for_held_back(scan);
   follow_copies(scan);
   begin_new(scan);
   follow_unnamed(scan);
@@ -270,7 +264,7 @@ void FileFollower::follow_copies(Scan& scan) {
     auto copy = find_copy(*replaced.old, scan, !deleted);
     if (copy) {
       move_to(std::move(replaced.old), *copy);
-    } else if (replaced.old->offset() > 0 || (cut_short(replaced) && !other_new)) {
+    } else if (replaced.old->offset() > 0 || ((deleted || cut_short(replaced)) && !other_new)) {
       say_lost(*replaced.old, deleted ? "was deleted" : "was truncated");
     }
   }
@@ -361,12 +355,52 @@ void FileFollower::move_to(std::unique_ptr<FileGeneration> old, const Seen& copy
   old->at.identity = copy.look.identity;
   old->at.path = copy.path;
   old->headers = {};
-  old->named = options_.groups[old->group].pattern.matches(
-      std::string_view(copy.path).substr(copy.path.rfind('/') + 1));
+  old->named = matches(old->group, copy.path);
   old->queued = false;
   old->looked_to = 0;
   old->compared_with(copy.look);
   grown(add(std::move(old)), copy.look);
+}
+
+/// What was held back is a new file or lost, whatever it is called now.
+void FileFollower::look_for_held_back(Scan& scan) {
+  std::vector<Inode> gone;
+  for (const auto& [inode, held] : held_back_) {
+    const FileLook& before = held.seen.look;
+    const auto named = scan.seen.find(inode);
+    if (named != scan.seen.end()) {
+      const FileLook& now = named->second.look;
+      const bool other = born_apart(before.identity, now.identity);
+      if (other || now.size_bytes < before.size_bytes) gone.push_back(inode);
+      continue;
+    }
+    if (!scan.listed(held.seen.path)) continue;
+    const DirectoryEntry* const entry = scan.find(held.seen.path, inode.second);
+    Seen seen = held.seen;
+    if (entry != nullptr) seen.path = directory_of(seen.path) + "/" + entry->name;
+    auto look = files_.look(seen.path);
+    if (entry == nullptr || !look.ok() || look->identity.inode != inode.second ||
+        born_apart(look->identity, before.identity)) {
+      gone.push_back(inode);
+      continue;
+    }
+    seen.look = *look;
+    scan.fresh.push_back(std::move(seen));
+  }
+  // Where nothing was taken of a file that is cut short a new one may be its copy.
+  for (const Inode& inode : gone) {
+    const HeldBack held = held_back_.extract(inode).mapped();
+    const bool cut = scan.seen.contains(inode);
+    if (cut && scan.fresh.size() > 1) continue;
+    const auto like = generations_.find(held.like);
+    std::uint64_t known = like == generations_.end() ? 0 : like->second->offset();
+    for (const Replaced& one : scan.replaced) {
+      if (one.old->number == held.like) known = one.old->size_seen;  // it says so itself
+    }
+    if (known >= held.seen.look.size_bytes) continue;
+    say_lost(held.seen.path, held.seen.look.size_bytes - known,
+             cut ? "was truncated" : "was deleted");
+  }
 }
 
 void FileFollower::begin_new(Scan& scan) {
@@ -412,43 +446,39 @@ bool FileFollower::hold_back(const Seen& seen, const std::vector<FileGeneration*
   const SteadyTime now = clock_.steady();
   if (known.empty() && young_.empty()) return false;
   auto alike = resembles(seen, known);
+  // Begun now, and a copy as it turns out, it would come twice.
   if (!alike.ok()) {
-    // Begun now, and a copy as it turns out, it would come twice.
     say_unreadable(seen.path, alike.status());
     return true;
   }
-  if (!*alike) return false;
-  HeldBack fresh{now, now + options_.copy_grace, seen.look.size_bytes};
-  HeldBack& held =
-      held_back_.try_emplace({seen.look.identity.device, seen.look.identity.inode}, fresh)
-          .first->second;
-  if (held.size_bytes != seen.look.size_bytes) held.until_quiet = fresh.until_quiet;
-  held.size_bytes = seen.look.size_bytes;
+  if (*alike == nullptr) return false;
+  const Inode inode{seen.look.identity.device, seen.look.identity.inode};
+  HeldBack fresh{now, now + options_.copy_grace, seen, (*alike)->number};
+  HeldBack& held = held_back_.try_emplace(inode, fresh).first->second;
+  if (held.seen.look.size_bytes != seen.look.size_bytes) held.until_quiet = fresh.until_quiet;
+  held.seen = seen;
+  held.like = (*alike)->number;
   return now < held.until_quiet && now - held.since < graces_max * options_.copy_grace;
 }
 
-/// True when the file begins like a known one and may be, or become, a copy of it. Errors: Retry.
-Result<bool> FileFollower::resembles(const Seen& seen, const std::vector<FileGeneration*>& known) {
+/// The generation that the file begins like, so that it may be, or become, a copy of it; null:
+/// none. Errors: Retry.
+Result<const FileGeneration*> FileFollower::resembles(const Seen& seen,
+                                                      const std::vector<FileGeneration*>& known) {
   auto file = files_.open(seen.path);
-  if (file.code() == Code::Closed) return false;
+  if (file.code() == Code::Closed) return nullptr;
   if (!file.ok()) return file.status();
-  std::array<char, FileHead::bytes_max> head{};
-  auto got = read_held(**file, 0, head);
-  if (!got.ok()) return got.status();
-  std::array<std::uint64_t, FileHead::bytes_max + 1> hashes;
-  hashes[0] = hash_basis;
-  for (std::size_t i = 0; i < *got; ++i) hashes[i + 1] = hash_bytes({&head[i], 1}, hashes[i]);
-  const bool like_young =
-      std::any_of(young_.begin(), young_.end(), [&](const FileGeneration* young) {
-        return resembles_young(*young, seen.path, {head.data(), *got});
-      });
-  if (like_young) return true;
-  return std::any_of(known.begin(), known.end(), [&](const FileGeneration* one) {
-    const FileHead& its = one->at.head;
-    if (its.bytes > *got || hashes[its.bytes] != its.hash) return false;
+  auto beginning = FileBeginning::read(**file);
+  if (!beginning.ok()) return beginning.status();
+  for (const FileGeneration* const one : known) {
+    if (!beginning->holds(one->at.head)) continue;
     auto same = one->is_in(**file, seen.look.size_bytes);
-    return seen.look.size_bytes < one->offset() || !same.ok() || *same;
-  });
+    if (seen.look.size_bytes < one->offset() || !same.ok() || *same) return one;
+  }
+  for (const FileGeneration* const young : young_) {
+    if (resembles_young(*young, seen.path, beginning->bytes())) return young;
+  }
+  return nullptr;
 }
 
 /// A file and its copy may both be new. Where many are, only names that go together are compared.
@@ -456,11 +486,9 @@ bool FileFollower::resembles_young(const FileGeneration& young, std::string_view
                                    std::string_view head) {
   if (young_.size() > young_compared_max && !path.starts_with(young.at.path)) return false;
   auto file = files_.open(young.at.path);
-  std::array<char, FileHead::bytes_max> its{};
-  auto got = file.ok() ? (*file)->read_at(0, its) : Result<std::size_t>(file.status());
-  if (!got.ok()) return false;
-  const std::size_t bytes = std::min(*got, head.size());
-  return bytes > 0 && head.substr(0, bytes) == std::string_view(its.data(), bytes);
+  auto its = file.ok() ? FileBeginning::read(**file) : Result<FileBeginning>(file.status());
+  const std::size_t bytes = its.ok() ? std::min(its->bytes().size(), head.size()) : 0;
+  return bytes > 0 && head.substr(0, bytes) == its->bytes().substr(0, bytes);
 }
 
 /// The size that a file had in the first scan, when it is one to be skipped.
@@ -480,7 +508,7 @@ void FileFollower::begin(const Seen& seen) {
   generation->at.path = seen.path;
   generation->number = next_number_++;
   generation->group = seen.group;
-  generation->named = true;
+  generation->named = matches(seen.group, seen.path);
   generation->checked = true;
   generation->compared_with(seen.look);
   generation->active = clock_.steady();
@@ -572,6 +600,7 @@ void FileFollower::grown(FileGeneration& generation, const FileLook& look) {
   }
   // An unfinished line can be taken back without a trace.
   if (look.size_bytes < generation.looked_to) generation.looked_to = 0;
+  generation.size_held = std::min(generation.size_held, look.size_bytes);
   generation.size_seen = look.size_bytes;
   generation.modified_seen = look.modified_ns;
   if (generation.has_unread()) read_later(generation);
@@ -588,7 +617,9 @@ bool FileFollower::look_at(const std::string& path) {
   }
   FileGeneration& generation = *found->second;
   auto look = generation.file ? generation.file->look() : files_.look(path);
+  // Of another file under its number nothing belongs to it.
   if (!look.ok() || look->identity.inode != generation.at.identity.inode ||
+      born_apart(look->identity, generation.at.identity) ||
       look->size_bytes < generation.offset()) {
     return false;
   }
@@ -644,14 +675,14 @@ FileGeneration* FileFollower::next() {
     generation.aside = false;
     if (*same) {
       if (look->size_bytes != generation.size_seen) generation.quiet = false;
-      generation.size_seen = look->size_bytes;
+      generation.size_seen = generation.size_held = look->size_bytes;
       return &generation;
     }
     generation.checked = generation.quiet = false;
     // Written anew it may be the new bytes of which the size was seen; cut short it is the old
     // ones.
     const bool cut = look->size_bytes < generation.offset();
-    if (!cut) generation.size_seen = std::max(generation.offset(), generation.looked_to);
+    if (!cut) generation.size_seen = std::max(generation.offset(), generation.size_held);
     wants_scan_ = true;
   }
   turns_.clear();
@@ -668,6 +699,7 @@ void FileFollower::read_later(FileGeneration& generation) {
 void FileFollower::at_end(FileGeneration& generation, std::uint64_t looked_to, bool holds_group) {
   say_readable(generation.at.path);
   generation.looked_to = looked_to;
+  generation.size_held = std::max(generation.size_held, looked_to);
   generation.quiet = false;
   if (holds_group) {
     holding_.insert(generation.number);
@@ -750,12 +782,19 @@ void FileFollower::forget_gone() {
   });
 }
 
+bool FileFollower::matches(std::size_t group, std::string_view path) const {
+  return options_.groups[group].pattern.matches(path.substr(path.rfind('/') + 1));
+}
+
 void FileFollower::say_lost(const FileGeneration& generation, const char* how) {
   if (generation.size_seen <= generation.offset()) return;
-  const std::uint64_t bytes = generation.size_seen - generation.offset();
+  say_lost(generation.at.path, generation.size_seen - generation.offset(), how);
+}
+
+void FileFollower::say_lost(const std::string& path, std::uint64_t bytes, const char* how) {
   lost_bytes_ += bytes;
   log::error("{}: {} {} before its last {} bytes could be read; they are lost ({} since the start)",
-             options_.name, generation.at.path, how, bytes, lost_bytes_);
+             options_.name, path, how, bytes, lost_bytes_);
 }
 
 }  // namespace sluice

@@ -106,7 +106,8 @@ class FileFollower {
   struct HeldBack {
     SteadyTime since;
     SteadyTime until_quiet;
-    std::uint64_t size_bytes;
+    Seen seen;
+    std::uint64_t like = 0;  ///< Number of the generation that it may be a copy of.
   };
   struct Scan;
 
@@ -126,7 +127,9 @@ class FileFollower {
   void move_to(std::unique_ptr<FileGeneration> old, const Seen& copy);
   void begin_new(Scan& scan);
   bool hold_back(const Seen& seen, const std::vector<FileGeneration*>& known);
-  Result<bool> resembles(const Seen& seen, const std::vector<FileGeneration*>& known);
+  void look_for_held_back(Scan& scan);
+  Result<const FileGeneration*> resembles(const Seen& seen,
+                                          const std::vector<FileGeneration*>& known);
   bool resembles_young(const FileGeneration& young, std::string_view path, std::string_view head);
   std::uint64_t take_skipped(const Seen& seen);
   void begin(const Seen& seen);
@@ -143,6 +146,8 @@ class FileFollower {
   void say_readable(const std::string& path);
   void forget_gone();
   void say_lost(const FileGeneration& generation, const char* how);
+  void say_lost(const std::string& path, std::uint64_t bytes, const char* how);
+  bool matches(std::size_t group, std::string_view path) const;
   FileGeneration& add(std::unique_ptr<FileGeneration> generation);
   std::unique_ptr<FileGeneration> remove(std::uint64_t number);
 

@@ -57,6 +57,18 @@ Result<std::size_t> read_held(InputFile& file, std::uint64_t offset, std::span<c
   return got;
 }
 
+Result<FileBeginning> FileBeginning::read(InputFile& file) {
+  FileBeginning beginning;
+  beginning.bytes_.resize(FileHead::bytes_max);
+  auto got = read_held(file, 0, beginning.bytes_);
+  if (!got.ok()) return got.status();
+  beginning.bytes_.resize(*got);
+  for (const char& byte : beginning.bytes_) {
+    beginning.hashes_.push_back(hash_bytes({&byte, 1}, beginning.hashes_.back()));
+  }
+  return beginning;
+}
+
 std::string random_id() {
   std::random_device random;
   std::string id;

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/base/clock.h"
 #include "core/base/input_file.h"
@@ -26,6 +27,26 @@ struct FileHead {
   static constexpr std::uint32_t bytes_max = 1024;
   std::uint32_t bytes = 0;
   std::uint64_t hash = hash_basis;
+};
+
+inline bool born_apart(const FileIdentity& a, const FileIdentity& b) noexcept {
+  return a.birth_ns != 0 && b.birth_ns != 0 && a.birth_ns != b.birth_ns;
+}
+inline std::string directory_of(const std::string& path) { return path.substr(0, path.rfind('/')); }
+
+/// What stands at the beginning of a file, to be compared with heads.
+class FileBeginning {
+ public:
+  /// Errors: as read_held().
+  static Result<FileBeginning> read(InputFile& file);
+  bool holds(const FileHead& head) const noexcept {
+    return head.bytes < hashes_.size() && hashes_[head.bytes] == head.hash;
+  }
+  std::string_view bytes() const noexcept { return bytes_; }
+
+ private:
+  std::string bytes_;
+  std::vector<std::uint64_t> hashes_{hash_basis};  ///< Of its first bytes, by their number.
 };
 
 /// A place in a file, and what stands right before it.
@@ -79,6 +100,7 @@ struct FileGeneration {
   std::int64_t modified_compared = 0;
   std::uint64_t hole = 0;       ///< While offset() is 0: NULs that stand before the first line.
   std::uint64_t looked_to = 0;  ///< No event ends in [mark.offset, looked_to).
+  std::uint64_t size_held = 0;  ///< The bytes before it are its own: compared or read since.
   SteadyTime active{};          ///< When it last grew.
   bool named = false;           ///< A name that matches leads to it.
   bool checked = false;         ///< Its bytes were compared (or read) by this process.
@@ -99,7 +121,7 @@ struct FileGeneration {
   }
   /// The bytes are those of this generation in the file that looks so.
   void compared_with(const FileLook& look) noexcept {
-    size_compared = look.size_bytes;
+    size_compared = size_held = look.size_bytes;
     modified_compared = look.modified_ns;
   }
   /// These bytes, which stand at offset(), were read.

@@ -168,6 +168,21 @@ class FilesOnce(unittest.TestCase):
         seed = drawn_seed()
         print("seed", seed)
         moments = random.Random(seed)
+
+        def at_random():
+            threading.Event().wait(moments.uniform(0, 0.06))  # any moment will do
+        self.run_through_lives(source, write, [None] * kills, [None] * kills, at_random, joined)
+
+    def run_through_points(self, source, write):
+        """Each life ends itself at a named point; those of a take need a sink that takes."""
+        points = fail_points("channel")
+        self.assertGreaterEqual(len(points), 9)
+        lives = [(point, count) for point in points
+                 for count in ((1, 3) if point.startswith("commit") else (1,))]
+        self.run_through_lives(source, write, [life for life in lives if not life[0].startswith("take")], lives)
+
+    def run_through_lives(self, source, write, first, then, pause=lambda: None, joined=False):
+        """`first` into the channel alone, `then` through it: how each life ends, None or a fail point and its count."""
         with tempfile.TemporaryDirectory(prefix="sluice-test-") as directory:
             for folder in ("in", "out"):
                 os.mkdir(os.path.join(directory, folder))
@@ -178,21 +193,25 @@ class FilesOnce(unittest.TestCase):
             channel = "type = rocksdb\ncapacity = 10000000"
             wanted = []
 
-            def killed(sink, kill):
-                with Agent(pipeline(source, sink, channel), directory=directory, arguments=state) as agent:
+            def killed(sink, life, point):
+                environment = None if point is None else {"SLUICE_KILL_AT": "%s:%d" % point}
+                with Agent(pipeline(source, sink, channel), directory=directory, arguments=state,
+                           environment=environment) as agent:
                     for part in range(4):
-                        wanted.extend(write(os.path.join(directory, "in"), kill * 4 + part))
-                        wait_until(lambda: agent.running(), "the agent runs", 1)
-                        threading.Event().wait(moments.uniform(0, 0.06))  # any moment will do
-                    agent.kill(9)
-                    agent.wait(20)
+                        wanted.extend(write(os.path.join(directory, "in"), life * 4 + part))
+                        if point is None:
+                            wait_until(lambda: agent.running(), "the agent runs", 1)
+                        pause()
+                    if point is None:
+                        agent.kill(9)
+                    self.assertEqual(agent.wait(20), -9, point)
 
             def waiting():
                 return int(agent.metrics()["CHANNEL.c1"]["ChannelSize"])
 
             # First into the channel alone, where each of them is once.
-            for kill in range(kills):
-                killed(dead, kill)
+            for life, point in enumerate(first):
+                killed(dead, life, point)
             with Agent(pipeline(source, dead, channel), directory=directory, arguments=state, monitoring=True) as agent:
                 wait_until(lambda: waiting() >= len(wanted), lambda: "%d of %d wait" % (waiting(), len(wanted)), 30)
                 agent.stop()
@@ -202,8 +221,8 @@ class FilesOnce(unittest.TestCase):
             in_channel = [json.loads(line)["body"].encode() for line in exported.splitlines()]
             self.assertEqual(sorted(in_channel), sorted(wanted))
             # Then through it into files, while the sink dies, too.
-            for kill in range(kills, 2 * kills):
-                killed(sink, kill)
+            for life, point in enumerate(then, len(first)):
+                killed(sink, life, point)
             out = os.path.join(directory, "out")
             mark = b"{} " if joined else b"\n"
             with Agent(pipeline(source, sink, channel), directory=directory, arguments=state, monitoring=True) as agent:
@@ -216,15 +235,33 @@ class FilesOnce(unittest.TestCase):
             got = [event[:-1] for event in got[1:]] if joined else got[:-1]
             self.assertEqual(sorted(got), sorted(wanted))
 
+    TAILDIR = ("type = TAILDIR\nfilegroups = f\nfilegroups.f = {dir}/in/app.log\n"
+               "positionFile = {dir}/positions.json\n")
+
+    @staticmethod
+    def append_lines(directory, part):
+        lines = [b"%06d-%04d %s" % (part, i, b"x" * (i % 90)) for i in range(3000)]
+        with open(os.path.join(directory, "app.log"), "ab") as file:
+            file.write(b"".join(line + b"\n" for line in lines))
+        return lines
+
+    @staticmethod
+    def spool_lines(directory, part):
+        lines = [b"%06d-%04d" % (part, i) for i in range(2000)]
+        hidden = os.path.join(directory, ".%d" % part)
+        with open(hidden, "wb") as file:
+            file.write(b"\n".join(lines) + (b"\n" if part % 2 else b""))
+        os.rename(hidden, os.path.join(directory, "file-%d" % part))
+        return lines
+
     def test_a_followed_file(self):
-        def write(directory, part):
-            lines = [b"%06d-%04d %s" % (part, i, b"x" * (i % 90)) for i in range(3000)]
-            with open(os.path.join(directory, "app.log"), "ab") as file:
-                file.write(b"".join(line + b"\n" for line in lines))
-            return lines
-        source = ("type = TAILDIR\nfilegroups = f\nfilegroups.f = {dir}/in/app.log\n"
-                  "positionFile = {dir}/positions.json\n")
-        self.run_through_kills(source, write, 40 if SOAK else 6)
+        self.run_through_kills(self.TAILDIR, self.append_lines, 40 if SOAK else 6)
+
+    def test_a_followed_file_at_every_fail_point(self):
+        self.run_through_points(self.TAILDIR, self.append_lines)
+
+    def test_spooled_files_at_every_fail_point(self):
+        self.run_through_points("type = spooldir\nspoolDir = {dir}/in\n", self.spool_lines)
 
     def test_a_followed_file_whose_lines_are_joined(self):
         """An event is a start and the lines behind it; a kill never parts them."""
@@ -240,14 +277,7 @@ class FilesOnce(unittest.TestCase):
         self.run_through_kills(source, write, 40 if SOAK else 6, joined=True)
 
     def test_spooled_files(self):
-        def write(directory, part):
-            lines = [b"%06d-%04d" % (part, i) for i in range(2000)]
-            hidden = os.path.join(directory, ".%d" % part)
-            with open(hidden, "wb") as file:
-                file.write(b"\n".join(lines) + (b"\n" if part % 2 else b""))
-            os.rename(hidden, os.path.join(directory, "file-%d" % part))
-            return lines
-        self.run_through_kills("type = spooldir\nspoolDir = {dir}/in\n", write, 40 if SOAK else 6)
+        self.run_through_kills("type = spooldir\nspoolDir = {dir}/in\n", self.spool_lines, 40 if SOAK else 6)
 
     def test_spooled_avro_files(self):
         """A position is within a block of a container file, and the block is read again after a kill."""

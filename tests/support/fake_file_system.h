@@ -35,6 +35,11 @@ class FakeFileSystem final : public FileSystem {
     const std::lock_guard lock(mutex_);
     sync_ = works;
   }
+  /// A sync says that it worked and does nothing.
+  void sync_lies(bool lies) {
+    const std::lock_guard lock(mutex_);
+    lies_ = lies;
+  }
   void rename_works(bool works) {
     const std::lock_guard lock(mutex_);
     rename_ = works;
@@ -303,7 +308,7 @@ class FakeFileSystem final : public FileSystem {
       const std::lock_guard lock(owner_.mutex_);
       if (!owner_.sync_ || owner_.dies()) return Retry("cannot sync " + path_ + ": I/O error");
       ++owner_.syncs_;
-      node_->synced = node_->content;
+      if (!owner_.lies_) node_->synced = node_->content;
       return {};
     }
     std::uint64_t size_bytes() const noexcept override { return bytes_; }
@@ -326,6 +331,7 @@ class FakeFileSystem final : public FileSystem {
   std::uint64_t bytes_left_ = UINT64_MAX / 2;  // guarded by mutex_
   bool directory_ = true;                      // guarded by mutex_
   bool truncate_ = true;                       // guarded by mutex_
+  bool lies_ = false;                          // guarded by mutex_
   bool sync_ = true;                           // guarded by mutex_
   bool rename_ = true;                         // guarded by mutex_
   std::uint64_t syncs_ = 0;                    // guarded by mutex_

@@ -41,6 +41,8 @@ class FakeInputFiles final : public InputFiles {
   std::function<void()> during_read;
   /// Called once, when a directory has been listed and its files were not looked at yet.
   std::function<void()> after_list;
+  /// Called whenever a file shows that it holds so many bytes: what a reader may know of it.
+  std::function<void(const Node&, std::uint64_t bytes)> shown;
   /// Names that are symbolic links to another path.
   std::map<std::string, std::string> links;
 
@@ -107,6 +109,7 @@ class FakeInputFiles final : public InputFiles {
 
  private:
   static FileLook look_of(const Node& node) {
+    if (node.owner.shown) node.owner.shown(node, node.content.size());
     return {node.identity, node.content.size(), node.modified_ns, true, false};
   }
   class File final : public InputFile {
@@ -128,7 +131,9 @@ class FakeInputFiles final : public InputFiles {
     static constexpr std::size_t few_bytes = 4096;  // what is read to recognise a file
     std::size_t copy(std::uint64_t offset, std::span<char> into) const {
       if (offset >= node_->content.size()) return 0;
-      return node_->content.copy(into.data(), into.size(), offset);
+      const std::size_t got = node_->content.copy(into.data(), into.size(), offset);
+      if (node_->owner.shown) node_->owner.shown(*node_, offset + got);
+      return got;
     }
     const NodeRef node_;
   };

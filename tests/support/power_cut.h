@@ -5,6 +5,7 @@
 #include <rocksdb/file_system.h>
 
 #include <algorithm>
+#include <condition_variable>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -33,11 +34,27 @@ class PowerCut final : public rocksdb::FileSystemWrapper {
     const std::lock_guard lock(mutex_);
     left_ = n;
   }
-  /// The n-th write or sync from now on fails, and no other.
-  void fail_once_at(std::uint64_t n) {
+  /// The n-th write or sync from now on fails, and no other; with `tables`, of those of tables and
+  /// of their list alone.
+  void fail_once_at(std::uint64_t n, bool tables = false) {
     const std::lock_guard lock(mutex_);
     left_ = n;
     once_ = true;
+    tables_ = tables;
+  }
+  bool has_failed() const {
+    const std::lock_guard lock(mutex_);
+    return once_ && left_ == 0;
+  }
+  /// Syncs of logs wait while this is true.
+  void hold_syncs(bool hold) {
+    const std::lock_guard lock(mutex_);
+    held_ = hold;
+    released_.notify_all();
+  }
+  std::uint64_t log_syncs() const {
+    const std::lock_guard lock(mutex_);
+    return log_syncs_;
   }
   void cut() {
     const std::lock_guard lock(mutex_);
@@ -97,7 +114,7 @@ class PowerCut final : public rocksdb::FileSystemWrapper {
   rocksdb::IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
                                     std::unique_ptr<rocksdb::FSWritableFile>* file,
                                     rocksdb::IODebugContext* debug) override {
-    if (spent()) return dead();
+    if (spent(name)) return dead();
     const auto status = FileSystemWrapper::NewWritableFile(name, options, file, debug);
     if (!status.ok()) return status;
     {
@@ -155,7 +172,7 @@ class PowerCut final : public rocksdb::FileSystemWrapper {
         : FSWritableFileOwnerWrapper(std::move(file)), power_(power), name_(std::move(name)) {}
     rocksdb::IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options,
                              rocksdb::IODebugContext* debug) override {
-      if (power_.spent()) return dead();
+      if (power_.spent(name_)) return dead();
       const auto status = target()->Append(data, options, debug);
       power_.wrote(name_, data.size());
       return status;
@@ -178,7 +195,8 @@ class PowerCut final : public rocksdb::FileSystemWrapper {
     rocksdb::IOStatus sync() {
       // What another thread appends meanwhile may or may not be part of it: it is not.
       const std::uint64_t before = power_.written(name_);
-      if (power_.spent()) return dead();
+      power_.wait_while_held(name_);
+      if (power_.spent(name_)) return dead();
       power_.synced(name_, before);
       return rocksdb::IOStatus::OK();
     }
@@ -211,16 +229,24 @@ class PowerCut final : public rocksdb::FileSystemWrapper {
   static rocksdb::IOStatus dead() { return rocksdb::IOStatus::IOError("the power is cut"); }
 
   /// Counts a step; true once the power is gone.
-  bool spent() {
+  bool spent(const std::string& name = {}) {
     {
       const std::lock_guard lock(mutex_);
       if (cut_) return true;
+      const bool is_table = name.ends_with(".sst") || name.find("MANIFEST") != std::string::npos;
+      if (tables_ && !is_table) return false;
       if (!left_ || *left_ == 0 || --*left_ > 0) return false;
       if (once_) return true;
       cut_ = true;
     }
     if (on_cut_) on_cut_();
     return true;
+  }
+  void wait_while_held(const std::string& name) {
+    if (!is_log(name)) return;
+    std::unique_lock lock(mutex_);
+    ++log_syncs_;
+    released_.wait(lock, [this] { return !held_ || cut_; });
   }
   void wrote(const std::string& name, std::uint64_t bytes) {
     const std::lock_guard lock(mutex_);
@@ -250,6 +276,10 @@ class PowerCut final : public rocksdb::FileSystemWrapper {
   bool cut_ = false;
   bool once_ = false;
   std::function<void()> on_cut_;
+  bool tables_ = false;  ///< Only their steps count.
+  bool held_ = false;
+  std::condition_variable released_;
+  std::uint64_t log_syncs_ = 0;
   std::map<std::string, Kept> files_;
   std::map<std::string, std::optional<std::string>> renamed_;
 };
