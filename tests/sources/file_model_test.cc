@@ -602,7 +602,7 @@ TEST_CASE("files: every line arrives once through any life of the files") {
   // The model does not know which file the source takes for which in the rarest tangles.
   CHECK(all.unsaid * 1000 <= sequences);
   CHECK(all.oversaid * 1000 <= sequences);
-  CHECK((all.unseen + all.forgotten + all.only_sized) * 2 < all.lines);
+  CHECK((all.unseen + all.forgotten + all.only_sized) * 10 < all.lines * 3);
 }
 
 TEST_CASE("files: a file that is truncated and written anew while it is read") {
