@@ -312,11 +312,15 @@ void GroupTable::decode_key(std::string_view key, bool is_null, std::span<Column
   }
 }
 
-void GroupTable::finish(std::size_t i, std::span<Column> keys, std::span<Column> results,
-                        TextArena& texts, std::chrono::milliseconds length) {
+GroupTable::Entry GroupTable::entry(std::size_t i) noexcept {
   const KeyTable::Entry entry = table_.entry(i);
+  return {entry.key, entry.is_null, group_at(entry.word)};
+}
+
+void GroupTable::finish(const Entry& entry, std::span<Column> keys, std::span<Column> results,
+                        TextArena& texts, std::chrono::milliseconds length) const {
   decode_key(entry.key, entry.is_null, keys);
-  aggregates_->finish(group_at(entry.word), results, texts, length);
+  aggregates_->finish(entry.group, results, texts, length);
 }
 
 std::uint64_t GroupTable::key_hash(std::size_t i) noexcept {

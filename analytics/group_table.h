@@ -58,9 +58,20 @@ class GroupTable {
 
   std::size_t size() const noexcept { return table_.size(); }
   Aggregates::Group group(std::size_t i) noexcept;
-  /// Appends key and results of group i: a column each. Valid until the table changes, or `texts`.
+  struct Entry {
+    std::string_view key;  ///< As the table keeps it.
+    bool is_null = false;
+    Aggregates::Group group = nullptr;
+  };
+  /// Group i, and its key. Valid until the table changes.
+  Entry entry(std::size_t i) noexcept;
+  /// Appends key and results of a group: a column each. Valid as the entry, or `texts`.
+  void finish(const Entry& entry, std::span<Column> keys, std::span<Column> results,
+              TextArena& texts, std::chrono::milliseconds length) const;
   void finish(std::size_t i, std::span<Column> keys, std::span<Column> results, TextArena& texts,
-              std::chrono::milliseconds length);
+              std::chrono::milliseconds length) {
+    finish(entry(i), keys, results, texts, length);
+  }
   /// A hash of the key of group i; the same in every process.
   std::uint64_t key_hash(std::size_t i) noexcept;
 

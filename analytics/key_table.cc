@@ -157,6 +157,9 @@ std::uint64_t* KeyTable::find(std::string_view key) noexcept {
 }
 
 KeyTable::Entry KeyTable::entry(std::size_t i) noexcept {
+  // They are mostly read one behind the other, and may lie anywhere.
+  constexpr std::size_t ahead = 16;
+  if (i + ahead < order_.size()) __builtin_prefetch(&slots_[order_[i + ahead]], 1);
   Slot& slot = slots_[order_[i]];
   return {key_of(slot), slot.bytes == null_key, &slot.word};
 }

@@ -1,6 +1,7 @@
 #include "analytics/row_steps.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace sluice::analytics {
 namespace {
@@ -8,8 +9,14 @@ namespace {
 /// No body has a line feed within it: cut together, the texts are what they are alone.
 bool are_lines(const Batch& events) {
   if (events.empty() || !events.lines()) return false;
-  const std::string_view text = events.text();
-  return std::count(text.begin(), text.end(), '\n') == static_cast<std::ptrdiff_t>(events.size());
+  // memchr() looks at many bytes at once, std::count() at one.
+  std::string_view rest = events.text();
+  for (std::uint32_t found = 0; found < events.size(); ++found) {
+    const void* const end = std::memchr(rest.data(), '\n', rest.size());
+    if (end == nullptr) return false;
+    rest.remove_prefix(static_cast<std::size_t>(static_cast<const char*>(end) - rest.data()) + 1);
+  }
+  return rest.empty();
 }
 
 /// What a step reads of `inputs` columns, and of the events.

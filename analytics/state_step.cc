@@ -100,9 +100,12 @@ void StateStep::tick(const Tick& tick) {
   now_ms_ = tick.time_ms;
   going_.assign(groups_.size(), 0);
   bool some_go = false;
+  // One pass over them: where they are many, memory is what takes the time.
   for (std::size_t i = 0; i < groups_.size(); ++i) {
-    std::uint64_t* const extra = groups_.extra(groups_.group(i));
-    if (extra[Extra::Batch] == batch_ || extra[Extra::Time] == 0) {
+    const GroupTable::Entry entry = groups_.entry(i);
+    std::uint64_t* const extra = groups_.extra(entry.group);
+    const bool came = extra[Extra::Batch] == batch_;
+    if (came || extra[Extra::Time] == 0) {
       extra[Extra::Time] = static_cast<std::uint64_t>(now_ms_);
       saved_.touch(shard_of(i));
     } else if (options_.timeout_ms > 0 &&
@@ -111,31 +114,28 @@ void StateStep::tick(const Tick& tick) {
       some_go = true;
       saved_.touch(shard_of(i));
     }
+    const bool goes = going_[i] != 0;
+    if (options_.changes_only ? came || goes : !goes) emit(entry);
   }
-  emit_all();
+  flush();
   if (some_go) take_out();
   ++batch_;
   tick_next(tick);
 }
 
-void StateStep::emit_all() {
+void StateStep::emit(const GroupTable::Entry& entry) {
   const std::span<Column> columns(out_columns_);
   const std::size_t keys = options_.keys.size();
-  const auto flush = [this] {
-    pass(out_);
-    for (Column& column : out_columns_) column.clear();
-    out_texts_.clear();
-    out_.size = 0;
-  };
-  for (std::size_t i = 0; i < groups_.size(); ++i) {
-    const bool came = groups_.extra(groups_.group(i))[Extra::Batch] == batch_;
-    const bool wanted = options_.changes_only ? came || going_[i] != 0 : going_[i] == 0;
-    if (!wanted) continue;
-    groups_.finish(i, columns.first(keys), columns.subspan(keys), out_texts_,
-                   std::chrono::milliseconds(0));
-    if (++out_.size == Rows::chunk) flush();
-  }
-  flush();
+  groups_.finish(entry, columns.first(keys), columns.subspan(keys), out_texts_,
+                 std::chrono::milliseconds(0));
+  if (++out_.size == Rows::chunk) flush();
+}
+
+void StateStep::flush() {
+  pass(out_);
+  for (Column& column : out_columns_) column.clear();
+  out_texts_.clear();
+  out_.size = 0;
 }
 
 void StateStep::take_out() {

@@ -58,7 +58,8 @@ class StateStep final : public Step {
 
   static Schema schema_of(const Schema& input, const Options& options,
                           const std::vector<Aggregate>& aggregates);
-  void emit_all();
+  void emit(const GroupTable::Entry& entry);
+  void flush();
   void take_out();
   std::size_t shard_of(std::size_t i) noexcept {
     return ShardedState::shard_of(groups_.key_hash(i));

@@ -35,6 +35,9 @@ struct TakeLimit {
   milliseconds wait_max{1000};        ///< How long an empty channel may block the caller.
   /// While this is true an empty channel does not block; who sets it calls wake_takers() then.
   const std::atomic<bool>* called_off = nullptr;
+  /// An empty channel does not block once it is closed, also while takes are open that may come
+  /// back: the caller has some of them.
+  bool until_closed = false;
 };
 
 /// Room in a channel for one batch. Destroyed unused, it is given back. Movable.

@@ -167,8 +167,9 @@ Taken QueueChannel::take(const TakeLimit& limit, std::stop_token stop) {
     std::unique_lock lock(mutex_);
     if (!can_take()) {
       ++takers_asleep_;
-      wait_until(not_empty_, lock, Deadline::in(limit.wait_max), stop,
-                 [&] { return can_take() || spent() || called_off(limit); });
+      wait_until(not_empty_, lock, Deadline::in(limit.wait_max), stop, [&] {
+        return can_take() || spent() || called_off(limit) || (limit.until_closed && closed_);
+      });
       --takers_asleep_;
     }
     if (!queue_has_next()) fetch(lock, limit, stop);
