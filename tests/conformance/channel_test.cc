@@ -425,6 +425,8 @@ TEST_CASE("an empty channel lets go of a taker after wait_max, at stop and when 
     });
     REQUIRE(eventually([&] { return waiting == 1; }));
     f.channel().close();
+    // Whoever has them itself does not wait for them.
+    CHECK(f.channel().take({.wait_max = patient.wait_max, .until_closed = true}, {}).empty());
     commit(std::move(last));
     waiter.join();
     CHECK(f.channel().drained());
