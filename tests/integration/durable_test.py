@@ -4,11 +4,13 @@
 
 SLUICE_SOAK=1 kills 200 times at random instead of a few times.
 """
+import itertools
 import json
 import os
 import random
 import re
 import shutil
+import subprocess
 import tempfile
 import threading
 import time
@@ -193,25 +195,36 @@ class FilesOnce(unittest.TestCase):
             channel = "type = rocksdb\ncapacity = 10000000"
             wanted = []
 
-            def killed(sink, life, point):
+            parts = itertools.count()
+
+            def ended(agent):
+                """Commits gather, on a slow machine all of them in one: then there is more to come, until the point is reached."""
+                for _ in range(10):
+                    try:
+                        return agent.wait(2)
+                    except subprocess.TimeoutExpired:
+                        wanted.extend(write(os.path.join(directory, "in"), next(parts)))
+                return agent.wait(20)
+
+            def killed(sink, point):
                 environment = None if point is None else {"SLUICE_KILL_AT": "%s:%d" % point}
                 with Agent(pipeline(source, sink, channel), directory=directory, arguments=state,
                            environment=environment) as agent:
-                    for part in range(4):
-                        wanted.extend(write(os.path.join(directory, "in"), life * 4 + part))
+                    for _ in range(4):
+                        wanted.extend(write(os.path.join(directory, "in"), next(parts)))
                         if point is None:
                             wait_until(lambda: agent.running(), "the agent runs", 1)
                         pause()
                     if point is None:
                         agent.kill(9)
-                    self.assertEqual(agent.wait(20), -9, point)
+                    self.assertEqual(ended(agent), -9, point)
 
             def waiting():
                 return int(agent.metrics()["CHANNEL.c1"]["ChannelSize"])
 
             # First into the channel alone, where each of them is once.
-            for life, point in enumerate(first):
-                killed(dead, life, point)
+            for point in first:
+                killed(dead, point)
             with Agent(pipeline(source, dead, channel), directory=directory, arguments=state, monitoring=True) as agent:
                 wait_until(lambda: waiting() >= len(wanted), lambda: "%d of %d wait" % (waiting(), len(wanted)), 30)
                 agent.stop()
@@ -221,8 +234,8 @@ class FilesOnce(unittest.TestCase):
             in_channel = [json.loads(line)["body"].encode() for line in exported.splitlines()]
             self.assertEqual(sorted(in_channel), sorted(wanted))
             # Then through it into files, while the sink dies, too.
-            for life, point in enumerate(then, len(first)):
-                killed(sink, life, point)
+            for point in then:
+                killed(sink, point)
             out = os.path.join(directory, "out")
             mark = b"{} " if joined else b"\n"
             with Agent(pipeline(source, sink, channel), directory=directory, arguments=state, monitoring=True) as agent:
