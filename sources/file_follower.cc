@@ -23,14 +23,14 @@ struct FileFollower::Scan {
 
   /// The name of this inode in the directory of `path`.
   const DirectoryEntry* find(const std::string& path, std::uint64_t inode) const {
-    const auto listing = listings.find(directory_of(path));
+    const auto listing = listings.find(folder_of(path));
     if (listing == listings.end()) return nullptr;
     for (const DirectoryEntry& entry : listing->second) {
       if (entry.inode == inode) return &entry;
     }
     return nullptr;
   }
-  bool listed(const std::string& path) const { return listings.contains(directory_of(path)); }
+  bool listed(const std::string& path) const { return listings.contains(folder_of(path)); }
 };
 
 FileFollower::FileFollower(Options options, InputFiles& files, const Clock& clock)
@@ -289,7 +289,7 @@ bool FileFollower::is_ended(FileGeneration& generation, const Scan& scan) {
   if (!scan.listed(generation.at.path)) return false;
   const DirectoryEntry* const entry = scan.find(generation.at.path, generation.at.identity.inode);
   if (entry == nullptr) return true;
-  Seen seen{directory_of(generation.at.path) + "/" + entry->name, generation.group, {}, false};
+  Seen seen{folder_of(generation.at.path) + "/" + entry->name, generation.group, {}, false};
   auto look = files_.look(seen.path);
   if (!look.ok() || look->identity.inode != generation.at.identity.inode) return false;
   seen.look = *look;
@@ -309,7 +309,7 @@ std::optional<FileFollower::Seen> FileFollower::find_copy(const FileGeneration& 
     return copy;
   }
   if (!hidden_too) return std::nullopt;
-  const std::string directory = directory_of(old.at.path);
+  const std::string directory = folder_of(old.at.path);
   for (const DirectoryEntry& entry : scan.listings[directory]) {
     Seen seen{directory + "/" + entry.name, old.group, {}, false};
     if (entry.symbolic_link || entry.inode == old.at.identity.inode) continue;
@@ -377,7 +377,7 @@ void FileFollower::look_for_held_back(Scan& scan) {
     if (!scan.listed(held.seen.path)) continue;
     const DirectoryEntry* const entry = scan.find(held.seen.path, inode.second);
     Seen seen = held.seen;
-    if (entry != nullptr) seen.path = directory_of(seen.path) + "/" + entry->name;
+    if (entry != nullptr) seen.path = folder_of(seen.path) + "/" + entry->name;
     auto look = files_.look(seen.path);
     if (entry == nullptr || !look.ok() || look->identity.inode != inode.second ||
         born_apart(look->identity, before.identity)) {
@@ -571,7 +571,7 @@ bool FileFollower::follow_open(FileGeneration& generation) {
 /// there, because it may be renamed back. True while there is something to read of it.
 bool FileFollower::find_by_inode(FileGeneration& generation, const DirectoryEntry* entry) {
   if (generation.closed) return false;
-  Seen seen{directory_of(generation.at.path) + "/" + entry->name, generation.group, {}, false};
+  Seen seen{folder_of(generation.at.path) + "/" + entry->name, generation.group, {}, false};
   auto look = files_.look(seen.path);
   if (!look.ok() || look->identity.inode != generation.at.identity.inode) return false;
   seen.look = *look;

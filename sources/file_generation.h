@@ -32,7 +32,8 @@ struct FileHead {
 inline bool born_apart(const FileIdentity& a, const FileIdentity& b) noexcept {
   return a.birth_ns != 0 && b.birth_ns != 0 && a.birth_ns != b.birth_ns;
 }
-inline std::string directory_of(const std::string& path) { return path.substr(0, path.rfind('/')); }
+/// The directory of an absolute path, without a slash behind it; empty for the root.
+inline std::string folder_of(const std::string& path) { return path.substr(0, path.rfind('/')); }
 
 /// What stands at the beginning of a file, to be compared with heads.
 class FileBeginning {
