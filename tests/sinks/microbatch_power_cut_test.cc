@@ -11,7 +11,6 @@
 #include <set>
 #include <sstream>
 
-#include "analytics/step_types.h"
 #include "sinks/catalog.h"
 #include "sinks/microbatch_reader.h"
 #include "tests/catch.h"
@@ -19,6 +18,7 @@
 #include "tests/support/durable_channels.h"
 #include "tests/support/fake_file_system.h"
 #include "tests/support/memory_channels.h"
+#include "tests/support/microbatch_parts.h"
 #include "tests/support/power_cut.h"
 #include "tests/support/settings.h"
 
@@ -26,28 +26,14 @@ namespace sluice {
 namespace {
 
 using testing::CapturedLog;
+using testing::output;
 using testing::PowerCut;
+using testing::step;
 using testing::TempDirectory;
 using Counts = std::map<std::string, std::uint64_t>;
 using Values = std::map<std::string, std::string>;
 
 constexpr std::uint64_t lines_in_all = 60;
-
-const ComponentInfo& info_of(std::span<const ComponentInfo* const> types, std::string_view alias) {
-  for (const ComponentInfo* const type : types) {
-    if (type->alias == alias) return *type;
-  }
-  FAIL("no such type");
-  return *types[0];
-}
-
-Settings step(const std::string& type, const std::string& name, const Values& values) {
-  return test_settings(info_of(analytics::step_types(), type), "step " + name, values);
-}
-
-Settings output(const std::string& type, const std::string& name, const Values& values) {
-  return test_settings(info_of(batch_output_types(), type), "output " + name, values);
-}
 
 /// Counts of each batch into a channel and into files; since ever, and of each three of a word,
 /// into files.

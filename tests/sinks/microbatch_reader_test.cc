@@ -9,7 +9,6 @@
 #include <sstream>
 #include <thread>
 
-#include "analytics/step_types.h"
 #include "sinks/catalog.h"
 #include "tests/catch.h"
 #include "tests/support/batches.h"
@@ -17,11 +16,14 @@
 #include "tests/support/durable_channels.h"
 #include "tests/support/eventually.h"
 #include "tests/support/memory_channels.h"
+#include "tests/support/microbatch_parts.h"
 #include "tests/support/settings.h"
 
 namespace sluice {
 namespace {
 
+using testing::output;
+using testing::step;
 using testing::TempDirectory;
 using Counts = std::map<std::string, std::uint64_t>;
 using Values = std::map<std::string, std::string>;
@@ -47,26 +49,13 @@ class Gate final : public Committer {
   std::atomic<int> refusals_{0};
 };
 
-const ComponentInfo& info_of(std::span<const ComponentInfo* const> types, std::string_view alias) {
-  for (const ComponentInfo* const type : types) {
-    if (type->alias == alias) return *type;
-  }
-  FAIL("no such type");
-  return *types[0];
-}
-
-Settings step(const std::string& type, const std::string& name, const Values& values) {
-  return test_settings(info_of(analytics::step_types(), type), "step " + name, values);
-}
-
 /// Words, their counts a batch, and their counts since ever.
 Settings word_counts(const std::string& folder, const std::string& merge = "sum") {
   const auto type = find_type(sink_types(), "microbatch");
   REQUIRE(type != nullptr);
   Settings settings = test_settings(*type->info, "sink mb", {{"batchInterval", "50ms"}});
   const auto file = [&](const std::string& name, const std::string& input) {
-    return test_settings(info_of(batch_output_types(), "file"), "output " + name,
-                         {{"input", input}, {"prefix", folder + "/" + name}});
+    return output("file", name, {{"input", input}, {"prefix", folder + "/" + name}});
   };
   settings.set_parts({{"steps",
                        {step("split", "words", {}),
