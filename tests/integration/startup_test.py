@@ -188,6 +188,14 @@ class TakenPort(unittest.TestCase):
             self.assertEqual(agent.stop(), 0)
 
 
+class Libraries(unittest.TestCase):
+    def test_none_is_looked_for_in_the_working_directory(self):
+        # The loader takes an empty folder in RUNPATH for the working directory.
+        dynamic = subprocess.run(["readelf", "-d", BIN], stdout=subprocess.PIPE, text=True, check=True, timeout=30).stdout
+        self.assertIn("NEEDED", dynamic)
+        self.assertNotRegex(dynamic, "RUNPATH|RPATH")
+
+
 class Information(unittest.TestCase):
     def test_version_and_help(self):
         for word in ("version", "--version"):
