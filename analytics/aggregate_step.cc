@@ -41,16 +41,16 @@ AggregateStep::AggregateStep(const Schema& input, Options options,
       budget_(options_.state_bytes_max),
       inputs_(input.size()),
       pane_ms_(options_.window.is_batch() ? 0 : options_.window.pane_ms()),
-      aggregates_(std::move(aggregates)),
+      functions_(std::move(aggregates)),
+      aggregates_(functions_),
       reader_(options_.keys, std::move(arguments)),
       times_({.delay_ms = options_.window.delay_ms,
               .future_ms = options_.window.future_ms,
               .interval_ms = options_.interval_ms}),
       late_rows_(AsideRows::late, input),
-      out_columns_(schema_.size()) {
+      rows_(options_.window.event_time ? 2 : 0, options_.keys.size(), functions_.size()) {
   aggregates_.limit_to(budget_);
   for (const std::size_t key : options_.keys) key_types_.push_back(input[key].type);
-  for (Column& column : out_columns_) out_.columns.push_back(&column);
   if (options_.window.keep_zero && !options_.keys.empty()) zeros_.emplace(make_table(&budget_));
 }
 
@@ -71,8 +71,30 @@ Used AggregateStep::use(const Used& /*used*/) {
   // Which groups there are depends on all keys; a function nobody reads is not worth a case.
   Used reads(inputs_ + 1, false);
   reader_.use(reads);
+  in_parts_ = goes_in_parts();
   if (options_.time) use_expression(*options_.time, options_.time_reads_events, reads);
   return reads;
+}
+
+/// Whether groups of a batch may be passed on as parts of what they will have come to. Sums of
+/// doubles would depend on how many there were.
+bool AggregateStep::goes_in_parts() const {
+  if (!options_.window.is_batch() || next().size() != 1) return false;
+  std::vector<std::optional<AggregateFunction>> how(options_.keys.size());
+  for (const Aggregate& each : functions_) {
+    switch (each.call.function) {
+      case AggregateFunction::Count: how.emplace_back(AggregateFunction::Sum); break;
+      case AggregateFunction::Sum:
+        if (each.argument != ColumnType::Int) return false;
+        [[fallthrough]];
+      case AggregateFunction::Min:
+      case AggregateFunction::Max:
+      case AggregateFunction::First:
+      case AggregateFunction::Last: how.emplace_back(each.call.function); break;
+      default: return false;
+    }
+  }
+  return next().front()->takes_parts(how);
 }
 
 GroupTable AggregateStep::make_table(StateBudget* budget) {
@@ -200,6 +222,16 @@ void AggregateStep::tick(const Tick& tick) {
   tick_next(passed);
 }
 
+/// A running total takes its parts one cache miss a key: better now than when a result is due.
+void AggregateStep::rest() {
+  constexpr std::size_t worth_it = 4 * Rows::chunk;
+  if (!in_parts_) return;
+  GroupTable& groups = pane_at(open_pane).groups;
+  if (groups.size() < worth_it) return;
+  emit(groups, 0, 0);
+  groups.clear();
+}
+
 void AggregateStep::tick_batch(const Tick& tick) {
   GroupTable& groups = pane_at(open_pane).groups;
   emit(groups, tick.time_ms, tick.interval_ms);
@@ -321,23 +353,12 @@ void AggregateStep::emit_window(std::int64_t end) {
 }
 
 void AggregateStep::emit(GroupTable& groups, std::int64_t window_end, std::int64_t length_ms) {
-  const std::size_t front = options_.window.event_time ? 2 : 0;
-  const std::size_t keys = options_.keys.size();
-  const std::span<Column> columns(out_columns_);
-  for (std::size_t i = 0; i < groups.size();) {
-    for (Column& column : out_columns_) column.clear();
-    out_texts_.clear();
-    out_.size = 0;
-    for (; i < groups.size() && out_.size < Rows::chunk; ++i, ++out_.size) {
-      if (front > 0) {
-        out_columns_[0].push_back(Cell::of(window_end - length_ms));
-        out_columns_[1].push_back(Cell::of(window_end));
-      }
-      groups.finish(i, columns.subspan(front, keys), columns.subspan(front + keys), out_texts_,
-                    std::chrono::milliseconds(length_ms));
-    }
-    pass(out_);
+  const std::chrono::milliseconds length(length_ms);
+  if (options_.window.event_time) rows_.share({{window_end - length_ms, window_end}});
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    if (rows_.add(i)) pass(rows_.make(groups, length, next_bound()));
   }
+  pass(rows_.make(groups, length, next_bound()));
 }
 
 void AggregateStep::drop_panes(std::int64_t passed) {

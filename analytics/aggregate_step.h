@@ -13,6 +13,7 @@
 #include "analytics/aside_rows.h"
 #include "analytics/expression.h"
 #include "analytics/group_inputs.h"
+#include "analytics/group_rows.h"
 #include "analytics/group_table.h"
 #include "analytics/row_picker.h"
 #include "analytics/row_times.h"
@@ -56,6 +57,7 @@ class AggregateStep final : public Step {
   void set_now(std::int64_t now_ms) override { times_.set_now(now_ms); }
   void push(const Rows& rows) override;
   void start(std::int64_t now_ms) override;
+  void rest() override;
   void tick(const Tick& tick) override;
   void save(StateWriter& state) override;
   bool load(const SavedState& state) override;
@@ -75,6 +77,7 @@ class AggregateStep final : public Step {
 
   static Schema schema_of(const Schema& input, const Options& options,
                           const std::vector<Aggregate>& aggregates);
+  bool goes_in_parts() const;
   GroupTable make_table(StateBudget* budget);
   Pane& pane_at(std::int64_t end);
   bool has_room_at(std::int64_t end, std::size_t rows);
@@ -100,8 +103,10 @@ class AggregateStep final : public Step {
   const std::size_t inputs_;
   const std::int64_t pane_ms_;
   std::vector<ColumnType> key_types_;
+  const std::vector<Aggregate> functions_;
   Aggregates aggregates_;
   GroupInputs reader_;
+  bool in_parts_ = false;  ///< What is behind it takes groups before the batch ends.
   Panes panes_;
   std::optional<Pane> zeros_;  ///< All keys that windows had, where those that left them stay.
   std::vector<std::pair<std::int64_t, std::size_t>>
@@ -119,10 +124,7 @@ class AggregateStep final : public Step {
   std::vector<std::uint32_t> late_chosen_;
   AsideRows late_rows_;
   RowPicker picker_;
-  // Of what is passed on:
-  std::vector<Column> out_columns_;
-  TextArena out_texts_;
-  Rows out_;
+  GroupRows rows_;
 };
 
 }  // namespace sluice::analytics

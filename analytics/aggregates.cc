@@ -241,11 +241,14 @@ void Aggregates::subtract(Group from, const std::uint64_t* what) {
 
 void Aggregates::finish(const std::uint64_t* group, std::span<Column> out, TextArena& texts,
                         std::chrono::milliseconds length) const {
+  for (std::size_t i = 0; i < parts_.size(); ++i) finish_one(group, i, out[i], texts, length);
+}
+
+void Aggregates::finish_one(const std::uint64_t* group, std::size_t result, Column& out,
+                            TextArena& texts, std::chrono::milliseconds length) const {
+  const Part& part = parts_[result];
   const double seconds = std::chrono::duration<double>(length).count();
-  for (std::size_t i = 0; i < parts_.size(); ++i) {
-    const FinishContext context{texts, parts_[i].quantile, seconds};
-    parts_[i].table->finish(group + parts_[i].word, out[i], context);
-  }
+  part.table->finish(group + part.word, out, FinishContext{texts, part.quantile, seconds});
 }
 
 void Aggregates::encode(const std::uint64_t* group, std::string& out) const {

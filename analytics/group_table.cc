@@ -169,28 +169,20 @@ std::string GroupTable::other_key() const {
   return key;
 }
 
-/// Where the words of a new or a known group are.
-Aggregates::Group GroupTable::group_at(std::uint64_t* word) {
+/// The words of a new or a known group. New ones are asked for in the order of their keys.
+Aggregates::Group GroupTable::group_of(std::uint64_t* word) {
   if (words_ == 1) return word;
   if (*word == 0) {
-    std::uint64_t* place = nullptr;
-    if (!free_.empty()) {
-      place = free_.back();
-      free_.pop_back();
-    } else {
-      if (block_used_ == groups_a_block) {
-        blocks_.push_back({std::make_unique<std::uint64_t[]>(groups_a_block * words_)});
-        block_used_ = 0;
-      }
-      place = blocks_.back().words.get() + block_used_++ * words_;
+    if (groups_made_ == blocks_.size() * groups_a_block) {
+      blocks_.push_back(std::make_unique<std::uint64_t[]>(groups_a_block * words_));
     }
-    *word = std::bit_cast<std::uint64_t>(place);
+    *word = ++groups_made_;
   }
-  return std::bit_cast<std::uint64_t*>(*word);
+  return dense_group(*word - 1);
 }
 
 Aggregates::Group GroupTable::group(std::size_t i) noexcept {
-  return group_at(table_.entry(i).word);
+  return words_ == 1 ? table_.entry(i).word : dense_group(i);
 }
 
 void GroupTable::append_key(std::span<const Column* const> keys, std::size_t row) {
@@ -253,7 +245,7 @@ void GroupTable::find_groups(std::span<const Cell> keys, std::span<const std::ui
     std::copy(found_.begin(), found_.end(), groups_.begin());
   } else {
     std::transform(found_.begin(), found_.end(), groups_.begin(),
-                   [this](std::uint64_t* word) { return group_at(word); });
+                   [this](std::uint64_t* word) { return group_of(word); });
   }
 }
 
@@ -269,19 +261,24 @@ void GroupTable::fold(std::span<const Column* const> keys, std::span<const Colum
   aggregates_->fold(arguments, groups_);
 }
 
-Aggregates::Group GroupTable::add(std::string_view key, bool is_null) {
+std::uint64_t* GroupTable::add_key(std::string_view key, bool is_null) {
   const Cell cell = Cell::of(key);
   const std::uint8_t null = is_null ? 1 : 0;
   std::uint64_t* word = nullptr;
   table_.find_or_add(std::span(&cell, 1), std::span(&null, 1), std::span(&word, 1));
+  return word;
+}
+
+Aggregates::Group GroupTable::add(std::string_view key, bool is_null) {
+  std::uint64_t* const word = add_key(key, is_null);
   charge();
-  return group_at(word);
+  return group_of(word);
 }
 
 void GroupTable::merge(GroupTable& from) {
   for (std::size_t i = 0; i < from.size(); ++i) {
     const KeyTable::Entry entry = from.table_.entry(i);
-    const Aggregates::Group source = from.group_at(entry.word);
+    const Aggregates::Group source = from.group(i);
     const bool known = entry.is_null || table_.find(entry.key) != nullptr;
     const bool full = !known && table_.size() >= options_.keys_max && !options_.keys.empty();
     if (full) ++overflowed_;
@@ -314,7 +311,7 @@ void GroupTable::decode_key(std::string_view key, bool is_null, std::span<Column
 
 GroupTable::Entry GroupTable::entry(std::size_t i) noexcept {
   const KeyTable::Entry entry = table_.entry(i);
-  return {entry.key, entry.is_null, group_at(entry.word)};
+  return {entry.key, entry.is_null, words_ == 1 ? entry.word : dense_group(i)};
 }
 
 void GroupTable::finish(const Entry& entry, std::span<Column> keys, std::span<Column> results,
@@ -380,30 +377,36 @@ bool GroupTable::decode(std::string_view text) {
 
 void GroupTable::retain(std::span<const std::uint8_t> keep) {
   for (std::size_t i = 0; i < keep.size(); ++i) {
-    if (keep[i] != 0) continue;
-    const Aggregates::Group gone = group(i);
-    aggregates_->destroy(gone);
-    if (words_ == 1) continue;
-    std::fill_n(gone, words_, 0);
-    free_.push_back(gone);
+    if (keep[i] == 0) aggregates_->destroy(group(i));
   }
+  if (words_ > 1) close_gaps(keep);
   table_.retain(keep);
   charge();
   if (options_.budget != nullptr && bytes() > share_.bytes() / 4 * 5 + (256 << 10)) compact();
   if (options_.keys.empty() && table_.size() == 0) add({}, false);
 }
 
+/// The groups that stay lie one behind the other again. Before their keys do.
+void GroupTable::close_gaps(std::span<const std::uint8_t> keep) {
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < keep.size(); ++i) {
+    if (keep[i] == 0) continue;
+    if (kept != i) std::copy_n(dense_group(i), words_, dense_group(kept));
+    *table_.entry(i).word = ++kept;
+  }
+  blocks_.resize((kept + groups_a_block - 1) / groups_a_block);
+  for (std::size_t i = kept; i < blocks_.size() * groups_a_block; ++i) {
+    std::fill_n(dense_group(i), words_, 0);
+  }
+  groups_made_ = kept;
+}
+
 /// What has gone gives its memory back, which nobody is charged for any more.
 void GroupTable::compact() {
   KeyTable keys = std::exchange(table_, KeyTable(options_.seed));
-  const auto blocks = std::exchange(blocks_, {});
-  free_.clear();
-  block_used_ = groups_a_block;
   for (std::size_t i = 0; i < keys.size(); ++i) {
     const KeyTable::Entry entry = keys.entry(i);
-    std::uint64_t* const before =
-        words_ == 1 ? entry.word : std::bit_cast<std::uint64_t*>(*entry.word);
-    std::copy_n(before, words_, add(entry.key, entry.is_null));
+    *add_key(entry.key, entry.is_null) = *entry.word;
   }
 }
 
@@ -411,8 +414,7 @@ void GroupTable::clear() {
   destroy_groups();
   table_.clear();
   blocks_.clear();
-  free_.clear();
-  block_used_ = groups_a_block;
+  groups_made_ = 0;
   charge();
   if (options_.keys.empty()) add({}, false);
 }

@@ -72,6 +72,11 @@ class GroupTable {
               std::chrono::milliseconds length) {
     finish(entry(i), keys, results, texts, length);
   }
+  /// Appends one of the results of group i. Valid as above.
+  void finish_result(std::size_t i, std::size_t result, Column& out, TextArena& texts,
+                     std::chrono::milliseconds length) {
+    aggregates_->finish_one(group(i), result, out, texts, length);
+  }
   /// A hash of the key of group i; the same in every process.
   std::uint64_t key_hash(std::size_t i) noexcept;
 
@@ -98,10 +103,6 @@ class GroupTable {
   static std::uint64_t base_bytes(std::size_t words) noexcept;
 
  private:
-  /// Groups of several words, which stay where they are.
-  struct Block {
-    std::unique_ptr<std::uint64_t[]> words;
-  };
   static constexpr std::size_t groups_a_block = 512;
 
   bool plain_key() const noexcept {
@@ -114,9 +115,14 @@ class GroupTable {
   std::uint64_t cost_of(std::size_t key_bytes) const noexcept;
   bool has_room(std::span<const Cell> keys, std::span<const std::uint8_t> nulls) const noexcept;
   void charge() noexcept;
+  std::uint64_t* add_key(std::string_view key, bool is_null);
+  void close_gaps(std::span<const std::uint8_t> keep);
   void compact();
   void divert(std::span<Cell> keys, std::span<std::uint8_t> nulls);
-  Aggregates::Group group_at(std::uint64_t* word);
+  Aggregates::Group group_of(std::uint64_t* word);
+  Aggregates::Group dense_group(std::size_t i) const noexcept {
+    return blocks_[i / groups_a_block].get() + i % groups_a_block * words_;
+  }
   void find_groups(std::span<const Cell> keys, std::span<const std::uint8_t> nulls);
   Aggregates::Group add(std::string_view key, bool is_null);
   Aggregates::Group add_decoded(std::string_view& text);
@@ -127,10 +133,12 @@ class GroupTable {
   Aggregates* aggregates_;
   std::size_t own_words_;
   std::size_t words_;  ///< Of a group, with its extra words.
+  /// The word of a key: its group, where that is one word; else its place among the groups, and 1.
   KeyTable table_;
-  std::vector<Block> blocks_;
-  std::size_t block_used_ = groups_a_block;  ///< Groups of the last block.
-  std::vector<std::uint64_t*> free_;
+  /// Groups of several words, in the order of their keys: who looks at all of them reads memory
+  /// from front to back.
+  std::vector<std::unique_ptr<std::uint64_t[]>> blocks_;
+  std::size_t groups_made_ = 0;  ///< In the blocks.
   std::string other_;
   std::uint64_t overflowed_ = 0;
   StateBudget::Share share_;

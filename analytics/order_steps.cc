@@ -5,38 +5,6 @@
 #include <utility>
 
 namespace sluice::analytics {
-namespace {
-
-template <typename T>
-int compare_values(const T& a, const T& b) noexcept {
-  if (a < b) return -1;
-  return b < a ? 1 : 0;
-}
-
-int compare_cells(ColumnType type, const Cell& a, const Cell& b) noexcept {
-  switch (type) {
-    case ColumnType::Bool: return compare_values(a.truth, b.truth);
-    case ColumnType::Int: return compare_values(a.integer, b.integer);
-    case ColumnType::Double: {
-      // What is no number is above all of them, as in Spark.
-      const bool a_is = a.real == a.real;
-      const bool b_is = b.real == b.real;
-      return a_is && b_is ? compare_values(a.real, b.real) : compare_values(!a_is, !b_is);
-    }
-    case ColumnType::Text: return a.view().compare(b.view());
-  }
-  return 0;
-}
-
-int compare_by(ColumnType type, bool falling, bool a_null, const Cell& a, bool b_null,
-               const Cell& b) noexcept {
-  if (a_null || b_null) return compare_values(a_null, b_null);
-  const int order = compare_cells(type, a, b);
-  return falling ? -order : order;
-}
-
-}  // namespace
-
 TopStep::TopStep(const Schema& input, std::vector<By> order, std::uint64_t most)
     : Step(Schema(input.fields())), order_(std::move(order)), most_(most), columns_(input.size()) {}
 
@@ -56,8 +24,8 @@ int TopStep::compare(const Row& a, const Row& b) const noexcept {
     const Value& left = a.values[by.column];
     const Value& right = b.values[by.column];
     const ColumnType type = schema_[by.column].type;
-    const int order =
-        compare_by(type, by.falling, left.is_null, left.get(type), right.is_null, right.get(type));
+    const int order = compare_in_order(type, by.falling, left.is_null, left.get(type),
+                                       right.is_null, right.get(type));
     if (order != 0) return order;
   }
   return 0;
@@ -75,8 +43,8 @@ bool TopStep::worth_keeping(const Rows& rows, std::uint32_t row) const noexcept 
     const Column& column = *rows.columns[by.column];
     const Value& value = last.values[by.column];
     const ColumnType type = schema_[by.column].type;
-    const int order = compare_by(type, by.falling, column.is_null(row), column.cells[row],
-                                 value.is_null, value.get(type));
+    const int order = compare_in_order(type, by.falling, column.is_null(row), column.cells[row],
+                                       value.is_null, value.get(type));
     if (order != 0) return order < 0;
   }
   return false;
@@ -108,6 +76,19 @@ void TopStep::push(const Rows& rows) {
       std::push_heap(rows_.begin(), rows_.end(), before);
     }
   }
+}
+
+std::optional<RowBound> TopStep::bound() const {
+  if (most_ == 0 || rows_.size() < most_) return std::nullopt;
+  const By& by = order_.front();
+  const Value& last = rows_.front().values[by.column];
+  const ColumnType type = schema_[by.column].type;
+  return RowBound{.column = by.column,
+                  .type = type,
+                  .falling = by.falling,
+                  .with_equal = order_.size() == 1,
+                  .is_null = last.is_null,
+                  .last = last.get(type)};
 }
 
 void TopStep::tick(const Tick& tick) {

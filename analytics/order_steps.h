@@ -2,7 +2,7 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +24,8 @@ class TopStep final : public Step {
 
   Used use(const Used& used) override;
   void push(const Rows& rows) override;
+  /// The last row that it keeps.
+  std::optional<RowBound> bound() const override;
   void tick(const Tick& tick) override;
 
  private:

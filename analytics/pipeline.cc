@@ -235,6 +235,11 @@ void Pipeline::push(const Batch& events, std::int64_t now_ms) {
   for (Node& node : nodes_) node.step->set_now(now_ms);
   static_cast<Step&>(*source_).push(events);
 }
+
+void Pipeline::rest() {
+  for (Node& node : nodes_) node.step->rest();
+}
+
 void Pipeline::tick(const Tick& tick) { source_->tick(tick); }
 
 bool Pipeline::keeps_state() const noexcept {

@@ -46,6 +46,8 @@ class Pipeline {
 
   /// `now_ms`: what the clock on the wall says; 0: it stands at the last tick.
   void push(const Batch& events, std::int64_t now_ms = 0);
+  /// When nothing comes: what can be done before the tick is done.
+  void rest();
   void tick(const Tick& tick);
 
   /// Whether anything outlives a batch.

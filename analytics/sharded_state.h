@@ -16,6 +16,8 @@ namespace sluice::analytics {
 /// 48 KiB, under keys "SHARD/PIECE". One thread.
 class ShardedState {
  public:
+  static constexpr std::size_t shards = 256;
+
   ShardedState() : dirty_(shards, 0), pieces_(shards, 0) {}
 
   static std::size_t shard_of(std::uint64_t hash) noexcept { return hash % shards; }
@@ -30,7 +32,6 @@ class ShardedState {
   bool load(std::string_view key);
 
  private:
-  static constexpr std::size_t shards = 256;
   std::vector<std::uint8_t> dirty_;
   std::vector<std::size_t> pieces_;  ///< By shard: what it was saved in.
 };

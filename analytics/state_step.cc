@@ -25,6 +25,7 @@ StateStep::StateStep(const Schema& input, Options options, std::vector<Aggregate
       options_(std::move(options)),
       input_(input),
       budget_(options_.state_bytes_max),
+      functions_(functions_of(aggregates)),
       aggregates_(std::move(aggregates)),
       groups_({.keys = types_of(input, options_.keys),
                .seed = options_.seed,
@@ -32,9 +33,14 @@ StateStep::StateStep(const Schema& input, Options options, std::vector<Aggregate
                .budget = &budget_,
                .extra_words = Extra::Count},
               aggregates_),
-      out_columns_(schema_.size()) {
+      rows_(0, options_.keys.size(), options_.values.size()) {
   aggregates_.limit_to(budget_);
-  for (Column& column : out_columns_) out_.columns.push_back(&column);
+}
+
+std::vector<AggregateFunction> StateStep::functions_of(const std::vector<Aggregate>& aggregates) {
+  std::vector<AggregateFunction> functions;
+  for (const Aggregate& each : aggregates) functions.push_back(each.call.function);
+  return functions;
 }
 
 Schema StateStep::schema_of(const Schema& input, const Options& options,
@@ -60,9 +66,20 @@ void StateStep::push(const Rows& rows) {
   for (const std::size_t value : options_.values) value_columns_.push_back(rows.columns[value]);
   groups_.fold(key_columns_, value_columns_, rows.size);
   for (const Aggregates::Group group : groups_.groups()) {
-    groups_.extra(group)[Extra::Batch] = batch_;
+    std::uint64_t& batch = groups_.extra(group)[Extra::Batch];
+    batch = batch_ * ShardedState::shards + batch % ShardedState::shards;
   }
   overflowed_.store(groups_.overflowed(), std::memory_order_relaxed);
+}
+
+bool StateStep::takes_parts(std::span<const std::optional<AggregateFunction>> how) const noexcept {
+  for (const std::size_t key : options_.keys) {
+    if (how[key]) return false;
+  }
+  for (std::size_t i = 0; i < options_.values.size(); ++i) {
+    if (how[options_.values[i]] != functions_[i]) return false;
+  }
+  return true;
 }
 
 Status StateStep::begin_with(std::string_view csv) {
@@ -102,10 +119,10 @@ void StateStep::tick(const Tick& tick) {
   bool some_go = false;
   // One pass over them: where they are many, memory is what takes the time.
   for (std::size_t i = 0; i < groups_.size(); ++i) {
-    const GroupTable::Entry entry = groups_.entry(i);
-    std::uint64_t* const extra = groups_.extra(entry.group);
-    const bool came = extra[Extra::Batch] == batch_;
-    if (came || extra[Extra::Time] == 0) {
+    std::uint64_t* const extra = groups_.extra(groups_.group(i));
+    const bool is_new = extra[Extra::Time] == 0;
+    if (is_new) note_shard(i);
+    if (is_new || extra[Extra::Batch] / ShardedState::shards == batch_) {
       extra[Extra::Time] = static_cast<std::uint64_t>(now_ms_);
       saved_.touch(shard_of(i));
     } else if (options_.timeout_ms > 0 &&
@@ -114,28 +131,24 @@ void StateStep::tick(const Tick& tick) {
       some_go = true;
       saved_.touch(shard_of(i));
     }
+    const bool came = extra[Extra::Batch] / ShardedState::shards == batch_;
     const bool goes = going_[i] != 0;
-    if (options_.changes_only ? came || goes : !goes) emit(entry);
+    if (options_.changes_only ? !came && !goes : goes) continue;
+    if (rows_.add(i)) pass_chosen();
   }
-  flush();
+  pass_chosen();
   if (some_go) take_out();
   ++batch_;
   tick_next(tick);
 }
 
-void StateStep::emit(const GroupTable::Entry& entry) {
-  const std::span<Column> columns(out_columns_);
-  const std::size_t keys = options_.keys.size();
-  groups_.finish(entry, columns.first(keys), columns.subspan(keys), out_texts_,
-                 std::chrono::milliseconds(0));
-  if (++out_.size == Rows::chunk) flush();
+void StateStep::pass_chosen() {
+  pass(rows_.make(groups_, std::chrono::milliseconds(0), next_bound()));
 }
 
-void StateStep::flush() {
-  pass(out_);
-  for (Column& column : out_columns_) column.clear();
-  out_texts_.clear();
-  out_.size = 0;
+void StateStep::note_shard(std::size_t i) noexcept {
+  std::uint64_t& batch = groups_.extra(groups_.group(i))[Extra::Batch];
+  batch += ShardedState::shard_of(groups_.key_hash(i)) - batch % ShardedState::shards;
 }
 
 void StateStep::take_out() {
@@ -158,6 +171,7 @@ bool StateStep::load(const SavedState& state) {
   // Batches are counted anew.
   for (std::size_t i = 0; i < groups_.size(); ++i) {
     groups_.extra(groups_.group(i))[Extra::Batch] = 0;
+    note_shard(i);
   }
   return true;
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "analytics/aggregates.h"
+#include "analytics/group_rows.h"
 #include "analytics/group_table.h"
 #include "analytics/sharded_state.h"
 #include "analytics/state_budget.h"
@@ -41,6 +42,7 @@ class StateStep final : public Step {
 
   Used use(const Used& used) override;
   void push(const Rows& rows) override;
+  bool takes_parts(std::span<const std::optional<AggregateFunction>> how) const noexcept override;
   void tick(const Tick& tick) override;
   void save(StateWriter& state) override;
   bool load(const SavedState& state) override;
@@ -53,33 +55,35 @@ class StateStep final : public Step {
   std::uint64_t keys() const noexcept override { return groups_.size(); }
 
  private:
-  /// The words that a group has beside those of its functions.
+  /// The words that a group has beside those of its functions. Batch: the last one that it came
+  /// in, times 256, and its shard, so that who looks for changes need not look at keys.
   enum Extra : std::size_t { Batch, Time, Count };
+  static_assert(ShardedState::shards == 256);
 
   static Schema schema_of(const Schema& input, const Options& options,
                           const std::vector<Aggregate>& aggregates);
-  void emit(const GroupTable::Entry& entry);
-  void flush();
+  static std::vector<AggregateFunction> functions_of(const std::vector<Aggregate>& aggregates);
+  void pass_chosen();
   void take_out();
   std::size_t shard_of(std::size_t i) noexcept {
-    return ShardedState::shard_of(groups_.key_hash(i));
+    return groups_.extra(groups_.group(i))[Extra::Batch] % ShardedState::shards;
   }
+  void note_shard(std::size_t i) noexcept;
 
   const Options options_;
   const Schema input_;
   StateBudget budget_;
+  std::vector<AggregateFunction> functions_;
   Aggregates aggregates_;
   GroupTable groups_;
-  std::uint64_t batch_ = 1;  ///< Rises with the ticks; its groups have it in their extra words.
-  std::int64_t now_ms_ = 0;  ///< Of the last tick.
+  std::uint64_t batch_ = 1;          ///< Rises with the ticks.
+  std::int64_t now_ms_ = 0;          ///< Of the last tick.
   std::vector<std::uint8_t> going_;  ///< By group: its time is over.
   ShardedState saved_;
   std::atomic<std::uint64_t> overflowed_{0};  ///< Rows of keys beyond keys_max.
   std::vector<const Column*> key_columns_;
   std::vector<const Column*> value_columns_;
-  std::vector<Column> out_columns_;
-  TextArena out_texts_;
-  Rows out_;
+  GroupRows rows_;
 };
 
 }  // namespace sluice::analytics

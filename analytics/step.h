@@ -3,10 +3,14 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "analytics/aggregate_call.h"
+#include "analytics/row_order.h"
 #include "analytics/rows.h"
 #include "core/event/batch.h"
 
@@ -86,6 +90,18 @@ class Step {
   virtual void push(const Batch& /*events*/) {}
   /// What has the rows that this step leaves out, for others; null: nobody gets any from it.
   virtual AsideRows* aside() noexcept { return nullptr; }
+  /// Which of the rows that may still come in this batch it has no use for; nothing: it has for
+  /// all. Changes with every push().
+  virtual std::optional<RowBound> bound() const { return std::nullopt; }
+  /// True: rows of a batch may come as parts, any number of each, of which column i goes together
+  /// by how[i]; where that is nothing, all parts have the same value. Results are the same.
+  virtual bool takes_parts(
+      std::span<const std::optional<AggregateFunction>> /*how*/) const noexcept {
+    return false;
+  }
+  /// Nothing comes just now: what tick() would have to do may be done before.
+  virtual void rest() {}
+
   /// Every row of the batch has been pushed.
   virtual void tick(const Tick& tick) { tick_next(tick); }
 
@@ -102,6 +118,10 @@ class Step {
   virtual std::uint64_t keys() const noexcept { return 0; }
 
  protected:
+  /// As bound(), of what is behind it.
+  std::optional<RowBound> next_bound() const {
+    return next_.size() == 1 ? next_.front()->bound() : std::nullopt;
+  }
   void pass(const Rows& rows) {
     if (rows.size == 0) return;
     for (Step* const each : next_) each->push(rows);

@@ -343,9 +343,14 @@ void MicrobatchReader::let_pending_go() {
 Status MicrobatchReader::go_round(Channel& channel, const std::stop_token& stop) {
   if (!outbox_.empty()) return Closed("the agent stops before all results are delivered");
   TakeLimit limit = limit_;
-  limit.wait_max = std::clamp(clock_.left(), milliseconds(1), milliseconds(1000));
   limit.until_closed = pending_events_ > 0;
+  limit.wait_max = milliseconds(0);
   Taken taken = channel.take(limit, stop);
+  if (taken.empty() && !clock_.over()) {
+    pipeline_->rest();
+    limit.wait_max = std::clamp(clock_.left(), milliseconds(1), milliseconds(1000));
+    taken = channel.take(limit, stop);
+  }
   const bool nothing = taken.empty();
   if (!nothing) {
     const Batch& events = taken.batch();
