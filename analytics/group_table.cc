@@ -10,13 +10,13 @@
 #include <unordered_set>
 #include <utility>
 
+#include "analytics/state_codec.h"
 #include "core/base/assert.h"
 
 namespace sluice::analytics {
 namespace {
 
 constexpr std::string_view other_text = "(other)";
-constexpr std::uint32_t null_length = 0xFFFFFFFF;
 /// What a group costs: as a table is full by 3/8 at least once it has grown, 85 bytes of slots, and
 /// its place in the order.
 constexpr std::uint64_t group_bytes = 96;
@@ -325,29 +325,25 @@ std::uint64_t GroupTable::key_hash(std::size_t i) noexcept {
   return XXH3_64bits(key.data(), key.size());
 }
 
+/// Null, or one more than its length and the key.
 void GroupTable::encode_key(std::size_t i, std::string& out) {
   const KeyTable::Entry entry = table_.entry(i);
-  append_raw(out, entry.is_null ? null_length : static_cast<std::uint32_t>(entry.key.size()));
+  put_number(entry.is_null ? 0 : entry.key.size() + 1, out);
   out += entry.key;
 }
 
 void GroupTable::encode(std::size_t i, std::string& out) {
   encode_key(i, out);
-  const Aggregates::Group its = group(i);
-  for (std::size_t word = 0; word < options_.extra_words; ++word) {
-    append_raw(out, extra(its)[word]);
-  }
-  aggregates_->encode(its, out);
+  aggregates_->encode(group(i), out);
 }
 
-/// The group of a key at the front of the text, which was not there before; null where it is no
-/// such key.
-Aggregates::Group GroupTable::add_decoded(std::string_view& text) {
-  std::uint32_t bytes = 0;
+/// The group of a key at the front of the text; null where it is no such key.
+Aggregates::Group GroupTable::decode_key_of(std::string_view& text, KnownKey known) {
+  std::uint64_t bytes = 0;
   std::string_view key;
-  if (!read_raw(text, bytes)) return nullptr;
-  const bool is_null = bytes == null_length;
-  if (is_null ? !plain_key() : !read_text(text, bytes, key)) return nullptr;
+  if (!take_number(text, bytes)) return nullptr;
+  const bool is_null = bytes == 0;
+  if (is_null ? !plain_key() : !read_text(text, bytes - 1, key)) return nullptr;
   if (!plain_key()) {
     std::string_view rest = key;
     Column part;
@@ -357,20 +353,23 @@ Aggregates::Group GroupTable::add_decoded(std::string_view& text) {
     }
     if (!rest.empty()) return nullptr;
   }
-  // The one group of a table without keys is there from the start.
   const std::size_t before = table_.size();
   const Aggregates::Group its = add(key, is_null);
-  return table_.size() > before || options_.keys.empty() ? its : nullptr;
+  // The one group of a table without keys is there from the start.
+  if (table_.size() > before || options_.keys.empty()) return its;
+  if (known == KnownKey::Refused) return nullptr;
+  aggregates_->destroy(its);
+  return its;
+}
+
+Aggregates::Group GroupTable::decode_group(std::string_view& text, KnownKey known) {
+  const Aggregates::Group its = decode_key_of(text, known);
+  return its != nullptr && aggregates_->decode(text, its) ? its : nullptr;
 }
 
 bool GroupTable::decode(std::string_view text) {
   while (!text.empty()) {
-    const Aggregates::Group its = add_decoded(text);
-    if (its == nullptr) return false;
-    for (std::size_t word = 0; word < options_.extra_words; ++word) {
-      if (!read_raw(text, extra(its)[word])) return false;
-    }
-    if (!aggregates_->decode(text, its)) return false;
+    if (decode_group(text, KnownKey::Refused) == nullptr) return false;
   }
   return true;
 }

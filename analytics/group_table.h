@@ -77,11 +77,21 @@ class GroupTable {
                      std::chrono::milliseconds length) {
     aggregates_->finish_one(group(i), result, out, texts, length);
   }
+  /// Who asks for keys here and there says so a little before.
+  void expect(std::size_t i) const noexcept {
+    table_.expect(i);
+    if (words_ > 1) __builtin_prefetch(dense_group(i));
+  }
   /// A hash of the key of group i; the same in every process.
   std::uint64_t key_hash(std::size_t i) noexcept;
 
-  /// Appends key, extra words and what group i has seen.
+  /// Appends key and what group i has seen, but for its extra words.
   void encode(std::size_t i, std::string& out);
+  /// Of a key that is there already: it is taken for damage, or what the group has seen is
+  /// forgotten before.
+  enum class KnownKey : unsigned char { Refused, Replaced };
+  /// Reads a group that encode() wrote off the front of the text. Null: it is anything else.
+  [[nodiscard]] Aggregates::Group decode_group(std::string_view& text, KnownKey known);
   /// Adds groups that encode() wrote, until the text ends. False: it is anything else.
   [[nodiscard]] bool decode(std::string_view text);
 
@@ -89,7 +99,9 @@ class GroupTable {
   void encode_key(std::size_t i, std::string& out);
   /// Adds a key that encode_key() wrote at the front of the text, as the last one. False: it is
   /// anything else.
-  [[nodiscard]] bool decode_key_of(std::string_view& text) { return add_decoded(text) != nullptr; }
+  [[nodiscard]] bool decode_key_of(std::string_view& text) {
+    return decode_key_of(text, KnownKey::Refused) != nullptr;
+  }
 
   /// Keeps group i where keep[i] is not 0.
   void retain(std::span<const std::uint8_t> keep);
@@ -125,7 +137,7 @@ class GroupTable {
   }
   void find_groups(std::span<const Cell> keys, std::span<const std::uint8_t> nulls);
   Aggregates::Group add(std::string_view key, bool is_null);
-  Aggregates::Group add_decoded(std::string_view& text);
+  Aggregates::Group decode_key_of(std::string_view& text, KnownKey known);
   void destroy_groups() noexcept;
   void decode_key(std::string_view key, bool is_null, std::span<Column> out) const;
 

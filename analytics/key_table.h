@@ -38,6 +38,9 @@ class KeyTable {
   /// find_or_add().
   Entry entry(std::size_t i) noexcept;
 
+  /// entry(i) will be asked for soon. Those behind the one that was asked for are expected anyway.
+  void expect(std::size_t i) const noexcept { __builtin_prefetch(&slots_[order_[i]]); }
+
   /// Keeps the entries whose `keep[i]` is not 0 (by their order); the memory of other long keys is
   /// given back when there is more of it than of theirs.
   void retain(std::span<const std::uint8_t> keep);

@@ -140,13 +140,13 @@ void PartTable::encode(std::size_t i, std::string& out) {
 }
 
 void PartTable::save(StateWriter& state) {
-  saved_.save(
-      state, keys_.size(), [this](std::size_t i) { return keys_[i]->shard; },
-      [this](std::size_t i, std::string& out) { encode(i, out); });
+  saved_.save(state, {.count = keys_.size(),
+                      .shard = [this](std::size_t i) { return keys_[i]->shard; },
+                      .encode = [this](std::size_t i, std::string& out) { encode(i, out); }});
 }
 
 bool PartTable::load(std::string_view key, std::string_view value) {
-  if (!saved_.load(key)) return false;
+  if (saved_.load(key, value.size()) != ShardedState::Piece::Whole) return false;
   while (!value.empty()) {
     if (!table_.decode_key_of(value)) return false;
     know_new_keys();

@@ -248,7 +248,8 @@ bool Pipeline::keeps_state() const noexcept {
 }
 
 std::string Pipeline::fingerprint() const {
-  std::string all;
+  // The number is that of the format that steps save in.
+  std::string all = keeps_state() ? "2\n" : "";
   for (const Node& node : nodes_) {
     if (!node.fingerprint.empty()) all += node.name + "\n" + node.fingerprint + "\n\n";
   }

@@ -8,52 +8,115 @@ namespace sluice::analytics {
 namespace {
 
 constexpr std::size_t piece_bytes = 48 * 1024;
+/// Then a shard is saved as a whole, however small they are.
+constexpr std::size_t changes_max = 1000;
+/// Of the numbers of changes, that their keys keep the order.
+constexpr std::size_t digits = 6;
 
 std::string piece_key(std::size_t shard, std::size_t piece) {
   return std::to_string(shard) + "/" + std::to_string(piece);
 }
 
-bool read_piece_key(std::string_view key, std::size_t& shard, std::size_t& piece) {
-  const char* const last = key.data() + key.size();
-  const auto first = std::from_chars(key.data(), last, shard);
-  if (first.ec != std::errc() || first.ptr == last || *first.ptr != '/') return false;
-  const auto second = std::from_chars(first.ptr + 1, last, piece);
-  return second.ec == std::errc() && second.ptr == last;
+std::string change_key(std::size_t shard, std::size_t change) {
+  const std::string number = std::to_string(change);
+  return std::to_string(shard) + "/d" + std::string(digits - number.size(), '0') + number;
+}
+
+bool read_number(std::string_view text, std::size_t& number) {
+  const char* const last = text.data() + text.size();
+  const auto read = std::from_chars(text.data(), last, number);
+  return read.ec == std::errc() && read.ptr == last;
 }
 
 }  // namespace
 
-void ShardedState::save(StateWriter& state, std::size_t items,
-                        const std::function<std::size_t(std::size_t)>& shard,
-                        const std::function<void(std::size_t, std::string&)>& encode) {
-  if (std::find(dirty_.begin(), dirty_.end(), 1) == dirty_.end()) return;
-  std::vector<std::string> content(shards);
-  std::vector<std::size_t> pieces(shards, 0);
-  for (std::size_t item = 0; item < items; ++item) {
-    const std::size_t its = shard(item);
-    if (dirty_[its] == 0) continue;
-    encode(item, content[its]);
-    if (content[its].size() < piece_bytes) continue;
-    state.put(piece_key(its, pieces[its]++), std::exchange(content[its], {}));
-  }
-  for (std::size_t each = 0; each < shards; ++each) {
-    if (std::exchange(dirty_[each], 0) == 0) continue;
-    if (!content[each].empty()) {
-      state.put(piece_key(each, pieces[each]++), std::move(content[each]));
-    }
-    for (std::size_t gone = pieces[each]; gone < pieces_[each]; ++gone) {
-      state.put(piece_key(each, gone), "");
-    }
-    pieces_[each] = pieces[each];
+/// Whether it is time to save it as a whole. Not the same for all, so that they take turns.
+bool ShardedState::is_worn(std::size_t number, const Shard& shard) noexcept {
+  const std::size_t percent = 50 + number * 101 % shards * 100 / shards;
+  return shard.whole || shard.change_bytes * 100 >= shard.whole_bytes * percent ||
+         shard.changes >= changes_max;
+}
+
+void ShardedState::put_piece(StateWriter& state, std::size_t number, Shard& shard,
+                             std::string content) {
+  if (shard.whole) {
+    shard.whole_bytes += content.size();
+    state.put(piece_key(number, shard.pieces++), std::move(content));
+  } else {
+    shard.change_bytes += content.size();
+    state.put(change_key(number, shard.changes++), std::move(content));
   }
 }
 
-bool ShardedState::load(std::string_view key) {
-  std::size_t shard = 0;
+/// What it was saved in before it was saved in `pieces` anew.
+void ShardedState::forget(StateWriter& state, std::size_t number, const Shard& before,
+                          std::size_t pieces) {
+  for (std::size_t gone = pieces; gone < before.pieces; ++gone) {
+    state.put(piece_key(number, gone), "");
+  }
+  for (std::size_t gone = 0; gone < before.changes; ++gone) {
+    state.put(change_key(number, gone), "");
+  }
+}
+
+/// What has to be saved, each with its shard.
+std::vector<std::pair<std::size_t, std::size_t>> ShardedState::chosen(const Items& items) const {
+  std::vector<std::pair<std::size_t, std::size_t>> chosen;
+  for (std::size_t item = 0; item < items.count; ++item) {
+    const std::size_t number = items.shard(item);
+    const Shard& shard = shards_[number];
+    if (!shard.changed || (!shard.whole && !items.changed(item))) continue;
+    chosen.emplace_back(item, number);
+  }
+  return chosen;
+}
+
+void ShardedState::save(StateWriter& state, const Items& items) {
+  const auto has_changed = [](const Shard& shard) { return shard.changed; };
+  if (std::none_of(shards_.begin(), shards_.end(), has_changed)) return;
+  const std::vector<Shard> before = shards_;
+  std::vector<std::string> content(shards);
+  for (std::size_t number = 0; number < shards; ++number) {
+    Shard& shard = shards_[number];
+    if (!shard.changed) continue;
+    shard.whole = items.changed == nullptr || is_worn(number, shard);
+    if (shard.whole) shard.pieces = shard.changes = shard.whole_bytes = shard.change_bytes = 0;
+    content[number].reserve(std::min(piece_bytes, before[number].whole_bytes) + 64);
+  }
+  constexpr std::size_t ahead = 16;
+  const auto all = chosen(items);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (items.expect != nullptr && i + ahead < all.size()) items.expect(all[i + ahead].first);
+    const auto [item, number] = all[i];
+    items.encode(item, content[number]);
+    if (content[number].size() < piece_bytes) continue;
+    put_piece(state, number, shards_[number], std::exchange(content[number], {}));
+  }
+  for (std::size_t number = 0; number < shards; ++number) {
+    Shard& shard = shards_[number];
+    if (!std::exchange(shard.changed, false)) continue;
+    if (!content[number].empty()) put_piece(state, number, shard, std::move(content[number]));
+    if (std::exchange(shard.whole, false)) forget(state, number, before[number], shard.pieces);
+  }
+}
+
+ShardedState::Piece ShardedState::load(std::string_view key, std::size_t bytes) {
+  const std::size_t slash = key.find('/');
+  std::size_t number = 0;
+  if (slash == key.npos || !read_number(key.substr(0, slash), number) || number >= shards) {
+    return Piece::None;
+  }
+  Shard& shard = shards_[number];
+  std::string_view place = key.substr(slash + 1);
+  const bool is_change = place.starts_with('d');
+  if (is_change) place.remove_prefix(1);
   std::size_t piece = 0;
-  if (!read_piece_key(key, shard, piece) || shard >= shards) return false;
-  pieces_[shard] = std::max(pieces_[shard], piece + 1);
-  return true;
+  if (!read_number(place, piece) || (is_change && place.size() != digits)) return Piece::None;
+  shard.whole = false;
+  std::size_t& count = is_change ? shard.changes : shard.pieces;
+  count = std::max(count, piece + 1);
+  (is_change ? shard.change_bytes : shard.whole_bytes) += bytes;
+  return is_change ? Piece::Change : Piece::Whole;
 }
 
 }  // namespace sluice::analytics

@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "analytics/record_parser.h"
+#include "analytics/state_codec.h"
 
 namespace sluice::analytics {
 namespace {
@@ -122,16 +123,16 @@ void StateStep::tick(const Tick& tick) {
     std::uint64_t* const extra = groups_.extra(groups_.group(i));
     const bool is_new = extra[Extra::Time] == 0;
     if (is_new) note_shard(i);
-    if (is_new || extra[Extra::Batch] / ShardedState::shards == batch_) {
+    if (is_new || batch_of(i) == batch_) {
       extra[Extra::Time] = static_cast<std::uint64_t>(now_ms_);
       saved_.touch(shard_of(i));
     } else if (options_.timeout_ms > 0 &&
                now_ms_ - static_cast<std::int64_t>(extra[Extra::Time]) >= options_.timeout_ms) {
       going_[i] = 1;
       some_go = true;
-      saved_.touch(shard_of(i));
+      saved_.shrink(shard_of(i));
     }
-    const bool came = extra[Extra::Batch] / ShardedState::shards == batch_;
+    const bool came = batch_of(i) == batch_;
     const bool goes = going_[i] != 0;
     if (options_.changes_only ? !came && !goes : goes) continue;
     if (rows_.add(i)) pass_chosen();
@@ -159,19 +160,40 @@ void StateStep::take_out() {
 }
 
 void StateStep::save(StateWriter& state) {
-  saved_.save(
-      state, groups_.size(), [this](std::size_t i) { return shard_of(i); },
-      [this](std::size_t i, std::string& out) { groups_.encode(i, out); });
+  saved_.save(state, {.count = groups_.size(),
+                      .shard = [this](std::size_t i) { return shard_of(i); },
+                      .changed = [this](std::size_t i) { return batch_of(i) >= saved_up_to_; },
+                      .expect = [this](std::size_t i) { groups_.expect(i); },
+                      .encode = [this](std::size_t i, std::string& out) { encode(i, out); }});
+  saved_up_to_ = batch_;
+}
+
+/// The time is there to forget keys by, where any are forgotten.
+void StateStep::encode(std::size_t i, std::string& out) {
+  groups_.encode(i, out);
+  if (options_.timeout_ms > 0) put_number(groups_.extra(groups_.group(i))[Extra::Time], out);
 }
 
 bool StateStep::load(const SavedState& state) {
-  for (const auto& [key, value] : state) {
-    if (!saved_.load(key) || !groups_.decode(value)) return false;
-  }
-  // Batches are counted anew.
-  for (std::size_t i = 0; i < groups_.size(); ++i) {
-    groups_.extra(groups_.group(i))[Extra::Batch] = 0;
-    note_shard(i);
+  return std::all_of(state.begin(), state.end(), [this](const auto& each) {
+    return decode(each.second, saved_.load(each.first, each.second.size()));
+  });
+}
+
+bool StateStep::decode(std::string_view text, ShardedState::Piece piece) {
+  if (piece == ShardedState::Piece::None) return false;
+  const auto known = piece == ShardedState::Piece::Change ? GroupTable::KnownKey::Replaced
+                                                          : GroupTable::KnownKey::Refused;
+  while (!text.empty()) {
+    const std::size_t before = groups_.size();
+    const Aggregates::Group group = groups_.decode_group(text, known);
+    if (group == nullptr) return false;
+    // Not 0, which says that it has come since.
+    std::uint64_t time = 1;
+    if (options_.timeout_ms > 0 && !take_number(text, time)) return false;
+    groups_.extra(group)[Extra::Time] = time;
+    // Batches are counted anew.
+    if (groups_.size() > before) note_shard(before);
   }
   return true;
 }

@@ -68,7 +68,12 @@ class StateStep final : public Step {
   std::size_t shard_of(std::size_t i) noexcept {
     return groups_.extra(groups_.group(i))[Extra::Batch] % ShardedState::shards;
   }
+  std::uint64_t batch_of(std::size_t i) noexcept {
+    return groups_.extra(groups_.group(i))[Extra::Batch] / ShardedState::shards;
+  }
   void note_shard(std::size_t i) noexcept;
+  void encode(std::size_t i, std::string& out);
+  bool decode(std::string_view text, ShardedState::Piece piece);
 
   const Options options_;
   const Schema input_;
@@ -80,6 +85,7 @@ class StateStep final : public Step {
   std::int64_t now_ms_ = 0;          ///< Of the last tick.
   std::vector<std::uint8_t> going_;  ///< By group: its time is over.
   ShardedState saved_;
+  std::uint64_t saved_up_to_ = 1;             ///< What came in earlier batches is saved.
   std::atomic<std::uint64_t> overflowed_{0};  ///< Rows of keys beyond keys_max.
   std::vector<const Column*> key_columns_;
   std::vector<const Column*> value_columns_;
