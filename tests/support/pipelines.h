@@ -140,6 +140,10 @@ class Analysis {
   /// The last batch was one for the first of the steps shown.
   bool due() const noexcept { return collected_.front()->due(); }
 
+  /// Nothing comes just now.
+  void rest() { pipeline_->rest(); }
+  /// Saves what has changed, as a sink does behind every tick.
+  void keep() { pipeline_->save(kept_); }
   /// Saves everything and goes on with a new pipeline that was told it.
   void restart() {
     pipeline_->save(kept_);
