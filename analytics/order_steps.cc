@@ -5,8 +5,19 @@
 #include <utility>
 
 namespace sluice::analytics {
-TopStep::TopStep(const Schema& input, std::vector<By> order, std::uint64_t most)
-    : Step(Schema(input.fields())), order_(std::move(order)), most_(most), columns_(input.size()) {}
+namespace {
+
+/// Short ones lie in their values.
+constexpr std::uint64_t cost_of_text(std::size_t bytes) { return bytes < 16 ? 0 : bytes + 16; }
+
+}  // namespace
+TopStep::TopStep(const Schema& input, std::vector<By> order, std::uint64_t most,
+                 std::uint64_t bytes_max)
+    : Step(Schema(input.fields())),
+      order_(std::move(order)),
+      most_(most),
+      budget_(bytes_max),
+      columns_(input.size()) {}
 
 Used TopStep::use(const Used& used) {
   used_ = used;
@@ -64,13 +75,39 @@ TopStep::Row TopStep::copy_of(const Rows& rows, std::uint32_t row) {
   return copy;
 }
 
+// ---- what rows cost: twice their place in a vector that grows, their values, and texts
+
+std::uint64_t TopStep::cost_of(const Rows& rows, std::uint32_t row) const noexcept {
+  std::uint64_t cost = 2 * sizeof(Row) + schema_.size() * sizeof(Value) + 16;
+  for (std::size_t i = 0; i < schema_.size(); ++i) {
+    if (!used_[i] || schema_[i].type != ColumnType::Text || rows.columns[i]->is_null(row)) continue;
+    cost += cost_of_text(rows.columns[i]->cells[row].text.bytes);
+  }
+  return cost;
+}
+
+std::uint64_t TopStep::cost_of(const Row& row) noexcept {
+  std::uint64_t cost = 2 * sizeof(Row) + row.values.size() * sizeof(Value) + 16;
+  for (const Value& value : row.values) cost += cost_of_text(value.text.size());
+  return cost;
+}
+
+bool TopStep::admit(std::uint64_t cost, std::uint64_t instead_of) noexcept {
+  const bool fits = cost <= budget_.room() + instead_of;
+  if (fits) share_.set(share_.bytes() + cost - instead_of);
+  if (!fits) budget_.refuse_row();
+  return fits;
+}
+
 void TopStep::push(const Rows& rows) {
   const auto before = [this](const Row& a, const Row& b) { return goes_before(a, b); };
   for (std::uint32_t row = 0; row < rows.size; ++row) {
     if (most_ == 0 || rows_.size() < most_) {
+      if (!admit(cost_of(rows, row), 0)) continue;
       rows_.push_back(copy_of(rows, row));
       if (most_ > 0) std::push_heap(rows_.begin(), rows_.end(), before);
     } else if (worth_keeping(rows, row)) {
+      if (!admit(cost_of(rows, row), cost_of(rows_.front()))) continue;
       std::pop_heap(rows_.begin(), rows_.end(), before);
       rows_.back() = copy_of(rows, row);
       std::push_heap(rows_.begin(), rows_.end(), before);
@@ -112,6 +149,7 @@ void TopStep::tick(const Tick& tick) {
     pass(out_);
   }
   rows_.clear();
+  share_.set(0);
   came_ = 0;
   tick_next(tick);
 }

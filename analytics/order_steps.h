@@ -7,12 +7,13 @@
 #include <vector>
 
 #include "analytics/row_picker.h"
+#include "analytics/state_budget.h"
 #include "analytics/step.h"
 
 namespace sluice::analytics {
 
 /// Passes on the first rows of a batch by an order; of equal ones those that came first. Nulls come
-/// last.
+/// last. Rows that it has no room for are left out as they come, and counted.
 class TopStep final : public Step {
  public:
   struct By {
@@ -20,13 +21,17 @@ class TopStep final : public Step {
     bool falling = false;
   };
   /// `most`: so many rows; all of them when it is 0.
-  TopStep(const Schema& input, std::vector<By> order, std::uint64_t most);
+  TopStep(const Schema& input, std::vector<By> order, std::uint64_t most,
+          std::uint64_t bytes_max = StateBudget::no_limit);
 
   Used use(const Used& used) override;
   void push(const Rows& rows) override;
   /// The last row that it keeps.
   std::optional<RowBound> bound() const override;
   void tick(const Tick& tick) override;
+  std::vector<LeftOut> left_out() const override {
+    return {{LeftOut::oversized, budget_.rows_refused()}};
+  }
 
  private:
   struct Value {
@@ -45,9 +50,14 @@ class TopStep final : public Step {
   bool goes_before(const Row& a, const Row& b) const noexcept;
   bool worth_keeping(const Rows& rows, std::uint32_t row) const noexcept;
   Row copy_of(const Rows& rows, std::uint32_t row);
+  std::uint64_t cost_of(const Rows& rows, std::uint32_t row) const noexcept;
+  static std::uint64_t cost_of(const Row& row) noexcept;
+  bool admit(std::uint64_t cost, std::uint64_t instead_of) noexcept;
 
   const std::vector<By> order_;
   const std::uint64_t most_;
+  StateBudget budget_;
+  StateBudget::Share share_{&budget_};
   Used used_;
   std::uint64_t came_ = 0;
   std::vector<Row> rows_;  ///< With a bound: a heap, the last one by the order in front.

@@ -559,7 +559,8 @@ std::optional<BuiltStep> StepBuilder::order(const Settings& step, const Schema& 
   auto by = order_by(step, input);
   if (!by) return std::nullopt;
   const std::uint64_t most = type == "top" ? static_cast<std::uint64_t>(step.integer("n")) : 0;
-  return BuiltStep{std::make_unique<TopStep>(input, *std::move(by), most), {}};
+  return BuiltStep{
+      std::make_unique<TopStep>(input, *std::move(by), most, step.bytes("maxStateBytes")), {}};
 }
 
 }  // namespace sluice::analytics

@@ -229,6 +229,15 @@ constexpr Key state_keys[] = {
     state_bytes_key,
 };
 
+constexpr Key row_bytes_key{
+    .name = "maxStateBytes",
+    .type = KeyType::Bytes,
+    .default_value = "1G",
+    .meaning =
+        "Memory of the rows that it holds until the end of a batch, at most; rows that there "
+        "is no room for are left out, and counted.",
+    .min = 64 * 1024};
+
 constexpr Key top_keys[] = {
     input_key,
     {.name = "n",
@@ -241,6 +250,7 @@ constexpr Key top_keys[] = {
      .type = KeyType::List,
      .meaning = "Columns to order by, a minus in front for falling.",
      .required = true},
+    row_bytes_key,
 };
 
 constexpr Key sort_keys[] = {
@@ -249,6 +259,7 @@ constexpr Key sort_keys[] = {
      .type = KeyType::List,
      .meaning = "Columns to order by, a minus in front for falling.",
      .required = true},
+    row_bytes_key,
 };
 
 constexpr Key limit_keys[] = {

@@ -334,5 +334,37 @@ TEST_CASE("maxStateBytes: windows of rows without room are as if their rows had 
   CHECK(refused > 1000);
 }
 
+TEST_CASE("maxStateBytes: rows that wait for their order") {
+  for (const std::string type : {"sort", "top"}) {
+    INFO(type);
+    StepLines step{"t", type, {{"order", "-value"}, {"maxStateBytes", "100000"}}};
+    if (type == "top") step.values.emplace_back("n", "1000000");
+    Analysis analysis({{"p", "parse", {{"format", "text"}, {"fields", "value"}}}, step});
+    std::vector<std::string> lines;
+    for (int i = 0; i < 1000; ++i)
+      lines.push_back(std::to_string(1000 + i) + std::string(1000, 'x'));
+    for (std::uint64_t batch = 1; batch <= 2; ++batch) {
+      const Results results = analysis.batch(lines);
+      // What came first is there, in its order, and the next batch has as much room.
+      REQUIRE(results.size() > 50);
+      REQUIRE(results.size() < 100);
+      CHECK(results.back() == lines.front());
+      CHECK(results.front() == lines[results.size() - 1]);
+      CHECK(left_out(analysis, "t rows beyond maxStateBytes") == batch * (1000 - results.size()));
+    }
+  }
+}
+
+TEST_CASE("maxStateBytes: a short list takes longer rows only where they have room") {
+  Analysis analysis({{"p", "parse", {{"format", "csv"}, {"fields", "n:int value"}}},
+                     {"t", "top", {{"order", "-n"}, {"n", "3"}, {"maxStateBytes", "70000"}}}});
+  std::vector<std::string> lines{"1,a", "2,b", "3,c"};
+  lines.push_back("4," + std::string(60000, 'd'));  // instead of 1
+  lines.push_back("5," + std::string(60000, 'e'));  // no room beside it
+  lines.push_back("6,f");                           // instead of 2
+  CHECK(analysis.batch(lines) == Results{"6,f", lines[3], "3,c"});
+  CHECK(left_out(analysis, "t rows beyond maxStateBytes") == 1);
+}
+
 }  // namespace
 }  // namespace sluice::analytics
