@@ -11,6 +11,7 @@ namespace {
 constexpr std::uint64_t cost_of_text(std::size_t bytes) { return bytes < 16 ? 0 : bytes + 16; }
 
 }  // namespace
+
 TopStep::TopStep(const Schema& input, std::vector<By> order, std::uint64_t most,
                  std::uint64_t bytes_max)
     : Step(Schema(input.fields())),
