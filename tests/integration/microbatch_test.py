@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 # test: timeout=240
-"""Micro-batches in the agent: word counts as Spark prints them, and results that are exact through kills."""
+"""Micro-batches in the agent: word counts as Spark prints them, and results that are exact through kills.
+
+SLUICE_SOAK=1 kills 200 times at random instead of a few times.
+"""
 import collections
 import json
 import os
@@ -14,6 +17,7 @@ from support.microbatch import microbatch, parse_blocks, read_batches
 from support.net import send_and_read
 from support.waiting import wait_until
 
+SOAK = os.environ.get("SLUICE_SOAK") == "1"
 SHARED = os.path.join(os.path.dirname(ROOT), "shared")
 TAIL = ("type = TAILDIR\nfilegroups = f\nfilegroups.f = {dir}/app.log\n"
         "positionFile = {dir}/positions.json\n")
@@ -250,7 +254,7 @@ class Kept(unittest.TestCase):
     def write(self, lines):
         with open(os.path.join(self.folder, "app.log"), "a") as file:
             for _ in range(lines):
-                words = ["w%d" % self.random.randrange(500) for _ in range(5)]
+                words = ["w%d" % self.random.randrange(3000) for _ in range(20)]
                 self.written.update(words)
                 file.write(" ".join(words) + "\n")
 
@@ -285,7 +289,7 @@ class Kept(unittest.TestCase):
         self.assertEqual(self.counted_events(), self.written)
 
     def test_kills_at_any_time(self):
-        kills = int(os.environ.get("SLUICE_KILLS", "20"))
+        kills = 200 if SOAK else 20
         for _ in range(kills):
             self.write(200)
             with self.agent() as agent:
@@ -324,7 +328,7 @@ class Kept(unittest.TestCase):
         with self.agent(steps=other, arguments=["--reset-state", "k1"]) as agent:
             agent.wait_for_log(r"sink k1: its state is forgotten")
             self.write(1)
-            wait_until(lambda: sum(self.totals().values()) == 5, lambda: str(self.totals()))
+            wait_until(lambda: sum(self.totals().values()) == 20, lambda: str(self.totals()))
 
 
 class Refused(unittest.TestCase):
