@@ -159,11 +159,14 @@ TEST_CASE("totals with a timeout live on in the next process, in changes and as 
     INFO("seed " << seed);
     std::mt19937_64 random(seed);
     const bool forgets = seed % 2 == 0;
-    std::vector<std::pair<std::string, std::string>> values{{"merge.n", "sum"}};
+    // A text of its own memory, beside a number.
+    std::vector<std::pair<std::string, std::string>> values{{"merge.n", "sum"},
+                                                            {"merge.w", "last"}};
     if (forgets) values.emplace_back("timeout", "3s");
-    Analysis analysis({parsed,
-                       {"a", "aggregate", {{"by", "key"}, {"agg.n", "count()"}}},
-                       state(std::move(values))});
+    Analysis analysis(
+        {parsed,
+         {"a", "aggregate", {{"by", "key"}, {"agg.n", "count()"}, {"agg.w", "last(key)"}}},
+         state(std::move(values))});
     std::map<std::string, Total> totals;
     for (int batch = 0; batch < 30; ++batch) {
       const std::size_t keys = random() % 2 == 0 ? 200 : 3000;
@@ -180,8 +183,9 @@ TEST_CASE("totals with a timeout live on in the next process, in changes and as 
         });
       }
       Results expected;
-      for (const auto& [key, total] : totals)
-        expected.push_back(key + "," + std::to_string(total.n));
+      for (const auto& [key, total] : totals) {
+        expected.push_back(key + "," + std::to_string(total.n) + "," + key);
+      }
       REQUIRE(results == sorted(std::move(expected)));
       analysis.keep();
       if (random() % 4 == 0) analysis.restart();

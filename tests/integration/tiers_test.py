@@ -283,6 +283,7 @@ class Chaos(Chain):
 
     SECONDS = 180 if SOAK else 12
     LINES_A_SECOND = 2000
+    BALANCE = "type = load_balance\nselector = round_robin\nbackoff = true\nselector.maxTimeOut = 2000"
 
     def start_chain(self, seed, sinks_of_edge, last_sink):
         """sinks_of_edge() -> configuration of an edge's sinks, with the ways to the collectors."""
@@ -426,16 +427,15 @@ class Chaos(Chain):
             print("over both ways %d lines came behind a later one" % len(lines.out_of_order([0] * len(lines.rows))))
 
     def test_a_load_balance_group_at_the_edges(self):
-        processor = "type = load_balance\nselector = round_robin\nbackoff = true\nselector.maxTimeOut = 2000"
         for seed in self.seeds(4):
-            lines = self.run_chain(seed, lambda: self.ways_to_all(processor))
+            lines = self.run_chain(seed, lambda: self.ways_to_all(self.BALANCE))
             self.assertLess(len(set(lines.stamps)) * 5, len(lines.rows), "a stamp stands for a batch")
             self.assertEqual(lines.out_of_order_in_batches()[:5], [], "a batch is passed on as it is")
 
     def test_the_last_tier_writes_files_meanwhile(self):
         """Its channel takes each line once, and so do its files, whichever of the processes dies."""
         for seed in self.seeds(2):
-            self.start_chain(seed, self.balanced_way, FILES)
+            self.start_chain(seed, lambda: self.ways_to_all(self.BALANCE), FILES)
             self.trouble(seed)
             wanted = self.settle()
             self.wait_until_waiting(self.last, 0)
