@@ -145,8 +145,12 @@ void KeyTable::find_or_add(std::span<const Cell> keys, std::span<const std::uint
     for (std::size_t i = 0; i < n; ++i) {
       const Probe& probe = probes[i];
       Slot& first = slots[probe.hash & mask];
-      // Most keys lie where they are first looked for. (A long one's slot is never its probe.)
-      words[begin + i] = first.is(probe) ? &first.word : find_or_add(probe, some[i].text.data);
+      Slot& second = slots[(probe.hash + 1) & mask];
+      // Most keys lie where they are first looked for, or beside it. (A long one's slot is never
+      // its probe.)
+      words[begin + i] = first.is(probe)    ? &first.word
+                         : second.is(probe) ? &second.word
+                                            : find_or_add(probe, some[i].text.data);
     }
   }
 }
