@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/store/log_blocks.h"
+#include "core/store/store_rows.h"
 
 namespace sluice {
 namespace {
@@ -55,21 +56,24 @@ rocksdb::IOStatus MendedLogs::NewSequentialFile(const std::string& name,
   return status;
 }
 
-bool a_log_ends_unsaid(rocksdb::FileSystem& files, const std::string& directory) {
+Result<bool> a_log_ends_unsaid(rocksdb::FileSystem& files, const std::string& directory) {
   std::vector<std::string> logs;
-  if (!files.GetChildren(directory, {}, &logs, nullptr).ok()) return false;
+  auto status = files.GetChildren(directory, {}, &logs, nullptr);
+  if (!status.ok()) return store_failure("read", directory, status);
   std::erase_if(logs, [](const std::string& name) { return !is_log(name); });
   // Their numbers have leading zeros, or one digit more.
   const auto older = [](const std::string& a, const std::string& b) {
     return std::pair(a.size(), std::string_view(a)) < std::pair(b.size(), std::string_view(b));
   };
   const auto last = std::max_element(logs.begin(), logs.end(), older);
-  return std::any_of(logs.begin(), logs.end(), [&](const std::string& name) {
+  for (const std::string& name : logs) {
     std::string bytes;
-    if (name == *last) return false;
-    return rocksdb::ReadFileToString(&files, directory + "/" + name, &bytes).ok() &&
-           ends_unsaid(bytes);
-  });
+    if (name == *last) continue;
+    status = rocksdb::ReadFileToString(&files, directory + "/" + name, &bytes);
+    if (!status.ok()) return store_failure("read", directory, status);
+    if (ends_unsaid(bytes)) return true;
+  }
+  return false;
 }
 
 }  // namespace sluice

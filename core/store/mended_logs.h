@@ -7,6 +7,8 @@
 #include <memory>
 #include <string>
 
+#include "core/base/status.h"
+
 namespace sluice {
 
 /// A file system on which every log reads as mend_log() leaves it. A log is held in memory while it
@@ -29,6 +31,7 @@ class MendedLogs final : public rocksdb::FileSystemWrapper {
 
 /// True when RocksDB reads a log of this directory as if it ended at its damage, and then the logs
 /// after it: it says nothing, and its last sequence is not too low. Reads all logs but the last.
-bool a_log_ends_unsaid(rocksdb::FileSystem& files, const std::string& directory);
+/// Errors: Retry.
+Result<bool> a_log_ends_unsaid(rocksdb::FileSystem& files, const std::string& directory);
 
 }  // namespace sluice

@@ -124,11 +124,14 @@ rocksdb::FSRandomRWFile* SyncedMark::file() {
   return open() ? file_.get() : nullptr;
 }
 
-std::uint64_t SyncedMark::read() {
+Result<std::uint64_t> SyncedMark::read() {
   Mark mark;
   std::string bytes;
   const auto status = rocksdb::ReadFileToString(files_.get(), path_, &bytes);
-  if (!status.ok() || bytes.size() != sizeof mark) return 0;
+  const bool there = !status.IsNotFound() && !status.IsPathNotFound();
+  // Without it a log that ends too early would pass for whole.
+  if (!status.ok() && there) return store_failure("read", path_, status);
+  if (!status.ok() || bytes.size() != sizeof mark) return std::uint64_t{0};
   std::memcpy(&mark, bytes.data(), sizeof mark);
   return mark.check == check_of(mark.sequence) ? mark.sequence : 0;
 }
