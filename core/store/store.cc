@@ -159,6 +159,7 @@ struct Store::Database {
 
   rocksdb::Status open(const Options& store, Past past) {
     const rocksdb::DBOptions options = options_for(store, past);
+    if (const auto loaded = load_logs(store.path, past); !loaded.ok()) return loaded;
     return open_with(store, [&](const auto& families, auto* handles, rocksdb::DB** opened) {
       return rocksdb::DB::Open(options, store.path, families, handles, opened);
     });
@@ -166,6 +167,7 @@ struct Store::Database {
   /// Only to read, another copy of the files.
   rocksdb::Status open_copy(const Options& store, const std::string& path, Past past) {
     const rocksdb::DBOptions options = options_for(store, past);
+    if (const auto loaded = load_logs(path, past); !loaded.ok()) return loaded;
     return open_with(store, [&](const auto& families, auto* handles, rocksdb::DB** opened) {
       return rocksdb::DB::OpenForReadOnly(options, path, families, handles, opened);
     });
@@ -183,6 +185,9 @@ struct Store::Database {
     }
     return options;
   }
+  rocksdb::Status load_logs(const std::string& path, Past past) const {
+    return past == Past::DamagedLogs ? mended->load(path) : rocksdb::IOStatus::OK();
+  }
   template <typename Call>
   rocksdb::Status open_with(const Options& store, Call call) {
     rocksdb::ColumnFamilyOptions frame = frame_options(store.memtable_bytes);
@@ -192,6 +197,7 @@ struct Store::Database {
     std::vector<rocksdb::ColumnFamilyHandle*> handles;
     rocksdb::DB* made = nullptr;
     rocksdb::Status status = call(families, &handles, &made);
+    mended->unload();
     if (!status.ok()) return status;
     db.reset(made);
     rows = handles[0];
