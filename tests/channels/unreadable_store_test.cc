@@ -131,8 +131,9 @@ std::uint64_t live_badly(const std::string& path, std::uint64_t& next, Numbers& 
   }
   kit.disk->hit_one_in(every, is_table, how);
   for (std::uint64_t i = 0; i < 30 && found.size() < next; ++i) {
-    // A read is made again at once: what is wrong twice in a row counts as damage.
-    if (how != BadRead::Error) kit.disk->hit(is_table, 1 + i % every, 1, how);
+    // A read is made again at once: what is wrong twice in a row counts as damage, but a read that
+    // fails while something else to read is searched for does not.
+    if (how != BadRead::Error) kit.disk->hit(is_table, 1 + i % every, 1, how, i % 2 * 5);
     kit.take_some(found, 50);
   }
   CHECK(kit.channel.counters().quarantined.events.get() == 0);
@@ -195,7 +196,7 @@ TEST_CASE("a refused take waits again though the disk cannot be read when the st
   const auto everything = [](const std::string&) { return true; };
   int refused = 0;
   for (const bool restart : {false, true}) {
-    for (std::uint64_t nth = 1; nth < 40; nth += restart ? 7 : 3) {
+    for (std::uint64_t nth = 1; nth < 140; nth += 12) {
       INFO("bad from read " << nth << " on, restart: " << restart);
       const std::string path = directory.path("store-" + std::to_string(nth * 2 + restart));
       Numbers found;

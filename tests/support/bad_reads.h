@@ -30,10 +30,12 @@ class BadReads final : public rocksdb::FileSystemWrapper {
       : FileSystemWrapper(files) {}
   const char* Name() const override { return "BadReads"; }
 
-  /// From the n-th read (1: the next) of such files on so many are hit, and none before or after.
+  /// From the n-th read (1: the next) of such files on so many are hit, then so many more fail with
+  /// errors, and none before or after.
   void hit(Which which, std::uint64_t nth = 1, std::uint64_t times = UINT64_MAX,
-           BadRead how = BadRead::Error) {
+           BadRead how = BadRead::Error, std::uint64_t errors_behind = 0) {
     const std::lock_guard lock(mutex_);
+    errors_behind_ = errors_behind;
     which_ = std::move(which);
     before_ = nth - 1;
     times_ = times;
@@ -115,6 +117,10 @@ class BadReads final : public rocksdb::FileSystemWrapper {
 
   rocksdb::IOStatus after_read(const std::string& name, rocksdb::Slice& result, char* scratch) {
     const std::lock_guard lock(mutex_);
+    if (times_ == 0 && errors_behind_ > 0) {
+      times_ = std::exchange(errors_behind_, 0);
+      how_ = BadRead::Error;
+    }
     if (!which_ || times_ == 0 || !which_(name)) return rocksdb::IOStatus::OK();
     if (before_ > 0) {
       --before_;
@@ -141,6 +147,7 @@ class BadReads final : public rocksdb::FileSystemWrapper {
   Which which_;  // guarded by mutex_, as all below; none: every read is good
   std::uint64_t before_ = 0;
   std::uint64_t times_ = 0;
+  std::uint64_t errors_behind_ = 0;
   std::uint64_t every_ = 1;
   std::uint64_t hits_ = 0;
   BadRead how_ = BadRead::Error;
