@@ -6,6 +6,7 @@
 #include "core/base/fail_point.h"
 #include "core/base/file.h"
 #include "core/base/log.h"
+#include "core/base/rarely.h"
 
 namespace sluice {
 namespace {
@@ -294,9 +295,7 @@ bool DurableChannel::load(std::unique_lock<std::mutex>& lock) {
   }
   for (const auto& [first, frame] : loaded.open_frames) open_frames_.emplace(first, frame);
   on_disk_.begin = loaded.end;
-  loading_ = false;
-  if (takers_asleep_ > 0) not_empty_.notify_all();
-  return !loaded.failed;
+  return end_of_load(std::move(loaded.failure));
 }
 
 /// What was let go and came back, the oldest first. Likewise.
@@ -320,9 +319,31 @@ bool DurableChannel::load_again(std::unique_lock<std::mutex>& lock) {
     if (loaded.end < wanted.end) unread_[loaded.end] = {wanted.end, loaded.end};
     missing_from_ = unread_.empty() ? UINT64_MAX : unread_.begin()->first;
   }
+  return end_of_load(std::move(loaded.failure));
+}
+
+/// False where the store could not be read. What cannot be read is asked for again and again.
+bool DurableChannel::end_of_load(Status failure) {
   loading_ = false;
   if (takers_asleep_ > 0) not_empty_.notify_all();
-  return !loaded.failed;
+  unreadable_ = std::move(failure);
+  if (unreadable_.ok()) {
+    if (read_failures_ == 0) return true;
+    log::info("channel {}: the store can be read again, after {} failures", name(), read_failures_);
+    read_failures_ = 0;
+    return true;
+  }
+  if (worth_saying(++read_failures_)) {
+    log::error("channel {}: {}; nothing is lost, its sinks wait and it is tried again (failure {})",
+               name(), unreadable_.message(), read_failures_);
+  }
+  return false;
+}
+
+Status DurableChannel::health() const {
+  if (Status status = store_.health(); !status.ok()) return status;
+  const std::lock_guard lock(mutex_);
+  return unreadable_;
 }
 
 /// REQUIRES: a frame begins at `begin`.
@@ -357,8 +378,7 @@ void DurableChannel::read_from_disk(std::uint64_t begin, std::uint64_t end, Load
     status = next.status();
   }
   if (!status.ok()) {
-    loaded.failed = true;
-    log::error("channel {}: {}; it is tried again", name(), status.message());
+    loaded.failure = std::move(status);
   } else if (bytes < load_bytes && loaded.end < end) {
     skip_damage(loaded.end, end, Reject("it is not there"), loaded);
   }

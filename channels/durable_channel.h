@@ -41,7 +41,8 @@ class DurableChannel final : public QueueChannel, private StoredQueue, private R
   /// Nothing: all of it is on disk.
   std::uint64_t abandon() override;
   bool keeps_beyond_process() const noexcept override { return true; }
-  Status health() const override { return store_.health(); }
+  /// Of the store, and whether this channel can read it.
+  Status health() const override;
   Committer* committer() noexcept override { return &store_; }
   StoredQueue* stored() noexcept override { return this; }
 
@@ -73,7 +74,7 @@ class DurableChannel final : public QueueChannel, private StoredQueue, private R
     std::vector<Taken::Piece> pieces;
     std::vector<std::pair<std::uint64_t, OpenFrame>> open_frames;
     std::uint64_t end = 0;  ///< Everything before it is in `pieces`, or set aside.
-    bool failed = false;    ///< The store could not be read just now.
+    Status failure;         ///< The store could not be read just now.
   };
   class Quarantine;
   class Expiry;
@@ -116,6 +117,7 @@ class DurableChannel final : public QueueChannel, private StoredQueue, private R
   // Below: REQUIRES mutex_.
   bool load(std::unique_lock<std::mutex>& lock);
   bool load_again(std::unique_lock<std::mutex>& lock);
+  bool end_of_load(Status failure);
   template <typename F>
   void for_each_open_frame(const ReadAhead::Run& run, F f);
   void abandon_out(WriteGroup& group, const Account& account);
@@ -144,6 +146,8 @@ class DurableChannel final : public QueueChannel, private StoredQueue, private R
   OnDisk on_disk_;
   std::vector<std::pair<std::uint64_t, std::uint64_t>> refused_quarantines_;  ///< To try again.
   bool loading_ = false;
+  Status unreadable_;  ///< Of the last load.
+  std::uint64_t read_failures_ = 0;
 };
 
 }  // namespace sluice

@@ -8,6 +8,7 @@
 
 #include "core/base/clock.h"
 #include "core/event/frame.h"
+#include "core/store/store_rows.h"
 
 namespace sluice {
 namespace {
@@ -58,8 +59,9 @@ class Chunks {
 
 rocksdb::Status bring_frames(const OpenDatabase& cut, const OpenDatabase& whole, Chunks& chunks,
                              Salvaged& salvaged) {
-  const std::unique_ptr<rocksdb::Iterator> have(cut.db->NewIterator({}, cut.frames));
-  const std::unique_ptr<rocksdb::Iterator> want(whole.db->NewIterator({}, whole.frames));
+  const std::unique_ptr<rocksdb::Iterator> have(cut.db->NewIterator(scan_options(), cut.frames));
+  const std::unique_ptr<rocksdb::Iterator> want(
+      whole.db->NewIterator(scan_options(), whole.frames));
   have->SeekToFirst();
   want->SeekToFirst();
   while (have->Valid() || want->Valid()) {
@@ -85,14 +87,14 @@ rocksdb::Status bring_frames(const OpenDatabase& cut, const OpenDatabase& whole,
 }
 
 rocksdb::Status bring_rows(const OpenDatabase& cut, const OpenDatabase& whole, Chunks& chunks) {
-  const std::unique_ptr<rocksdb::Iterator> want(whole.db->NewIterator({}, whole.rows));
+  const std::unique_ptr<rocksdb::Iterator> want(whole.db->NewIterator(scan_options(), whole.rows));
   for (want->SeekToFirst(); want->Valid(); want->Next()) {
     if (is_of_opening(want->key())) continue;
     const auto status = chunks.batch().Put(cut.rows, want->key(), want->value());
     if (!status.ok()) return status;
   }
   if (!want->status().ok()) return want->status();
-  const std::unique_ptr<rocksdb::Iterator> have(cut.db->NewIterator({}, cut.rows));
+  const std::unique_ptr<rocksdb::Iterator> have(cut.db->NewIterator(scan_options(), cut.rows));
   for (have->SeekToFirst(); have->Valid(); have->Next()) {
     if (is_of_opening(have->key())) continue;
     std::string value;
@@ -122,11 +124,14 @@ rocksdb::FSRandomRWFile* SyncedMark::file() {
   return open() ? file_.get() : nullptr;
 }
 
-std::uint64_t SyncedMark::read() {
+Result<std::uint64_t> SyncedMark::read() {
   Mark mark;
   std::string bytes;
   const auto status = rocksdb::ReadFileToString(files_.get(), path_, &bytes);
-  if (!status.ok() || bytes.size() != sizeof mark) return 0;
+  const bool there = !status.IsNotFound() && !status.IsPathNotFound();
+  // Without it a log that ends too early would pass for whole.
+  if (!status.ok() && there) return store_failure("read", path_, status);
+  if (!status.ok() || bytes.size() != sizeof mark) return std::uint64_t{0};
   std::memcpy(&mark, bytes.data(), sizeof mark);
   return mark.check == check_of(mark.sequence) ? mark.sequence : 0;
 }

@@ -24,8 +24,8 @@ class SyncedMark {
   SyncedMark(std::shared_ptr<rocksdb::FileSystem> files, std::string path)
       : files_(std::move(files)), path_(std::move(path)) {}
 
-  /// 0 when there is none, or none that can be read. Needs no right to write.
-  std::uint64_t read();
+  /// 0 when there is none, or one that is torn. Needs no right to write. Errors: Retry.
+  Result<std::uint64_t> read();
   /// A mark that cannot be written stays older.
   void write(std::uint64_t sequence);
 

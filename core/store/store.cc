@@ -159,6 +159,7 @@ struct Store::Database {
 
   rocksdb::Status open(const Options& store, Past past) {
     const rocksdb::DBOptions options = options_for(store, past);
+    if (const auto loaded = load_logs(store.path, past); !loaded.ok()) return loaded;
     return open_with(store, [&](const auto& families, auto* handles, rocksdb::DB** opened) {
       return rocksdb::DB::Open(options, store.path, families, handles, opened);
     });
@@ -166,6 +167,7 @@ struct Store::Database {
   /// Only to read, another copy of the files.
   rocksdb::Status open_copy(const Options& store, const std::string& path, Past past) {
     const rocksdb::DBOptions options = options_for(store, past);
+    if (const auto loaded = load_logs(path, past); !loaded.ok()) return loaded;
     return open_with(store, [&](const auto& families, auto* handles, rocksdb::DB** opened) {
       return rocksdb::DB::OpenForReadOnly(options, path, families, handles, opened);
     });
@@ -183,6 +185,9 @@ struct Store::Database {
     }
     return options;
   }
+  rocksdb::Status load_logs(const std::string& path, Past past) const {
+    return past == Past::DamagedLogs ? mended->load(path) : rocksdb::IOStatus::OK();
+  }
   template <typename Call>
   rocksdb::Status open_with(const Options& store, Call call) {
     rocksdb::ColumnFamilyOptions frame = frame_options(store.memtable_bytes);
@@ -192,6 +197,7 @@ struct Store::Database {
     std::vector<rocksdb::ColumnFamilyHandle*> handles;
     rocksdb::DB* made = nullptr;
     rocksdb::Status status = call(families, &handles, &made);
+    mended->unload();
     if (!status.ok()) return status;
     db.reset(made);
     rows = handles[0];
@@ -284,7 +290,8 @@ std::string kept(FilesBeforeOpen& before) {
 /// RocksDB takes a directory without CURRENT for a new one, and begins over what is there.
 Status check_current(rocksdb::FileSystem& files, const std::string& directory) {
   std::vector<std::string> names;
-  if (!files.GetChildren(directory, {}, &names, nullptr).ok()) return {};
+  const auto status = files.GetChildren(directory, {}, &names, nullptr);
+  if (!status.ok()) return store_failure("open", directory, status);
   std::string manifest;
   bool has_content = false;
   for (const std::string& name : names) {
@@ -307,7 +314,8 @@ Status Store::open_database() {
   if (Status status = make_directories(options_.path); !status.ok()) return status;
   auto database = std::make_unique<Database>(options_, *abandoned_);
   if (Status status = check_current(*database->files, options_.path); !status.ok()) return status;
-  const std::uint64_t synced = database->synced.read();
+  const auto synced = database->synced.read();
+  if (!synced.ok()) return synced.status();
   FilesBeforeOpen before(database->files, options_.path);
   before.make();
   const rocksdb::Status status =
@@ -322,10 +330,13 @@ Status Store::open_database() {
   }
   if (!status.ok()) return store_failure("open", options_.path, status);
   database_ = std::move(database);
-  const bool cut = database_->db->GetLatestSequenceNumber() < synced;
-  if (cut || (before.have() && a_log_ends_unsaid(*database_->files, before.path()))) {
-    return salvage(before, synced);
+  bool cut = database_->db->GetLatestSequenceNumber() < synced.value();
+  if (!cut && before.have()) {
+    const auto unsaid = a_log_ends_unsaid(*database_->files, before.path());
+    if (!unsaid.ok()) return unsaid.status();
+    cut = unsaid.value();
   }
+  if (cut) return salvage(before, synced.value());
   before.drop();
   return {};
 }
@@ -336,7 +347,9 @@ Status Store::open_past_damaged_logs(FilesBeforeOpen& before, const std::string&
   const rocksdb::Status status = database->open(options_, Past::DamagedLogs);
   if (!status.ok()) {
     before.drop_if_made_now();
-    return Reject(store_failure("open", options_.path, status).message() +
+    Status failure = store_failure("open", options_.path, status);
+    if (failure.code() == Code::Retry) return failure;  // which file is damaged shows another time
+    return Reject(failure.message() +
                   "; put the missing or damaged file back, or move the directory away, and the "
                   "agent begins a new store");
   }
@@ -361,6 +374,9 @@ Status Store::salvage(FilesBeforeOpen& before, std::uint64_t synced) {
     const rocksdb::Status status = whole.open_copy(options_, before.path(), Past::DamagedLogs);
     places = whole.mended->places();
     if (!status.ok()) {
+      // What cannot be read just now is there still: the files are kept for the next opening.
+      Status failure = store_failure("read", before.path(), status);
+      if (failure.code() == Code::Retry) return failure;
       not_read = status.ToString();
     } else if (missing == 0 || whole.db->GetLatestSequenceNumber() > recovered) {
       auto brought = bring_back(database_->opened(), whole.opened());

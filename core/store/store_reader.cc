@@ -97,13 +97,16 @@ struct StoreReader::Database {
 StoreReader::StoreReader(std::unique_ptr<Database> database) : database_(std::move(database)) {}
 StoreReader::~StoreReader() = default;
 
-Result<std::unique_ptr<StoreReader>> StoreReader::open(const std::string& path) {
+Result<std::unique_ptr<StoreReader>> StoreReader::open(const std::string& path,
+                                                       std::shared_ptr<rocksdb::FileSystem> files) {
+  if (!files) files = rocksdb::FileSystem::Default();
   auto database = std::make_unique<Database>();
   database->path = path;
   // Before the files, so that an agent at work does not seem to have synced more than it wrote.
-  const std::uint64_t synced = SyncedMark(rocksdb::FileSystem::Default(), path + "/synced").read();
-  database->files = std::make_shared<StoreSnapshot>(rocksdb::FileSystem::Default());
+  const auto synced = SyncedMark(files, path + "/synced").read();
+  database->files = std::make_shared<StoreSnapshot>(files);
   if (Status status = database->files->take(path); !status.ok()) return status;
+  if (!synced.ok()) return synced.status();
   database->env = rocksdb::NewCompositeEnv(database->files);
   const auto log = std::make_shared<DamageLog>(database->files->last_log());
   rocksdb::DBOptions options;
@@ -120,8 +123,8 @@ Result<std::unique_ptr<StoreReader>> StoreReader::open(const std::string& path) 
   database->db.reset(db);
   database->handles = {handles[0], handles[1]};
   database->damage = log->take();
-  if (const std::uint64_t seen = db->GetLatestSequenceNumber(); seen < synced) {
-    database->damage.push_back(std::to_string(synced - seen) +
+  if (const std::uint64_t seen = db->GetLatestSequenceNumber(); seen < synced.value()) {
+    database->damage.push_back(std::to_string(synced.value() - seen) +
                                " entries that were synced are not there");
   }
   const auto format = database->view().row(format_key);

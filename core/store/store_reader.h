@@ -13,6 +13,10 @@
 #include "core/base/status.h"
 #include "core/store/account.h"
 
+namespace rocksdb {
+class FileSystem;
+}  // namespace rocksdb
+
 namespace sluice {
 
 /// The rows and frames of a store as they were when it was opened here.
@@ -26,9 +30,11 @@ namespace sluice {
 /// Thread-safe.
 class StoreReader {
  public:
+  /// `files`: none are the machine's; tests spoil theirs.
   /// Errors: Invalid (no store there, or one of a newer release), Retry (no right to read it, or
   /// not just now), Reject (so damaged that nothing can be read).
-  static Result<std::unique_ptr<StoreReader>> open(const std::string& path);
+  static Result<std::unique_ptr<StoreReader>> open(
+      const std::string& path, std::shared_ptr<rocksdb::FileSystem> files = nullptr);
   ~StoreReader();
 
   const std::string& path() const noexcept;

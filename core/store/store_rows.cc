@@ -36,10 +36,18 @@ FrameKey frame_key(std::uint32_t channel, std::uint64_t sequence) noexcept {
   return key;
 }
 
+rocksdb::ReadOptions scan_options() {
+  rocksdb::ReadOptions options;
+  options.ignore_range_deletions = true;
+  return options;
+}
+
 Status store_failure(std::string_view what, const std::string& path,
                      const rocksdb::Status& status) {
   const std::string text =
       "cannot " + std::string(what) + " the store " + path + ": " + status.ToString();
+  if (text.find("Input/output error") != std::string::npos)
+    return Retry(text + "; see to the disk");
   if (status.IsNoSpace()) return Retry(text + "; free some space, it goes on by itself");
   // A file that is gone comes back no more than bytes that have changed.
   if (status.IsCorruption() || status.IsPathNotFound()) return Reject(text);
@@ -63,7 +71,7 @@ Result<std::optional<std::string>> StoreRows::row(std::string_view key) const {
 Status StoreRows::for_each_row(
     std::string_view prefix,
     const std::function<void(std::string_view, std::string_view)>& f) const {
-  const std::unique_ptr<rocksdb::Iterator> it(db_.NewIterator(rocksdb::ReadOptions(), &rows_));
+  const std::unique_ptr<rocksdb::Iterator> it(db_.NewIterator(scan_options(), &rows_));
   for (it->Seek(slice(prefix)); it->Valid() && it->key().starts_with(slice(prefix)); it->Next()) {
     f(view(it->key()), view(it->value()));
   }
@@ -74,7 +82,7 @@ Status StoreRows::read_frames(std::uint32_t channel, std::uint64_t from, std::ui
                               const std::function<bool(std::uint64_t, std::string_view)>& f) const {
   const FrameKey end = frame_key(channel, below);
   const rocksdb::Slice bound = slice(end);
-  rocksdb::ReadOptions options;
+  rocksdb::ReadOptions options = scan_options();
   options.iterate_upper_bound = &bound;
   options.fill_cache = false;
   const std::unique_ptr<rocksdb::Iterator> it(db_.NewIterator(options, &frames_));
@@ -103,18 +111,15 @@ Result<std::uint64_t> StoreRows::next_readable(std::uint32_t channel, std::uint6
   if (const auto next = readable(from)) return *next;
   std::uint64_t damaged = from;
   std::uint64_t good = below;
-  for (std::uint64_t step = 1; from + step < below; step *= 2) {
-    if (readable(from + step)) {
-      good = from + step;
-      break;
-    }
-    damaged = from + step;
-  }
-  while (good - damaged > 1) {
-    const std::uint64_t middle = damaged + (good - damaged) / 2;
-    (readable(middle) ? good : damaged) = middle;
-  }
-  const std::uint64_t next = good >= below ? below : readable(good).value_or(below);
+  std::uint64_t next = below;  // what a read from `good` on finds first
+  const auto look_at = [&](std::uint64_t at) {
+    const auto found = readable(at);
+    (found ? good : damaged) = at;
+    next = found.value_or(next);
+    return found.has_value();
+  };
+  for (std::uint64_t step = 1; from + step < below && !look_at(from + step); step *= 2) continue;
+  while (good - damaged > 1) look_at(damaged + (good - damaged) / 2);
   if (!failure.ok()) return failure;  // a disk that cannot be read just now is no damage
   return next;
 }
@@ -135,7 +140,7 @@ Result<std::optional<std::uint64_t>> StoreRows::frame_before(std::uint32_t chann
                                                              std::uint64_t sequence) const {
   const FrameKey begin = frame_key(channel, 0);
   const rocksdb::Slice bound = slice(begin);
-  rocksdb::ReadOptions options;
+  rocksdb::ReadOptions options = scan_options();
   options.iterate_lower_bound = &bound;
   options.fill_cache = false;
   const std::unique_ptr<rocksdb::Iterator> it(db_.NewIterator(options, &frames_));

@@ -5,6 +5,7 @@
 
 #include <deque>
 #include <map>
+#include <numeric>
 #include <random>
 
 #include "tests/catch.h"
@@ -64,6 +65,47 @@ TEST_CASE("a take that a failed sync refused waits on the disk again, and with i
   CHECK(numbers_of(take_now(process.channel).batch()).size() == 10);
   CHECK(process.channel.counters().quarantined.events.get() == 0);
   CHECK(other.size_events() == 0);
+}
+
+TEST_CASE("puts that a failed sync refused are gone, and may come again in another cut") {
+  const CapturedLog log(log::Level::Error);
+  const TempDirectory directory;
+  SlabPool pool(64 * 1024, keep_no_free_slabs);
+  for (const bool come_again : {true, false}) {
+    INFO("they come again: " << come_again);
+    const std::string path = directory.path(come_again ? "again" : "never");
+    const auto put_with_note = [&](Process& process, std::uint64_t first, std::uint32_t events) {
+      Commit in(&process.store);
+      in.put(*process.channel.reserve(numbered(pool, first, events), soon(), {}));
+      in.note({"position", std::to_string(first + events)});
+      return std::move(in).wait().ok();
+    };
+    {
+      Process process(path, pool, 0);
+      REQUIRE(put_with_note(process, 0, 5));
+      for (int i = 0; i < 2; ++i) {
+        process.power->fail_once_at(2);  // the write goes well, its sync does not
+        CHECK_FALSE(put_with_note(process, 5 + 5 * i, 5));
+        REQUIRE(process.mended());
+      }
+      // Frames that begin elsewhere: what were the refused ones would lie among these.
+      if (come_again) {
+        REQUIRE(put_with_note(process, 5, 2));
+        REQUIRE(put_with_note(process, 7, 8));
+      }
+    }
+    Process process(path, pool, 0);
+    const std::uint64_t end = come_again ? 15 : 5;
+    CHECK(process.store.note("position").value_or("") == std::to_string(end));
+    std::vector<std::uint64_t> expected(end);
+    std::iota(expected.begin(), expected.end(), 0);
+    CHECK(drain(process.channel) == expected);
+    std::uint64_t frames = 0;
+    const auto count = [&](auto, auto) { return ++frames > 0; };
+    REQUIRE(process.store.store().read_frames(0, 0, UINT64_MAX, count).ok());
+    CHECK(frames == 0);
+    CHECK(process.channel.counters().quarantined.events.get() == 0);
+  }
 }
 
 /// What a channel must hold: put, and not out. By the number of the event.

@@ -1,6 +1,7 @@
 // test: timeout=600
 // Random lives of files against an in-memory model: every line arrives, and arrives once, whatever
-// happens to the file around it. SLUICE_FILE_SEQUENCES sets the number of sequences.
+// happens to the file around it. SLUICE_FILE_SEQUENCES sets the number of sequences,
+// SLUICE_FILE_SEED the first; a single one tells its history when its reports are out of bounds.
 
 #include <cstdlib>
 #include <functional>
@@ -543,6 +544,8 @@ void Life::settle_reports() {
         (told ? "" : " maybe"));
   }
   const std::uint64_t reported = source_.lost_bytes();
+  say("reported lost: " + std::to_string(reported) + ", at least " + std::to_string(least) +
+      ", at most " + std::to_string(most));
   tally.unsaid += reported < least ? 1 : 0;
   tally.oversaid += reported > most ? 1 : 0;
   tally.lost_bytes += reported;
@@ -579,7 +582,8 @@ TEST_CASE("files: every line arrives once through any life of the files") {
   const auto groups = *LineGroups::make(LineGroups::Options{.start_pattern = "^[0-9]"});
   Tally all;
   for (std::uint64_t i = 0; i < sequences; ++i) {
-    Life life(seed + i, i % 2 == 0, i % 3 == 0 ? groups : nullptr, i % 5 < 2);
+    const std::uint64_t number = seed + i;  // says it all: one life can be lived again alone
+    Life life(number, number % 2 == 0, number % 3 == 0 ? groups : nullptr, number % 5 < 2);
     life.run();
     all.lines += life.tally.lines;
     all.unseen += life.tally.unseen;
@@ -587,8 +591,9 @@ TEST_CASE("files: every line arrives once through any life of the files") {
     all.forgotten += life.tally.forgotten;
     all.unsaid += life.tally.unsaid;
     all.oversaid += life.tally.oversaid;
-    if (life.tally.unsaid + life.tally.oversaid > 0)
-      std::cout << "look at seed " << seed + i << "\n";
+    if (life.tally.unsaid + life.tally.oversaid > 0) {
+      std::cout << "look at seed " << number << "\n" << (sequences == 1 ? life.history.str() : "");
+    }
     all.only_sized += life.tally.only_sized;
     all.bytes += life.tally.bytes;
     all.lost_bytes += life.tally.lost_bytes;
