@@ -350,7 +350,11 @@ void ComparedAgent::crash(const Both& both, bool from_source, std::uint64_t soon
   PlainAgent after = plain_;
   const PlainOutcome outcome = after.put(both.events, note_of(notes));
   if (!outcome.fits || stores() == 0) return;
-  const std::size_t cut = around_.below(stores());
+  std::size_t cut = around_.below(stores());
+  const std::set<std::size_t> required = plain_.required_stores();
+  for (std::size_t i = 0; i < stores(); ++i) {
+    if (required.count(i) == 0 && around_.one_in(2)) cut = i;
+  }
   wired_.disk(cut).cut_at(1 + soon);
   std::atomic<bool> acknowledged{false};
   const auto done = [&](const Status& status) { acknowledged = status.ok(); };
@@ -360,7 +364,7 @@ void ComparedAgent::crash(const Both& both, bool from_source, std::uint64_t soon
   const std::uint64_t reached_before = reached_;
   if (from_source) came_in(both);
   wired_.stop(&around_.random);
-  if (!cut_all && !any_trouble() && plain_.required_stores().count(cut) == 0) {
+  if (!cut_all && !any_trouble() && required.count(cut) == 0) {
     ++around_.tally["crash of an optional store"];
     expect_here(acknowledged, "a store has a say that only optional channels need");
   }
@@ -623,6 +627,9 @@ void ComparedAgent::reject(std::size_t number, std::size_t dead, std::uint32_t e
   });
   const bool room = to.has_room(rejected.size());
   const bool grew = real_size(dead) > size_before;
+  const std::optional<std::size_t> store = plain_.channels[number].store;
+  const bool two_stores = store && to.durable() && store != to.store;
+  expect_here(committed_ || !grew || two_stores, "a refused commit leaves dead letters behind");
   if (!any_trouble()) {
     expect_here(grew == (room && !rejected.empty()), "dead letters are not where they should be");
     const bool nothing_left = !room && rejected.size() == events.size();

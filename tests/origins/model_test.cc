@@ -49,8 +49,8 @@ class Life {
     add(collector, plan);
     if (one_in(2)) {
       // Where its channels lie is its own matter; what they are called and get is not.
-      ComparedAgent::Options other = some_agent("collector1", "c", plan.wired.channels.size());
-      other.wired.routing = plan.wired.routing;
+      ComparedAgent::Options other =
+          some_agent("collector1", "c", plan.wired.channels.size(), &plan.wired.routing);
       add(collector, other);
     }
     ComparedAgent::Options last = some_agent("aggregator", "z", 1 + below(2));
@@ -86,10 +86,10 @@ class Life {
   // ---- what there is
 
   /// Some channels required, some others optional; rarely none at all.
-  PlainRoute some_route(std::size_t channels) {
+  PlainRoute some_route(std::size_t channels, std::size_t only_optional) {
     PlainRoute route;
     for (std::size_t i = 0; i < channels; ++i) {
-      switch (below(5)) {
+      switch (i == only_optional ? 3 + below(2) : below(5)) {
         case 0:
         case 1:
         case 2: route.required.push_back(i); break;
@@ -108,7 +108,10 @@ class Life {
       routing.steps.push_back(
           {kind, drops ? std::to_string(below(10)) : std::string(1, "abcd"[below(4)])});
     }
-    routing.otherwise = some_route(channels);
+    // The first channel is not the one.
+    const std::size_t only_optional =
+        channels > 1 && one_in(2) ? 1 + below(channels - 1) : channels;
+    routing.otherwise = some_route(channels, only_optional);
     if (routing.otherwise.required.empty() && !one_in(8)) {
       std::erase(routing.otherwise.optional, 0U);
       routing.otherwise.required.push_back(0);
@@ -118,29 +121,32 @@ class Life {
     routing.header = by_way ? "via1" : "kind";
     for (const std::string& value :
          by_way ? std::vector<std::string>{"e0", "e1"} : std::vector<std::string>{"a", "b", "c"}) {
-      routing.by_value[value] = some_route(channels);
+      routing.by_value[value] = some_route(channels, only_optional);
     }
     return routing;
   }
 
   ComparedAgent::Options some_agent(const std::string& name, const std::string& prefix,
-                                    std::size_t channels) {
+                                    std::size_t channels, const PlainRouting* same_as = nullptr) {
     ComparedAgent::Options options;
     options.name = name;
     options.wired.path = directory_.path(name);
-    options.wired.routing = some_routing(prefix, channels);
+    options.wired.routing = same_as != nullptr ? *same_as : some_routing(prefix, channels);
     options.wired.on_full = one_in(3) ? OnFull::Reject : OnFull::Wait;
     options.wired.budget_bytes = one_in(2) ? 64 << 20 : 0;
     options.wired.memtable_bytes = one_in(4) ? 64 << 10 : 1 << 20;
     options.wired.clock = &around_.clock;
     const std::uint64_t stores = one_in(4) ? 2 : 1;
     const std::uint64_t in_memory = one_in(2) ? 0 : 3;  // of ten
-    std::map<std::uint64_t, std::size_t> numbers;       // of the stores that are used
+    const std::set<std::size_t> required = options.wired.routing.required();
+    std::map<std::uint64_t, std::size_t> numbers;  // of the stores that are used
     for (std::size_t i = 0; i < channels; ++i) {
       PlainChannel channel;
       channel.name = prefix + std::to_string(i);
       if (below(10) >= in_memory) {
-        channel.store = numbers.try_emplace(below(stores), numbers.size()).first->second;
+        // A store of its own has no say where no required channel lies in it.
+        const std::uint64_t lies_in = required.count(i) == 0 && one_in(2) ? stores : below(stores);
+        channel.store = numbers.try_emplace(lies_in, numbers.size()).first->second;
       }
       channel.capacity = one_in(3) ? 20 + below(40) : roomy;
       channel.keeps = channel.store && one_in(3);
@@ -379,6 +385,12 @@ class Life {
     count("reject");
     say("events of ", agent.plain().channels[*channel].name, " of ", agent.name(),
         " are rejected and go to ", agent.plain().channels[dead].name);
+    const auto store = agent.plain().channels[*channel].store;
+    if (store && one_in(4)) {
+      const std::uint64_t soon = 1 + below(3);
+      say("  while the disk fails once, step ", soon);
+      agent.trouble(*store, soon);
+    }
     agent.reject(*channel, dead, static_cast<std::uint32_t>(1 + below(8)));
   }
 
@@ -503,7 +515,7 @@ std::uint64_t number_or(const char* name, std::uint64_t otherwise) {
 
 TEST_CASE("origins: every pair of event and channel is there once, through any life of a fleet") {
   const CapturedLog log(log::Level::Error);
-  const std::uint64_t lives = number_or("SLUICE_ORIGINS_LIVES", seeds(30));
+  const std::uint64_t lives = number_or("SLUICE_ORIGINS_LIVES", seeds(25));
   const std::uint64_t first = number_or("SLUICE_ORIGINS_SEED", Catch::rngSeed());
   std::map<std::string, std::uint64_t> tally;
   std::uint64_t pairs = 0;
@@ -522,7 +534,7 @@ TEST_CASE("origins: every pair of event and channel is there once, through any l
   }
   std::cout << lives << " lives, " << pairs << " pairs, " << excused << " of them excused\n";
   for (const auto& [what, times] : tally) std::cout << "  " << what << ": " << times << "\n";
-  CHECK(pairs > 2 * excused);  // or little was proved
+  if (lives >= 10) CHECK(pairs > 2 * excused);  // or little was proved
 }
 
 }  // namespace
