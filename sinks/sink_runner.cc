@@ -286,6 +286,8 @@ Status SinkRunner::keep_aside(const Member& member, const Taken& events, const D
     letter.attempts = attempts_.of(letter.sequence);
     const Provenance& provenance = piece->batch.provenance();
     if (provenance.known()) letter.origin = provenance.origin(i - first);
+    // Beside others that have one it may have none yet.
+    if (letter.origin && letter.origin->id.none()) letter.origin.reset();
     rejection.letters.push_back(letter);
   }
   Status status = member.dead_letters->keep(rejection, taking);

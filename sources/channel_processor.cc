@@ -96,8 +96,10 @@ Status ChannelProcessor::reserve_all(Pending& pending, Deadline room_by, std::st
                                      Commits& commits) {
   Routed& routed = pending.routed;
   if (options_.abandon.stop_possible()) stop = options_.abandon;
+  // Where no store has a say, what lies in memory has a commit of its own: it must not hang on one
+  // that may fail without consequences.
+  if (required_stores() == 0) commits.emplace_back();
   for (Committer* const store : options_.stores) commits.emplace_back(store);
-  if (commits.empty()) commits.emplace_back();
   if (!routed.required.empty()) {
     std::size_t wait_in = 0;
     const Channel& first = *routed.required.front().channel;
@@ -126,13 +128,20 @@ Status ChannelProcessor::reserve_all(Pending& pending, Deadline room_by, std::st
   return {};
 }
 
-/// What lies in memory becomes visible with the last of the required parts.
+/// Whose commit a put into this channel is part of. What lies in memory becomes visible with the
+/// last of the required parts; null, where there are none on disk.
+Committer* ChannelProcessor::committer_of(Channel& channel) const noexcept {
+  if (channel.committer() != nullptr || required_stores() == 0) return channel.committer();
+  return options_.stores[required_stores() - 1];
+}
+
 void ChannelProcessor::add_to(Commits& commits, Reservation room) const {
-  Committer* const store = room.channel()->committer();
-  for (Commit& commit : commits) {
-    if (commit.committer() == store) return commit.put(std::move(room));
-  }
-  commits[std::max<std::size_t>(required_stores(), 1) - 1].put(std::move(room));
+  Committer* const committer = committer_of(*room.channel());
+  const auto commit = std::find_if(commits.begin(), commits.end(), [&](const Commit& each) {
+    return each.committer() == committer;
+  });
+  SLUICE_ASSERT(commit != commits.end(), "a channel in a store that the processor does not know");
+  commit->put(std::move(room));
 }
 
 bool ChannelProcessor::is_optional(const Committer* store) const noexcept {
@@ -198,9 +207,7 @@ Status ChannelProcessor::process(Batch batch, std::stop_token stop, Commit::Done
   pending.filtered = made - left;
   pending.copied = routed.amount() - (left - routed.unrouted);
   if (commits.empty()) {
-    arrive(pending, nullptr);
-    count_arrival(pending);
-    if (pending.done) pending.done({});
+    arrived_in_full(std::move(pending));
     return {};
   }
   submit(std::move(commits), std::move(pending));
@@ -208,11 +215,11 @@ Status ChannelProcessor::process(Batch batch, std::stop_token stop, Commit::Done
 }
 
 void ChannelProcessor::submit(Commits commits, Pending pending) {
-  if (options_.stores.empty()) {
+  if (commits.front().committer() == nullptr) {
+    std::move(commits.front()).complete({});
+    commits.erase(commits.begin());
     arrive(pending, nullptr);
-    count_arrival(pending);
-    std::move(commits.front()).submit(std::move(pending.done));
-    return;
+    if (commits.empty()) return arrived_in_full(std::move(pending));
   }
   for (Commit& commit : commits) commit.encode();
   const std::uint64_t bytes = pending.bytes;
@@ -269,10 +276,21 @@ void ChannelProcessor::written(Status status, const Committer* store, Commits la
   landed(std::move(status), std::move(pending));
 }
 
-/// The parts in this store are where they should be; null: all parts are.
-void ChannelProcessor::arrive(Pending& pending, const Committer* store) {
+/// The parts that this commit held are where they should be.
+void ChannelProcessor::arrive(Pending& pending, const Committer* committer) const {
+  arrive_if(pending, [&](Channel& channel) { return committer_of(channel) == committer; });
+}
+
+void ChannelProcessor::arrived_in_full(Pending pending) {
+  arrive_if(pending, [](Channel&) { return true; });
+  count_arrival(pending);
+  if (pending.done) pending.done({});
+}
+
+template <typename F>
+void ChannelProcessor::arrive_if(Pending& pending, F is_there) {
   const auto arrived = [&](const Routed::Part& part) {
-    if (store != nullptr && part.channel->committer() != store) return false;
+    if (!is_there(*part.channel)) return false;
     const Amount amount{part.batch.size(), part.batch.body_bytes()};
     (part.refused ? pending.refused : pending.put) += amount;
     return true;
@@ -304,7 +322,7 @@ void ChannelProcessor::landed(Status status, Pending pending) {
   const bool wait = options_.on_full == OnFull::Wait || pending.arrived_in_part;
   const bool again = status.code() == Code::Retry && wait;
   if (status.ok()) {
-    arrive(pending, nullptr);
+    arrive_if(pending, [](Channel&) { return true; });
     count_arrival(pending);
   } else {
     counters_.channel_failures.add();

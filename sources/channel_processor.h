@@ -114,7 +114,8 @@ class ChannelProcessor {
     Commit::Done done;
   };
 
-  /// One a store, in their order, of those that have something to write.
+  /// One a store, in their order, of those that have something to write; before them that of
+  /// channels in memory, where no required channel is on disk.
   using Commits = boost::container::small_vector<Commit, 1>;
 
   Status settle_refused(std::stop_token stop);
@@ -127,13 +128,17 @@ class ChannelProcessor {
   Status reserve_all(Pending& pending, Deadline room_by, std::stop_token stop, Commits& commits);
   Status try_reserve(const Routed& routed, std::size_t& wait_in, Deadline deadline,
                      const std::stop_token& stop, Commits& commits) const;
+  Committer* committer_of(Channel& channel) const noexcept;
   void add_to(Commits& commits, Reservation room) const;
   void submit(Commits commits, Pending pending);
   void send(Commits commits, Pending pending);
   void written(Status status, const Committer* store, Commits later, Pending pending);
   void landed(Status status, Pending pending);
   void refuse(Pending pending);
-  static void arrive(Pending& pending, const Committer* store);
+  void arrive(Pending& pending, const Committer* committer) const;
+  template <typename F>
+  static void arrive_if(Pending& pending, F is_there);
+  void arrived_in_full(Pending pending);
   void count_arrival(const Pending& pending) noexcept;
 
   Options options_;

@@ -315,6 +315,27 @@ TEST_CASE(
   commit(std::move(taken));
 }
 
+TEST_CASE("a dead letter without an origin has none beside others that have one") {
+  World world;
+  const auto c1 = world.channel("c1", "memory");
+  const auto dead = world.channel("dead", "memory");
+  const Origin before{{4, 2}, 17};
+  const auto known = Provenance::dense(before.id, before.sequence, 1);
+  const auto row = Provenance::concat({{known, 1}, {Provenance(), 1}});
+  REQUIRE(put(*c1, batch_of(world.pool, {"bad 1", "bad 2"}).with_provenance(row)));
+  c1->close();
+  SinkCounters counters;
+  DeadLetterChannel place(*dead, world.pool, counters, world.clock);
+  PickySink sink;
+  SinkRunner runner(quick(*c1, &place), *c1, sink, counters);
+  CHECK(runner.run({}).ok());
+  Taken taken = take_now(*dead);
+  REQUIRE(bodies_of(taken.batch()) == Bodies{"bad 1", "bad 2"});
+  CHECK(header_map(taken.batch()[0]).at("deadletter.origin") == to_string(before));
+  CHECK(header_map(taken.batch()[1]).count("deadletter.origin") == 0);
+  commit(std::move(taken));
+}
+
 TEST_CASE("into the file each dead letter goes before its take is committed") {
   World world;
   const auto c1 = world.channel("c1", "one");

@@ -14,6 +14,7 @@
 #include "tests/support/batches.h"
 #include "tests/support/captured_log.h"
 #include "tests/support/durable_channels.h"
+#include "tests/support/eventually.h"
 #include "tests/support/memory_channels.h"
 #include "tests/support/power_cut.h"
 
@@ -167,6 +168,63 @@ TEST_CASE("a store that only an optional channel needs has no say") {
   CHECK(counters.put.events.get() == 15);
   CHECK(counters.refused.events.get() == 5);
   CHECK(counters.made.events.get() + counters.copied.events.get() == 20);
+}
+
+TEST_CASE("what is required and in memory does not hang on a store that has no say") {
+  const CapturedLog log;
+  const TempDirectory directory;
+  SlabPool pool(64 * 1024, 16);
+  MemoryChannel needed(roomy_channel("m"), pool);
+  REQUIRE(needed.open().ok());
+  Place optional(directory, "optional", pool);
+  SourceCounters counters;
+  ChannelProcessor::Options options;
+  options.required = {&needed};
+  options.optional = {&optional.channel};
+  options.stores = {&optional.store};
+  options.optional_stores = 1;
+  options.keeps_notes = false;
+  ChannelProcessor out(std::move(options), counters);
+  REQUIRE(out.process_and_wait(numbered(pool, 0, 5), {}).ok());
+  optional.disk->cut();
+  REQUIRE(out.process_and_wait(numbered(pool, 5, 5), {}).ok());
+  CHECK(drain(needed).size() == 10);
+  CHECK(optional.channel.size_events() == 5);
+  CHECK(counters.put.events.get() == 15);
+  CHECK(counters.refused.events.get() == 5);
+}
+
+TEST_CASE("what has arrived in memory is not put again when a batch behind it is refused") {
+  const CapturedLog log;
+  const TempDirectory directory;
+  SlabPool pool(64 * 1024, 16);
+  Place a(directory, "a", pool);
+  Place b(directory, "b", pool);
+  Place optional(directory, "optional", pool);
+  MemoryChannel memory(roomy_channel("m"), pool);
+  REQUIRE(memory.open().ok());
+  SourceCounters counters;
+  ChannelProcessor::Options options;
+  options.required = {&memory, &a.channel, &b.channel};
+  options.optional = {&optional.channel};
+  options.stores = {&a.store, &b.store, &optional.store};
+  options.optional_stores = 1;
+  options.keeps_notes = false;
+  ChannelProcessor out(std::move(options), counters);
+  // The first batch is on its way into its second store when the first one refuses the next batch.
+  b.disk->hold_syncs(true);
+  REQUIRE(out.process(numbered(pool, 0, 5), {}, nullptr).ok());
+  REQUIRE(eventually([&] { return a.channel.size_events() == 5; }));
+  a.disk->fail_once_at(1);
+  REQUIRE(out.process(numbered(pool, 5, 5), {}, nullptr).ok());
+  REQUIRE(eventually([&] { return a.disk->has_failed() && a.channel.health().ok(); }));
+  b.disk->hold_syncs(false);
+  out.finish({});
+  CHECK(drain(memory) == std::vector<std::uint64_t>{0, 1, 2, 3, 4, 5, 6, 7, 8, 9});
+  check(a, 10);
+  check(b, 10);
+  check(optional, 10);
+  CHECK(counters.put.events.get() == 40);
 }
 
 TEST_CASE("what an optional channel gets starts anew, so that nothing it missed counts as taken") {
