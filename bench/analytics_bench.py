@@ -148,11 +148,11 @@ def ticks(o):
                 peer.sendall(block)  # 2 MB a second
                 time.sleep(0.01)
         rss = rss_kb(agent.pid)
-        late = sorted(late)  # but for the batch that a stop ends
+        took = sorted(late)  # but for the batch that a stop ends
         stop(agent)
         reader.join(5)
-        print(json.dumps({"ticks": len(late), "words": keys, "durable": o.durable, "p50_ms": round(late[len(late) // 2], 1),
-                          "p99_ms": round(late[min(len(late) - 1, int(len(late) * 0.99))], 1), "max_ms": round(late[-1], 1), "rss_mb": rss // 1024, "load": os.getloadavg()[0]}))
+        print(json.dumps({"ticks": len(took), "words": keys, "durable": o.durable, "p50_ms": round(took[len(took) // 2], 1),
+                          "p99_ms": round(took[min(len(took) - 1, int(len(took) * 0.99))], 1), "max_ms": round(took[-1], 1), "rss_mb": rss // 1024, "load": os.getloadavg()[0]}))
 
 
 def send_words(port, data):
