@@ -1,10 +1,14 @@
 #include "core/store/store_rows.h"
 
 #include <rocksdb/db.h>
+#include <rocksdb/metadata.h>
+#include <rocksdb/sst_file_reader.h>
 
 #include <charconv>
 #include <cstring>
 #include <memory>
+
+#include "core/event/frame.h"
 
 namespace sluice {
 namespace {
@@ -80,16 +84,70 @@ Status StoreRows::for_each_row(
 
 Status StoreRows::read_frames(std::uint32_t channel, std::uint64_t from, std::uint64_t below,
                               const std::function<bool(std::uint64_t, std::string_view)>& f) const {
+  for (std::uint64_t at = from;;) {
+    Status status = scan_frames(channel, at, below, f);
+    if (status.code() != Code::Reject || at >= below) return status;
+    // A seek asks every table for what is behind it, so that a damaged block hides what lies before
+    // it in sound tables, too. Where the next frame has to be is known: they follow each other.
+    auto frame = look_for_frame(channel, at);
+    if (!frame.ok()) return frame.status();
+    if (!frame->has_value()) return status;
+    if (!f(at, **frame)) return {};
+    const auto info = peek_frame(**frame);
+    if (!info.ok()) return status;
+    at += info->events;
+  }
+}
+
+/// The frame at this place in any table that can be read, one by one: a newer one whose damage may
+/// be where it has the same key hides nothing. A frame that was removed is asked for by nobody.
+Result<std::optional<std::string>> StoreRows::look_for_frame(std::uint32_t channel,
+                                                             std::uint64_t sequence) const {
+  const FrameKey key = frame_key(channel, sequence);
+  rocksdb::ReadOptions options;
+  options.fill_cache = false;
+  std::string frame;
+  rocksdb::Status status = db_.Get(options, &frames_, slice(key), &frame);
+  if (status.ok()) return std::optional(std::move(frame));
+  if (!status.IsNotFound() && !status.IsCorruption()) return store_failure("read", path_, status);
+  std::vector<rocksdb::LiveFileMetaData> tables;
+  db_.GetLiveFilesMetaData(&tables);
+  for (const auto& table : tables) {
+    if (table.column_family_name != frames_.GetName() || table.smallestkey > view(slice(key)) ||
+        table.largestkey < view(slice(key))) {
+      continue;
+    }
+    rocksdb::SstFileReader reader(db_.GetOptions(&frames_));
+    status = reader.Open(table.db_path + table.name);
+    if (status.ok()) {
+      const std::unique_ptr<rocksdb::Iterator> it(reader.NewIterator(options));
+      it->Seek(slice(key));
+      if (it->Valid() && it->key() == slice(key)) return std::optional(it->value().ToString());
+      status = it->status();
+    }
+    // Also when the table went meanwhile: its frames are in another one then.
+    if (!status.ok() && !status.IsCorruption()) {
+      return Retry("cannot read a table of the store " + path_ + ": " + status.ToString());
+    }
+  }
+  return std::optional<std::string>();
+}
+
+/// As read_frames(), in one look; `at` becomes the sequence behind the last frame that was read.
+Status StoreRows::scan_frames(std::uint32_t channel, std::uint64_t& at, std::uint64_t below,
+                              const std::function<bool(std::uint64_t, std::string_view)>& f) const {
   const FrameKey end = frame_key(channel, below);
   const rocksdb::Slice bound = slice(end);
   rocksdb::ReadOptions options = scan_options();
   options.iterate_upper_bound = &bound;
   options.fill_cache = false;
   const std::unique_ptr<rocksdb::Iterator> it(db_.NewIterator(options, &frames_));
-  for (it->Seek(slice(frame_key(channel, from))); it->Valid(); it->Next()) {
+  for (it->Seek(slice(frame_key(channel, at))); it->Valid(); it->Next()) {
     const auto sequence = sequence_of(it->key());
     if (!sequence) return strange_key(path_);
     if (!f(*sequence, view(it->value()))) return {};
+    const auto info = peek_frame(view(it->value()));
+    at = info.ok() ? *sequence + info->events : below;
   }
   return it->status().ok() ? Status() : store_failure("read", path_, it->status());
 }

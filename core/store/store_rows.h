@@ -66,6 +66,11 @@ class StoreRows {
                                                     std::uint64_t sequence) const;
 
  private:
+  Status scan_frames(std::uint32_t channel, std::uint64_t& at, std::uint64_t below,
+                     const std::function<bool(std::uint64_t, std::string_view)>& f) const;
+  Result<std::optional<std::string>> look_for_frame(std::uint32_t channel,
+                                                    std::uint64_t sequence) const;
+
   rocksdb::DB& db_;
   rocksdb::ColumnFamilyHandle& rows_;
   rocksdb::ColumnFamilyHandle& frames_;

@@ -579,5 +579,27 @@ TEST_CASE("damage is mended whichever read fails meanwhile, once or for a while"
   }
 }
 
+TEST_CASE("a table that is damaged where it begins costs the frames there, not those before it") {
+  const TempDirectory directory;
+  const std::string path = directory.path("store");
+  SlabPool pool(64 * 1024, keep_no_free_slabs);
+  fill(path, pool, 128 << 10);
+  int tables = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(path)) {
+    if (entry.path().extension() != ".sst" || entry.file_size() < 64 << 10) continue;
+    ++tables;
+    INFO("the table " << entry.path().filename());
+    const std::string copy = directory.path("copy");
+    std::filesystem::copy(path, copy);
+    flip(copy + "/" + entry.path().filename().string(), 100, 1);
+    const CapturedLog log;
+    const Found found = found_in(copy, pool);
+    CHECK(found.quarantined <= events_each);
+    CHECK(found.numbers.size() + found.quarantined == all_events - taken_events);
+    std::filesystem::remove_all(copy);
+  }
+  CHECK(tables > 0);
+}
+
 }  // namespace
 }  // namespace sluice

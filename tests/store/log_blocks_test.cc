@@ -89,6 +89,7 @@ class Logged {
     const auto files = std::make_shared<MendedLogs>(rocksdb::FileSystem::Default());
     const auto env = rocksdb::NewCompositeEnv(files);
     rocksdb::Options options;
+    if (mended) REQUIRE(files->load(copy_).ok());
     if (mended) options.env = env.get();
     options.wal_recovery_mode = rocksdb::WALRecoveryMode::kSkipAnyCorruptedRecords;
     options.paranoid_checks = false;
