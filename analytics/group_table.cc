@@ -181,10 +181,6 @@ Aggregates::Group GroupTable::group_of(std::uint64_t* word) {
   return dense_group(*word - 1);
 }
 
-Aggregates::Group GroupTable::group(std::size_t i) noexcept {
-  return words_ == 1 ? table_.entry(i).word : dense_group(i);
-}
-
 void GroupTable::append_key(std::span<const Column* const> keys, std::size_t row) {
   for (std::size_t i = 0; i < keys.size(); ++i) {
     append_part(key_text_, options_.keys[i], keys[i]->is_null(row), keys[i]->cells[row]);

@@ -57,7 +57,9 @@ class GroupTable {
   bool add_keys(GroupTable& from);
 
   std::size_t size() const noexcept { return table_.size(); }
-  Aggregates::Group group(std::size_t i) noexcept;
+  Aggregates::Group group(std::size_t i) noexcept {
+    return words_ == 1 ? table_.entry(i).word : dense_group(i);
+  }
   struct Entry {
     std::string_view key;  ///< As the table keeps it.
     bool is_null = false;

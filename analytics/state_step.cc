@@ -123,16 +123,17 @@ void StateStep::tick(const Tick& tick) {
     std::uint64_t* const extra = groups_.extra(groups_.group(i));
     const bool is_new = extra[Extra::Time] == 0;
     if (is_new) note_shard(i);
-    if (is_new || batch_of(i) == batch_) {
+    const bool came = extra[Extra::Batch] / ShardedState::shards == batch_;
+    const std::size_t shard = extra[Extra::Batch] % ShardedState::shards;
+    if (is_new || came) {
       extra[Extra::Time] = static_cast<std::uint64_t>(now_ms_);
-      saved_.touch(shard_of(i));
+      saved_.touch(shard);
     } else if (options_.timeout_ms > 0 &&
                now_ms_ - static_cast<std::int64_t>(extra[Extra::Time]) >= options_.timeout_ms) {
       going_[i] = 1;
       some_go = true;
-      saved_.shrink(shard_of(i));
+      saved_.shrink(shard);
     }
-    const bool came = batch_of(i) == batch_;
     const bool goes = going_[i] != 0;
     if (options_.changes_only ? !came && !goes : goes) continue;
     if (rows_.add(i)) pass_chosen();
