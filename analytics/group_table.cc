@@ -330,11 +330,11 @@ void GroupTable::encode_key(std::size_t i, std::string& out) {
 
 void GroupTable::encode(std::size_t i, std::string& out) {
   encode_key(i, out);
-  aggregates_->encode(group(i), out);
+  encode_results(i, out);
 }
 
-/// The group of a key at the front of the text; null where it is no such key.
-Aggregates::Group GroupTable::decode_key_of(std::string_view& text, KnownKey known) {
+/// The group of a new key at the front of the text; null where it is no such key.
+Aggregates::Group GroupTable::add_key_of(std::string_view& text) {
   std::uint64_t bytes = 0;
   std::string_view key;
   if (!take_number(text, bytes)) return nullptr;
@@ -352,20 +352,22 @@ Aggregates::Group GroupTable::decode_key_of(std::string_view& text, KnownKey kno
   const std::size_t before = table_.size();
   const Aggregates::Group its = add(key, is_null);
   // The one group of a table without keys is there from the start.
-  if (table_.size() > before || options_.keys.empty()) return its;
-  if (known == KnownKey::Refused) return nullptr;
-  aggregates_->destroy(its);
-  return its;
+  return table_.size() > before || options_.keys.empty() ? its : nullptr;
 }
 
-Aggregates::Group GroupTable::decode_group(std::string_view& text, KnownKey known) {
-  const Aggregates::Group its = decode_key_of(text, known);
-  return its != nullptr && aggregates_->decode(text, its) ? its : nullptr;
+bool GroupTable::decode_group(std::string_view& text) {
+  const Aggregates::Group its = add_key_of(text);
+  return its != nullptr && aggregates_->decode(text, its);
+}
+
+bool GroupTable::decode_results(std::size_t i, std::string_view& text) {
+  aggregates_->destroy(group(i));
+  return aggregates_->decode(text, group(i));
 }
 
 bool GroupTable::decode(std::string_view text) {
   while (!text.empty()) {
-    if (decode_group(text, KnownKey::Refused) == nullptr) return false;
+    if (!decode_group(text)) return false;
   }
   return true;
 }

@@ -89,11 +89,13 @@ class GroupTable {
 
   /// Appends key and what group i has seen, but for its extra words.
   void encode(std::size_t i, std::string& out);
-  /// Of a key that is there already: it is taken for damage, or what the group has seen is
-  /// forgotten before.
-  enum class KnownKey : unsigned char { Refused, Replaced };
-  /// Reads a group that encode() wrote off the front of the text. Null: it is anything else.
-  [[nodiscard]] Aggregates::Group decode_group(std::string_view& text, KnownKey known);
+  /// Reads a group that encode() wrote off the front of the text: the last one then. False: it is
+  /// anything else, or its key is there already.
+  [[nodiscard]] bool decode_group(std::string_view& text);
+  /// The same without the key, which is known from elsewhere: what the group has seen takes the
+  /// place of what it had. False: the text is anything else; the group has seen nothing then.
+  void encode_results(std::size_t i, std::string& out) { aggregates_->encode(group(i), out); }
+  [[nodiscard]] bool decode_results(std::size_t i, std::string_view& text);
   /// Adds groups that encode() wrote, until the text ends. False: it is anything else.
   [[nodiscard]] bool decode(std::string_view text);
 
@@ -101,9 +103,7 @@ class GroupTable {
   void encode_key(std::size_t i, std::string& out);
   /// Adds a key that encode_key() wrote at the front of the text, as the last one. False: it is
   /// anything else.
-  [[nodiscard]] bool decode_key_of(std::string_view& text) {
-    return decode_key_of(text, KnownKey::Refused) != nullptr;
-  }
+  [[nodiscard]] bool decode_key_of(std::string_view& text) { return add_key_of(text) != nullptr; }
 
   /// Keeps group i where keep[i] is not 0.
   void retain(std::span<const std::uint8_t> keep);
@@ -139,7 +139,7 @@ class GroupTable {
   }
   void find_groups(std::span<const Cell> keys, std::span<const std::uint8_t> nulls);
   Aggregates::Group add(std::string_view key, bool is_null);
-  Aggregates::Group decode_key_of(std::string_view& text, KnownKey known);
+  Aggregates::Group add_key_of(std::string_view& text);
   void destroy_groups() noexcept;
   void decode_key(std::string_view key, bool is_null, std::span<Column> out) const;
 

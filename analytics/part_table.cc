@@ -142,11 +142,12 @@ void PartTable::encode(std::size_t i, std::string& out) {
 void PartTable::save(StateWriter& state) {
   saved_.save(state, {.count = keys_.size(),
                       .shard = [this](std::size_t i) { return keys_[i]->shard; },
-                      .encode = [this](std::size_t i, std::string& out) { encode(i, out); }});
+                      .encode = [this](std::size_t i, ShardedState::Piece,
+                                       std::string& out) { encode(i, out); }});
 }
 
 bool PartTable::load(std::string_view key, std::string_view value) {
-  if (saved_.load(key, value.size()) != ShardedState::Piece::Whole) return false;
+  if (saved_.load(key, value.size()).piece != ShardedState::Piece::Whole) return false;
   while (!value.empty()) {
     if (!table_.decode_key_of(value)) return false;
     know_new_keys();

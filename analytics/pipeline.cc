@@ -249,7 +249,7 @@ bool Pipeline::keeps_state() const noexcept {
 
 std::string Pipeline::fingerprint() const {
   // The number is that of the format that steps save in.
-  std::string all = keeps_state() ? "2\n" : "";
+  std::string all = keeps_state() ? "3\n" : "";
   for (const Node& node : nodes_) {
     if (!node.fingerprint.empty()) all += node.name + "\n" + node.fingerprint + "\n\n";
   }

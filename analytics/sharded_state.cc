@@ -10,16 +10,20 @@ namespace {
 constexpr std::size_t piece_bytes = 48 * 1024;
 /// Then a shard is saved as a whole, however small they are.
 constexpr std::size_t changes_max = 1000;
-/// Of the numbers of changes, that their keys keep the order.
+/// Of the numbers of pieces, that their keys keep the order.
 constexpr std::size_t digits = 6;
 
+std::string padded(std::size_t number) {
+  const std::string text = std::to_string(number);
+  return std::string(digits - text.size(), '0') + text;
+}
+
 std::string piece_key(std::size_t shard, std::size_t piece) {
-  return std::to_string(shard) + "/" + std::to_string(piece);
+  return std::to_string(shard) + "/" + padded(piece);
 }
 
 std::string change_key(std::size_t shard, std::size_t change) {
-  const std::string number = std::to_string(change);
-  return std::to_string(shard) + "/d" + std::string(digits - number.size(), '0') + number;
+  return std::to_string(shard) + "/d" + padded(change);
 }
 
 bool read_number(std::string_view text, std::size_t& number) {
@@ -33,8 +37,7 @@ bool read_number(std::string_view text, std::size_t& number) {
 /// Whether it is time to save it as a whole. Not the same for all, so that they take turns.
 bool ShardedState::is_worn(std::size_t number, const Shard& shard) noexcept {
   const std::size_t percent = 50 + number * 101 % shards * 100 / shards;
-  return shard.whole || shard.change_bytes * 100 >= shard.whole_bytes * percent ||
-         shard.changes >= changes_max;
+  return shard.change_bytes * 100 >= shard.whole_bytes * percent || shard.changes >= changes_max;
 }
 
 void ShardedState::put_piece(StateWriter& state, std::size_t number, Shard& shard,
@@ -59,14 +62,19 @@ void ShardedState::forget(StateWriter& state, std::size_t number, const Shard& b
   }
 }
 
-/// What has to be saved, each with its shard.
-std::vector<std::pair<std::size_t, std::size_t>> ShardedState::chosen(const Items& items) const {
-  std::vector<std::pair<std::size_t, std::size_t>> chosen;
-  for (std::size_t item = 0; item < items.count; ++item) {
+/// What has to be saved.
+std::vector<ShardedState::Chosen> ShardedState::choose(const Items& items) const {
+  std::vector<Chosen> chosen;
+  const auto look_at = [&](std::size_t item) {
     const std::size_t number = items.shard(item);
     const Shard& shard = shards_[number];
-    if (!shard.changed || (!shard.whole && !items.changed(item))) continue;
-    chosen.emplace_back(item, number);
+    if (!shard.changed || (!shard.whole && !items.changed(item))) return;
+    chosen.push_back({static_cast<std::uint32_t>(item), static_cast<std::uint32_t>(number)});
+  };
+  if (items.chosen != nullptr) {
+    for (const std::uint32_t item : *items.chosen) look_at(item);
+  } else {
+    for (std::size_t item = 0; item < items.count; ++item) look_at(item);
   }
   return chosen;
 }
@@ -79,44 +87,46 @@ void ShardedState::save(StateWriter& state, const Items& items) {
   for (std::size_t number = 0; number < shards; ++number) {
     Shard& shard = shards_[number];
     if (!shard.changed) continue;
-    shard.whole = items.changed == nullptr || is_worn(number, shard);
+    shard.whole = shard.whole || items.changed == nullptr;
     if (shard.whole) shard.pieces = shard.changes = shard.whole_bytes = shard.change_bytes = 0;
     content[number].reserve(std::min(piece_bytes, before[number].whole_bytes) + 64);
   }
   constexpr std::size_t ahead = 16;
-  const auto all = chosen(items);
+  const std::vector<Chosen> all = choose(items);
   for (std::size_t i = 0; i < all.size(); ++i) {
-    if (items.expect != nullptr && i + ahead < all.size()) items.expect(all[i + ahead].first);
+    if (items.expect != nullptr && i + ahead < all.size()) items.expect(all[i + ahead].item);
     const auto [item, number] = all[i];
-    items.encode(item, content[number]);
+    Shard& shard = shards_[number];
+    items.encode(item, shard.whole ? Piece::Whole : Piece::Change, content[number]);
     if (content[number].size() < piece_bytes) continue;
-    put_piece(state, number, shards_[number], std::exchange(content[number], {}));
+    put_piece(state, number, shard, std::exchange(content[number], {}));
   }
   for (std::size_t number = 0; number < shards; ++number) {
     Shard& shard = shards_[number];
     if (!std::exchange(shard.changed, false)) continue;
     if (!content[number].empty()) put_piece(state, number, shard, std::move(content[number]));
-    if (std::exchange(shard.whole, false)) forget(state, number, before[number], shard.pieces);
+    if (shard.whole) forget(state, number, before[number], shard.pieces);
+    shard.whole = is_worn(number, shard);
   }
 }
 
-ShardedState::Piece ShardedState::load(std::string_view key, std::size_t bytes) {
+ShardedState::Loaded ShardedState::load(std::string_view key, std::size_t bytes) {
   const std::size_t slash = key.find('/');
   std::size_t number = 0;
   if (slash == key.npos || !read_number(key.substr(0, slash), number) || number >= shards) {
-    return Piece::None;
+    return {};
   }
   Shard& shard = shards_[number];
   std::string_view place = key.substr(slash + 1);
   const bool is_change = place.starts_with('d');
   if (is_change) place.remove_prefix(1);
   std::size_t piece = 0;
-  if (!read_number(place, piece) || (is_change && place.size() != digits)) return Piece::None;
-  shard.whole = false;
+  if (!read_number(place, piece) || place.size() != digits) return {};
   std::size_t& count = is_change ? shard.changes : shard.pieces;
   count = std::max(count, piece + 1);
   (is_change ? shard.change_bytes : shard.whole_bytes) += bytes;
-  return is_change ? Piece::Change : Piece::Whole;
+  shard.whole = is_worn(number, shard);
+  return {is_change ? Piece::Change : Piece::Whole, number};
 }
 
 }  // namespace sluice::analytics

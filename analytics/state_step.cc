@@ -67,8 +67,8 @@ void StateStep::push(const Rows& rows) {
   for (const std::size_t value : options_.values) value_columns_.push_back(rows.columns[value]);
   groups_.fold(key_columns_, value_columns_, rows.size);
   for (const Aggregates::Group group : groups_.groups()) {
-    std::uint64_t& batch = groups_.extra(group)[Extra::Batch];
-    batch = batch_ * ShardedState::shards + batch % ShardedState::shards;
+    std::uint64_t& last = groups_.extra(group)[Extra::Last];
+    last = Mark::with_batch(last, batch_);
   }
   overflowed_.store(groups_.overflowed(), std::memory_order_relaxed);
 }
@@ -118,21 +118,29 @@ void StateStep::tick(const Tick& tick) {
   now_ms_ = tick.time_ms;
   going_.assign(groups_.size(), 0);
   bool some_go = false;
+  // What this batch changed is all that there is to be saved, if those before it are.
+  has_chosen_ = saved_up_to_ == batch_;
+  chosen_.clear();
   // One pass over them: where they are many, memory is what takes the time.
   for (std::size_t i = 0; i < groups_.size(); ++i) {
     std::uint64_t* const extra = groups_.extra(groups_.group(i));
     const bool is_new = extra[Extra::Time] == 0;
-    if (is_new) note_shard(i);
-    const bool came = extra[Extra::Batch] / ShardedState::shards == batch_;
-    const std::size_t shard = extra[Extra::Batch] % ShardedState::shards;
+    if (is_new) find_home(i);
+    const bool came = Mark::batch(extra[Extra::Last]) == batch_;
+    const std::size_t shard = Mark::shard(extra[Extra::Last]);
     if (is_new || came) {
       extra[Extra::Time] = static_cast<std::uint64_t>(now_ms_);
-      saved_.touch(shard);
+      const bool has_place = Mark::place(extra[Extra::Last]) < Mark::no_place;
+      has_place ? saved_.touch(shard) : saved_.shrink(shard);
+      has_chosen_ = has_chosen_ && has_place;
     } else if (options_.timeout_ms > 0 &&
                now_ms_ - static_cast<std::int64_t>(extra[Extra::Time]) >= options_.timeout_ms) {
       going_[i] = 1;
       some_go = true;
       saved_.shrink(shard);
+    }
+    if (has_chosen_ && (is_new || came || saved_.is_whole(shard))) {
+      chosen_.push_back(static_cast<std::uint32_t>(i));
     }
     const bool goes = going_[i] != 0;
     if (options_.changes_only ? !came && !goes : goes) continue;
@@ -148,54 +156,96 @@ void StateStep::pass_chosen() {
   pass(rows_.make(groups_, std::chrono::milliseconds(0), next_bound()));
 }
 
-void StateStep::note_shard(std::size_t i) noexcept {
-  std::uint64_t& batch = groups_.extra(groups_.group(i))[Extra::Batch];
-  batch += ShardedState::shard_of(groups_.key_hash(i)) - batch % ShardedState::shards;
+/// The next place in the shard of its key.
+void StateStep::find_home(std::size_t i) noexcept {
+  const std::size_t shard = ShardedState::shard_of(groups_.key_hash(i));
+  last_of(i) = Mark::with_home(last_of(i), shard, homes_[shard]++);
 }
 
+/// Where some have gone the places of the others are other ones: such shards are saved whole.
 void StateStep::take_out() {
   std::vector<std::uint8_t> keep(going_.size());
   std::transform(going_.begin(), going_.end(), keep.begin(),
                  [](std::uint8_t goes) { return static_cast<std::uint8_t>(goes == 0); });
   groups_.retain(keep);
+  has_chosen_ = false;
+  homes_ = {};
+  for (std::size_t i = 0; i < groups_.size(); ++i) {
+    const std::size_t shard = Mark::shard(last_of(i));
+    last_of(i) = Mark::with_home(last_of(i), shard, homes_[shard]++);
+  }
 }
 
 void StateStep::save(StateWriter& state) {
+  const auto changed = [this](std::size_t i) { return Mark::batch(last_of(i)) >= saved_up_to_; };
   saved_.save(state, {.count = groups_.size(),
-                      .shard = [this](std::size_t i) { return shard_of(i); },
-                      .changed = [this](std::size_t i) { return batch_of(i) >= saved_up_to_; },
+                      .chosen = has_chosen_ ? &chosen_ : nullptr,
+                      .shard = [this](std::size_t i) { return Mark::shard(last_of(i)); },
+                      .changed = changed,
                       .expect = [this](std::size_t i) { groups_.expect(i); },
-                      .encode = [this](std::size_t i, std::string& out) { encode(i, out); }});
+                      .encode = [this](std::size_t i, ShardedState::Piece piece,
+                                       std::string& out) { encode(i, piece, out); }});
   saved_up_to_ = batch_;
+  saved_homes_ = homes_;
+  has_chosen_ = false;
 }
 
-/// The time is there to forget keys by, where any are forgotten.
-void StateStep::encode(std::size_t i, std::string& out) {
-  groups_.encode(i, out);
+/// A key that is saved already is its place, so that nobody has to look at it. The time is there to
+/// forget keys by, where any are forgotten.
+void StateStep::encode(std::size_t i, ShardedState::Piece piece, std::string& out) {
+  const std::uint64_t last = last_of(i);
+  const bool is_change = piece == ShardedState::Piece::Change;
+  if (is_change && Mark::place(last) < saved_homes_[Mark::shard(last)]) {
+    put_number(Mark::place(last) + 1, out);
+    groups_.encode_results(i, out);
+  } else {
+    if (is_change) put_number(0, out);
+    groups_.encode(i, out);
+  }
   if (options_.timeout_ms > 0) put_number(groups_.extra(groups_.group(i))[Extra::Time], out);
 }
 
 bool StateStep::load(const SavedState& state) {
-  return std::all_of(state.begin(), state.end(), [this](const auto& each) {
-    return decode(each.second, saved_.load(each.first, each.second.size()));
+  loaded_.resize(ShardedState::shards);
+  const bool sound = std::all_of(state.begin(), state.end(), [this](const auto& each) {
+    const auto [piece, shard] = saved_.load(each.first, each.second.size());
+    if (piece == ShardedState::Piece::None) return false;
+    const auto decode =
+        piece == ShardedState::Piece::Whole ? &StateStep::decode_whole : &StateStep::decode_change;
+    for (std::string_view text = each.second; !text.empty();) {
+      if (!(this->*decode)(text, shard)) return false;
+    }
+    return true;
   });
+  loaded_ = {};
+  saved_homes_ = homes_;
+  return sound;
 }
 
-bool StateStep::decode(std::string_view text, ShardedState::Piece piece) {
-  if (piece == ShardedState::Piece::None) return false;
-  const auto known = piece == ShardedState::Piece::Change ? GroupTable::KnownKey::Replaced
-                                                          : GroupTable::KnownKey::Refused;
-  while (!text.empty()) {
-    const std::size_t before = groups_.size();
-    const Aggregates::Group group = groups_.decode_group(text, known);
-    if (group == nullptr) return false;
-    // Not 0, which says that it has come since.
-    std::uint64_t time = 1;
-    if (options_.timeout_ms > 0 && !take_number(text, time)) return false;
-    groups_.extra(group)[Extra::Time] = time;
-    // Batches are counted anew.
-    if (groups_.size() > before) note_shard(before);
-  }
+/// False, here and below: the text is anything else.
+bool StateStep::decode_whole(std::string_view& text, std::size_t shard) {
+  // The one group of a table without keys is there from the start.
+  const std::size_t i = options_.keys.empty() ? 0 : groups_.size();
+  if (!groups_.decode_group(text)) return false;
+  find_home(i);
+  loaded_[shard].push_back(static_cast<std::uint32_t>(i));
+  return Mark::shard(last_of(i)) == shard && decode_time(text, i);
+}
+
+bool StateStep::decode_change(std::string_view& text, std::size_t shard) {
+  std::uint64_t place = 0;
+  if (!take_number(text, place)) return false;
+  if (place == 0) return decode_whole(text, shard);
+  if (place > loaded_[shard].size()) return false;
+  const std::size_t i = loaded_[shard][place - 1];
+  return groups_.decode_results(i, text) && decode_time(text, i);
+}
+
+/// Batches are counted anew; a time of 0 would say that it has come since.
+bool StateStep::decode_time(std::string_view& text, std::size_t i) {
+  std::uint64_t time = 1;
+  if (options_.timeout_ms > 0 && !take_number(text, time)) return false;
+  groups_.extra(groups_.group(i))[Extra::Time] = time;
   return true;
 }
 

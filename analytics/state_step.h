@@ -1,6 +1,8 @@
 // What lives longer than a batch, by key: running totals.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <string>
@@ -55,25 +57,49 @@ class StateStep final : public Step {
   std::uint64_t keys() const noexcept override { return groups_.size(); }
 
  private:
-  /// The words that a group has beside those of its functions. Batch: the last one that it came
-  /// in, times 256, and its shard, so that who looks for changes need not look at keys.
-  enum Extra : std::size_t { Batch, Time, Count };
-  static_assert(ShardedState::shards == 256);
+  /// The words that a group has beside those of its functions. Last: a Mark. Time: of the batch
+  /// that it came in last, ms since 1970, 0 before its first batch is over.
+  enum Extra : std::size_t { Last, Time, Count };
+  /// Where a group is saved and in which batch it came last, in one word, so that who looks for
+  /// changes need not look at keys.
+  struct Mark {
+    static constexpr unsigned shard_bits = 8;
+    static constexpr unsigned place_bits = 22;
+    static constexpr unsigned place_shift = shard_bits;
+    static constexpr unsigned batch_shift = shard_bits + place_bits;
+    /// Of keys beyond so many of a shard, which is saved whole then: a thousand million of all.
+    static constexpr std::uint64_t no_place = (std::uint64_t{1} << place_bits) - 1;
+    static_assert(ShardedState::shards == std::size_t{1} << shard_bits);
+
+    static std::size_t shard(std::uint64_t word) noexcept { return word % ShardedState::shards; }
+    /// Among the keys of its shard, in the order in which they came.
+    static std::uint64_t place(std::uint64_t word) noexcept {
+      return word >> place_shift & no_place;
+    }
+    static std::uint64_t batch(std::uint64_t word) noexcept { return word >> batch_shift; }
+    static std::uint64_t with_batch(std::uint64_t word, std::uint64_t batch) noexcept {
+      return batch << batch_shift | (word & ((std::uint64_t{1} << batch_shift) - 1));
+    }
+    static std::uint64_t with_home(std::uint64_t word, std::size_t shard,
+                                   std::uint64_t place) noexcept {
+      return batch(word) << batch_shift | std::min(place, no_place) << place_shift | shard;
+    }
+  };
+  using ByShard = std::array<std::uint64_t, ShardedState::shards>;
 
   static Schema schema_of(const Schema& input, const Options& options,
                           const std::vector<Aggregate>& aggregates);
   static std::vector<AggregateFunction> functions_of(const std::vector<Aggregate>& aggregates);
   void pass_chosen();
   void take_out();
-  std::size_t shard_of(std::size_t i) noexcept {
-    return groups_.extra(groups_.group(i))[Extra::Batch] % ShardedState::shards;
+  std::uint64_t& last_of(std::size_t i) noexcept {
+    return groups_.extra(groups_.group(i))[Extra::Last];
   }
-  std::uint64_t batch_of(std::size_t i) noexcept {
-    return groups_.extra(groups_.group(i))[Extra::Batch] / ShardedState::shards;
-  }
-  void note_shard(std::size_t i) noexcept;
-  void encode(std::size_t i, std::string& out);
-  bool decode(std::string_view text, ShardedState::Piece piece);
+  void find_home(std::size_t i) noexcept;
+  void encode(std::size_t i, ShardedState::Piece piece, std::string& out);
+  bool decode_whole(std::string_view& text, std::size_t shard);
+  bool decode_change(std::string_view& text, std::size_t shard);
+  bool decode_time(std::string_view& text, std::size_t i);
 
   const Options options_;
   const Schema input_;
@@ -85,7 +111,14 @@ class StateStep final : public Step {
   std::int64_t now_ms_ = 0;          ///< Of the last tick.
   std::vector<std::uint8_t> going_;  ///< By group: its time is over.
   ShardedState saved_;
-  std::uint64_t saved_up_to_ = 1;             ///< What came in earlier batches is saved.
+  std::uint64_t saved_up_to_ = 1;  ///< What came in earlier batches is saved.
+  ByShard homes_{};                ///< Keys of a shard that have a place in it,
+  ByShard saved_homes_{};          ///< and those of them that are saved.
+  /// Of the last batch, for save(), where `has_chosen_`; empty before that.
+  std::vector<std::uint32_t> chosen_;
+  bool has_chosen_ = false;
+  /// While it is loaded: the groups of a shard, by place.
+  std::vector<std::vector<std::uint32_t>> loaded_;
   std::atomic<std::uint64_t> overflowed_{0};  ///< Rows of keys beyond keys_max.
   std::vector<const Column*> key_columns_;
   std::vector<const Column*> value_columns_;

@@ -35,7 +35,8 @@ Puts save(ShardedState& state, const std::vector<std::size_t>& shards) {
   Puts puts;
   state.save(puts, {.count = shards.size(),
                     .shard = [&](std::size_t item) { return shards[item]; },
-                    .encode = [](std::size_t, std::string& out) { out.append(10 * 1024, 'x'); }});
+                    .encode = [](std::size_t, ShardedState::Piece,
+                                 std::string& out) { out.append(10 * 1024, 'x'); }});
   return puts;
 }
 
@@ -53,8 +54,8 @@ TEST_CASE("a table is saved in pieces, and only what has changed again") {
   state.touch(5);
   const Puts second = save(state, items);
   CHECK(second.size() == 2);
-  CHECK(second.has("5/0"));
-  CHECK(second.has("5/1"));
+  CHECK(second.has("5/000000"));
+  CHECK(second.has("5/000001"));
 }
 
 TEST_CASE("a table that shrinks leaves no pieces behind, in the same process or the next") {
@@ -64,7 +65,7 @@ TEST_CASE("a table that shrinks leaves no pieces behind, in the same process or 
   REQUIRE(first.size() == 12);
   ShardedState next;
   for (const auto& [key, value] : first.all())
-    CHECK(next.load(key, value.size()) == ShardedState::Piece::Whole);
+    CHECK(next.load(key, value.size()).piece == ShardedState::Piece::Whole);
   for (ShardedState* const each : {&state, &next}) {
     each->touch(3);
     const Puts shrunk = save(*each, {3});
@@ -88,7 +89,7 @@ Puts save_some(ShardedState& state, std::size_t count, const std::vector<std::si
                     .shard = [](std::size_t) { return std::size_t{7}; },
                     .changed = has,
                     .encode =
-                        [](std::size_t item, std::string& out) {
+                        [](std::size_t item, ShardedState::Piece, std::string& out) {
                           out.append(100, static_cast<char>('a' + item % 26));
                         }});
   return puts;
@@ -97,10 +98,10 @@ Puts save_some(ShardedState& state, std::size_t count, const std::vector<std::si
 TEST_CASE("a shard is saved as its changes until they are about as much as all of it") {
   ShardedState state;
   const Puts whole = save_some(state, 10, {0});
-  CHECK(whole.all().at("7/0").size() == 1000);
+  CHECK(whole.all().at("7/000000").size() == 1000);
   std::size_t changes = 0;
   Puts puts = save_some(state, 10, {3, 5});
-  for (; !puts.has("7/0"); puts = save_some(state, 10, {3, 5}), ++changes) {
+  for (; !puts.has("7/000000"); puts = save_some(state, 10, {3, 5}), ++changes) {
     REQUIRE(changes < 10);
     REQUIRE(puts.size() == 1);
     CHECK(puts.all().begin()->first == "7/d00000" + std::to_string(changes));
@@ -108,7 +109,7 @@ TEST_CASE("a shard is saved as its changes until they are about as much as all o
     CHECK(save_some(state, 10, {}).size() == 0);
   }
   CHECK(changes >= 3);
-  CHECK(puts.all().at("7/0").size() == 1000);
+  CHECK(puts.all().at("7/000000").size() == 1000);
   CHECK(puts.removals() == changes);
   CHECK(save_some(state, 10, {1}).has("7/d000000"));
 }
@@ -118,11 +119,11 @@ TEST_CASE("the next process goes on with the changes of a shard, and saves it wh
   save_some(state, 10, {0});
   REQUIRE(save_some(state, 10, {1, 2, 3, 4}).has("7/d000000"));
   ShardedState next;
-  CHECK(next.load("7/0", 1000) == ShardedState::Piece::Whole);
-  CHECK(next.load("7/d000000", 400) == ShardedState::Piece::Change);
+  CHECK(next.load("7/000000", 1000).piece == ShardedState::Piece::Whole);
+  CHECK(next.load("7/d000000", 400).piece == ShardedState::Piece::Change);
   CHECK(save_some(next, 10, {1, 2, 3, 4}).has("7/d000001"));
   Puts puts = save_some(next, 10, {1, 2, 3, 4});
-  while (!puts.has("7/0")) puts = save_some(next, 10, {1, 2, 3, 4});
+  while (!puts.has("7/000000")) puts = save_some(next, 10, {1, 2, 3, 4});
   CHECK(puts.has("7/d000000"));
   CHECK(puts.has("7/d000001"));
 }
@@ -133,18 +134,19 @@ TEST_CASE("a shard of which something has gone is saved whole") {
   CHECK(save_some(state, 10, {1}).has("7/d000000"));
   state.shrink(7);
   const Puts puts = save_some(state, 9, {});
-  CHECK(puts.all().at("7/0").size() == 900);
+  CHECK(puts.all().at("7/000000").size() == 900);
   CHECK(puts.all().at("7/d000000").empty());
 }
 
 TEST_CASE("keys of pieces that no table has are refused") {
   ShardedState state;
-  CHECK(state.load("255/0", 1) == ShardedState::Piece::Whole);
-  CHECK(state.load("255/d000007", 1) == ShardedState::Piece::Change);
-  for (const char* const key : {"256/0", "3", "3/", "/3", "3/x", "x/3", "3/1 ", "", "3/d", "3/d1",
-                                "3/d00x", "3/d0001", "d000"}) {
+  CHECK(state.load("255/000000", 1).piece == ShardedState::Piece::Whole);
+  CHECK(state.load("255/d000007", 1).piece == ShardedState::Piece::Change);
+  for (const char* const key :
+       {"256/000000", "3", "3/", "/000003", "3/x", "x/000003", "3/00001 ", "", "3/1", "3/0000001",
+        "3/d", "3/d1", "3/d00x", "3/d0001", "d000"}) {
     INFO(key);
-    CHECK(state.load(key, 1) == ShardedState::Piece::None);
+    CHECK(state.load(key, 1).piece == ShardedState::Piece::None);
   }
 }
 
