@@ -260,6 +260,16 @@ TEST_CASE("saved totals that are damaged are refused") {
                      state({{"merge.n", "sum"}, {"timeout", "3s"}})});
       CHECK_FALSE(next.pipeline().load(elsewhere).ok());
     }
+    // Of another shard: "s/SHARD/PIECE". (The places of a change may be there as well.)
+    SavedState moved = saved;
+    moved.extract(key);
+    const std::string shard = key.substr(2, key.find('/', 2) - 2);
+    const std::string next_shard = std::to_string((std::stoul(shard) + 1) % 256);
+    moved["s/" + next_shard + key.substr(2 + shard.size())] = value;
+    Analysis other({parsed,
+                    {"a", "aggregate", {{"by", "key"}, {"agg.n", "count()"}}},
+                    state({{"merge.n", "sum"}, {"timeout", "3s"}})});
+    if (key.find("/d") == key.npos) CHECK_FALSE(other.pipeline().load(moved).ok());
     SavedState renamed = saved;
     renamed[key + "x"] = value;
     Analysis next({parsed,
