@@ -10,7 +10,7 @@
 
 namespace sluice::analytics {
 
-/// What is done with one kind of accumulator; calls through it are per chunk in fold().
+/// What is done with one kind of accumulator; calls of fold and finish are for chunks of groups.
 struct AccumulatorTable {
   std::size_t words;
   bool invertible;
@@ -18,7 +18,8 @@ struct AccumulatorTable {
                AccumulatorContext& context);
   void (*merge)(std::uint64_t* into, const std::uint64_t* from, AccumulatorContext& context);
   void (*subtract)(std::uint64_t* from, const std::uint64_t* what, AccumulatorContext& context);
-  void (*finish)(const std::uint64_t* words, Column& out, const FinishContext& context);
+  void (*finish)(std::span<const std::uint64_t* const> groups, std::size_t word, Column& out,
+                 const FinishContext& context);
   void (*encode)(const std::uint64_t* words, std::string& out);
   bool (*decode)(std::string_view& in, std::uint64_t* words, AccumulatorContext& context);
   void (*destroy)(std::uint64_t* words, AccumulatorContext& context);
@@ -83,6 +84,12 @@ void subtract_words(std::uint64_t* from, const std::uint64_t* what, AccumulatorC
 }
 
 template <typename A>
+void finish_words(std::span<const std::uint64_t* const> groups, std::size_t word, Column& out,
+                  const FinishContext& context) {
+  for (const std::uint64_t* const group : groups) load<A>(group + word).finish(out, context);
+}
+
+template <typename A>
 bool decode_words(std::string_view& in, std::uint64_t* words, AccumulatorContext& context) {
   auto accumulator = load<A>(words);
   const bool sound = accumulator.decode(in, context);
@@ -106,8 +113,7 @@ constexpr AccumulatorTable make_table() {
       .fold = fold_values<A>,
       .merge = merge_words<A>,
       .subtract = subtract_words<A>,
-      .finish = [](const std::uint64_t* words, Column& out,
-                   const FinishContext& context) { load<A>(words).finish(out, context); },
+      .finish = finish_words<A>,
       .encode = [](const std::uint64_t* words, std::string& out) { load<A>(words).encode(out); },
       .decode = decode_words<A>,
       .destroy = destroy_words<A>};
@@ -241,14 +247,16 @@ void Aggregates::subtract(Group from, const std::uint64_t* what) {
 
 void Aggregates::finish(const std::uint64_t* group, std::span<Column> out, TextArena& texts,
                         std::chrono::milliseconds length) const {
-  for (std::size_t i = 0; i < parts_.size(); ++i) finish_one(group, i, out[i], texts, length);
+  for (std::size_t i = 0; i < parts_.size(); ++i) {
+    finish_one(std::span(&group, 1), i, out[i], texts, length);
+  }
 }
 
-void Aggregates::finish_one(const std::uint64_t* group, std::size_t result, Column& out,
-                            TextArena& texts, std::chrono::milliseconds length) const {
+void Aggregates::finish_one(std::span<const std::uint64_t* const> groups, std::size_t result,
+                            Column& out, TextArena& texts, std::chrono::milliseconds length) const {
   const Part& part = parts_[result];
   const double seconds = std::chrono::duration<double>(length).count();
-  part.table->finish(group + part.word, out, FinishContext{texts, part.quantile, seconds});
+  part.table->finish(groups, part.word, out, FinishContext{texts, part.quantile, seconds});
 }
 
 void Aggregates::encode(const std::uint64_t* group, std::string& out) const {

@@ -80,9 +80,9 @@ class Aggregates {
   /// in the group or in `texts`: valid until either changes.
   void finish(const std::uint64_t* group, std::span<Column> out, TextArena& texts,
               std::chrono::milliseconds length) const;
-  /// Appends one of them, that of function `result`.
-  void finish_one(const std::uint64_t* group, std::size_t result, Column& out, TextArena& texts,
-                  std::chrono::milliseconds length) const;
+  /// Appends one result of each of many groups, that of function `result`.
+  void finish_one(std::span<const std::uint64_t* const> groups, std::size_t result, Column& out,
+                  TextArena& texts, std::chrono::milliseconds length) const;
 
   /// Appends what the group has seen. Has no version and no length of its own: see layout().
   void encode(const std::uint64_t* group, std::string& out) const;

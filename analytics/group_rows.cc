@@ -16,9 +16,9 @@ void GroupRows::leave_out(GroupTable& groups, std::chrono::milliseconds length,
                           const RowBound& bound) {
   const std::size_t result = bound.column - shared_.size() - keys_;
   bound_values_.clear();
-  for (const std::size_t i : chosen_) {
-    groups.finish_result(i, result, bound_values_, texts_, length);
-  }
+  bound_groups_.clear();
+  for (const std::size_t i : chosen_) bound_groups_.push_back(groups.group(i));
+  groups.finish_result(bound_groups_, result, bound_values_, texts_, length);
   std::size_t kept = 0;
   for (std::size_t row = 0; row < chosen_.size(); ++row) {
     if (bound.excludes(bound_values_.is_null(row), bound_values_.cells[row])) continue;

@@ -38,6 +38,7 @@ class GroupRows {
   const std::size_t keys_;
   std::vector<std::int64_t> shared_;
   std::vector<std::size_t> chosen_;
+  std::vector<const std::uint64_t*> bound_groups_;
   Column bound_values_;
   std::vector<Column> columns_;
   TextArena texts_;

@@ -74,10 +74,10 @@ class GroupTable {
               std::chrono::milliseconds length) {
     finish(entry(i), keys, results, texts, length);
   }
-  /// Appends one of the results of group i. Valid as above.
-  void finish_result(std::size_t i, std::size_t result, Column& out, TextArena& texts,
-                     std::chrono::milliseconds length) {
-    aggregates_->finish_one(group(i), result, out, texts, length);
+  /// Appends one of the results of groups of this table. Valid as above.
+  void finish_result(std::span<const std::uint64_t* const> groups, std::size_t result, Column& out,
+                     TextArena& texts, std::chrono::milliseconds length) const {
+    aggregates_->finish_one(groups, result, out, texts, length);
   }
   /// Who asks for keys here and there says so a little before.
   void expect(std::size_t i) const noexcept {
