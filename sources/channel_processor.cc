@@ -14,16 +14,13 @@ namespace {
 // Between two submissions of a commit that is refused, when nothing else happens.
 constexpr milliseconds refusal_pause{100};
 
-/// The receipt hears of every event once for each required channel that gets it. The others have
-/// reached their end: nobody answers for them.
-void expect(const Receipt& receipt, const Amount& made, const Routed& routed,
-            const Amount& filtered) {
-  std::uint64_t deliveries = 0;
+/// The receipt hears of every event once for each required channel that gets it, and of the
+/// `ended`, for which none answers.
+void expect(const Receipt& receipt, std::uint64_t events, const Routed& routed,
+            std::uint64_t ended) {
+  std::uint64_t deliveries = ended;
   for (const Routed::Part& part : routed.required) deliveries += part.batch.size();
-  const std::uint64_t ended = filtered.events + routed.no_say;
-  const std::uint64_t answered = made.events - ended;
-  if (deliveries > answered) receipt.expect_more(deliveries - answered);
-  receipt.settle(ended);
+  if (deliveries > events) receipt.expect_more(deliveries - events);
 }
 
 }  // namespace
@@ -179,11 +176,11 @@ Status ChannelProcessor::process(Batch batch, std::stop_token stop, Commit::Done
   if (!options_.stores.empty()) {
     if (Status status = settle_refused(stop); !status.ok()) return status;
   }
-  const Receipt receipt = batch.receipt();
+  Pending pending;
+  pending.receipt = batch.receipt();
   const Amount made{batch.size(), batch.body_bytes()};
   batch = intercept(std::move(batch));
   const Amount left{batch.size(), batch.body_bytes()};
-  Pending pending;
   pending.number = batches_++;
   pending.routed = selector_.route(batch);
   pending.bytes = left.bytes;
@@ -202,9 +199,10 @@ Status ChannelProcessor::process(Batch batch, std::stop_token stop, Commit::Done
   }
   // From here on the batch is ours: what says "nothing was done" is behind us.
   const Routed& routed = pending.routed;
-  expect(receipt, made, routed, made - left);
   pending.made = made;
   pending.filtered = made - left;
+  pending.ended = pending.filtered.events + routed.no_say;
+  expect(pending.receipt, made.events, routed, pending.ended);
   pending.copied = routed.amount() - (left - routed.unrouted);
   if (commits.empty()) {
     arrived_in_full(std::move(pending));
@@ -283,7 +281,7 @@ void ChannelProcessor::arrive(Pending& pending, const Committer* committer) cons
 
 void ChannelProcessor::arrived_in_full(Pending pending) {
   arrive_if(pending, [](Channel&) { return true; });
-  count_arrival(pending);
+  note_arrival(pending);
   if (pending.done) pending.done({});
 }
 
@@ -303,8 +301,10 @@ void ChannelProcessor::arrive_if(Pending& pending, F is_there) {
   pending.arrived_in_part = true;
 }
 
-/// All of it at once, so that a batch which is refused for good has no place in the books.
-void ChannelProcessor::count_arrival(const Pending& pending) noexcept {
+/// All of it at once, so that a batch which is refused for good has no place in the books, and its
+/// source is not told that any of it is over.
+void ChannelProcessor::note_arrival(const Pending& pending) noexcept {
+  pending.receipt.settle(pending.ended);
   counters_.made.add(pending.made);
   counters_.filtered.add(pending.filtered);
   counters_.unrouted.add(pending.routed.unrouted);
@@ -323,7 +323,7 @@ void ChannelProcessor::landed(Status status, Pending pending) {
   const bool again = status.code() == Code::Retry && wait;
   if (status.ok()) {
     arrive_if(pending, [](Channel&) { return true; });
-    count_arrival(pending);
+    note_arrival(pending);
   } else {
     counters_.channel_failures.add();
   }

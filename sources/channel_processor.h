@@ -103,9 +103,11 @@ class ChannelProcessor {
     Routed routed;             ///< Without the parts that have arrived.
     std::uint64_t bytes = 0;   ///< Of the bodies, each once.
     bool arrived_in_part = false;
-    Amount made;      ///< Before interceptors.
-    Amount filtered;  ///< By them.
-    Amount copied;    ///< For second and further channels.
+    Amount made;              ///< Before interceptors.
+    Amount filtered;          ///< By them.
+    Amount copied;            ///< For second and further channels.
+    Receipt receipt;          ///< Of all of it.
+    std::uint64_t ended = 0;  ///< Events for which no channel answers: they settle with the rest.
     // Of the parts that have arrived:
     Amount put;
     Amount refused;                   ///< Optional channels had no room for them.
@@ -139,7 +141,7 @@ class ChannelProcessor {
   template <typename F>
   static void arrive_if(Pending& pending, F is_there);
   void arrived_in_full(Pending pending);
-  void count_arrival(const Pending& pending) noexcept;
+  void note_arrival(const Pending& pending) noexcept;
 
   Options options_;
   Selector selector_;

@@ -184,6 +184,24 @@ TEST_CASE("interceptors drop events, settle their receipts and are in the books"
   CHECK(b.balanced());
 }
 
+TEST_CASE(
+    "a batch that a store refuses is not over, also where no channel answers for its events") {
+  Bench b;
+  const auto channel = b.channel(100);
+  LateCommitter committer({.late_by = milliseconds(0)});
+  committer.refuse_next(Retry("the disk is full"));
+  ChannelProcessor::Options options = into({channel.get()}, {}, &committer);
+  options.on_full = OnFull::Reject;
+  options.interceptors.push_back(std::make_unique<DropMultiples>(1));
+  ChannelProcessor out(std::move(options), b.counters);
+  const Notes notes{{"position", "3"}};
+  const Status refused = out.process_and_wait(b.with_receipt(numbered(b.pool, 0, 3), 1), {}, notes);
+  CHECK(refused.code() == Code::Retry);
+  CHECK(b.book->not_delivered(1));
+  CHECK(out.process_and_wait(b.with_receipt(numbered(b.pool, 0, 3), 2), {}, notes).ok());
+  CHECK(b.book->delivered(2));
+}
+
 TEST_CASE("no more than the window is in flight") {
   Bench b;
   const auto channel = b.channel(1'000'000);
