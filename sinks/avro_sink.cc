@@ -135,10 +135,10 @@ class AvroSink final : public Sink {
   /// A link that takes a call.
   Status make_ready(const std::stop_token& stop) {
     if (link_ && !link_->broken().ok()) link_->wait_until_idle({});  // its calls fail just now
-    // What was taken before the failure was known must not overtake what comes again.
-    if (failed_) return Retry("a batch before this one has failed");
+    if (failed_) return too_early();
     if (link_ && reset_interval_.count() > 0 && clock_.steady() >= reset_at_) {
       if (!link_->wait_until_idle(stop)) return Closed("the agent is stopping");
+      if (link_->broken().ok()) link_->finish();
       disconnect("reset-connection-interval is over");
     }
     if (link_) {
@@ -146,6 +146,8 @@ class AvroSink final : public Sink {
       if (broken.ok()) return {};
       disconnect(broken.message());
     }
+    // With the old link its last calls have ended.
+    if (failed_) return too_early();
     auto link = AvroLink::connect(options_, stop);
     if (!link.ok()) {
       counters_.connections_failed.add();
@@ -158,6 +160,9 @@ class AvroSink final : public Sink {
               link_->is_ours() ? "" : ", a Flume: one call at a time");
     return {};
   }
+
+  /// What was taken before a failure was known must not overtake what comes again.
+  static Status too_early() { return Retry("a batch before this one has failed"); }
 
   void disconnect(const std::string& why) {
     link_.reset();
