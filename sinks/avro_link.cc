@@ -17,6 +17,9 @@ constexpr std::size_t read_bytes = 16 * 1024;
 constexpr milliseconds last_answers_max{2'000};
 constexpr milliseconds goodbye_silence_max{500};
 constexpr milliseconds goodbye_max{1'000};
+constexpr std::string_view advice =
+    ": is there an avro source behind this port, do both sides agree on ssl and compression-type, "
+    "and do its ipFilterRules let us in? Its log may say more";
 
 /// Takes whole answers out of what a server sends.
 class AnswerReader {
@@ -94,17 +97,21 @@ Status AvroLink::shake_hands(Deadline deadline) {
     AvroMatch match = AvroMatch::None;
     while (!answered) {
       auto got = stream_.read_some(reader.space(), deadline, stop_);
-      if (!got.ok()) return Retry("no handshake: " + got.status().message());
+      if (!got.ok()) {
+        // What TLS and compression say tells what to do.
+        const bool hung_up = got.status().code() == Code::Closed || options_.layers.none();
+        return Retry("no handshake: " + got.status().message() +
+                     std::string(hung_up && !stop_.stop_requested() ? advice : ""));
+      }
       if (*got == 0) {
         return Retry("no answer to the handshake within " +
-                     std::to_string(options_.connect_timeout.count()) +
-                     " ms: is there an avro source behind this port, and do both sides agree on "
-                     "ssl and compression-type?");
+                     std::to_string(options_.connect_timeout.count()) + " ms" +
+                     std::string(advice));
       }
       reader.took(*got);
       Status status = reader.each([&](std::uint32_t to, std::string_view payload) {
         auto response = take_avro_handshake_response(payload);
-        if (!response.ok() || to != serial) return Retry("its answer is no handshake");
+        if (!response.ok() || to != serial) return Reject("no handshake");
         answered = true;
         match = response->match;
         if (response->has_server_hash) server_hash = response->server_hash;
@@ -112,7 +119,9 @@ Status AvroLink::shake_hands(Deadline deadline) {
         if (undoes(response->meta, options_.compression)) compression_ = options_.compression;
         return Status();
       });
-      if (!status.ok()) return Retry(status.message());
+      if (!status.ok()) {
+        return Retry("what answers is no avro source: " + status.message() + std::string(advice));
+      }
     }
     if (match != AvroMatch::None) return {};
     protocol = flume_protocol();

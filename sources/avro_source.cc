@@ -369,8 +369,12 @@ void AvroSource::take_calls(TcpConnection& connection, Peer& peer) {
     const std::size_t have = peer.builder->position() - peer.begin;
     if (have == 0) break;
     auto whole = peer.frame.measure({begin, have});
-    if (!whole.ok())
-      return refuse(connection, peer, "sent what is no call: " + whole.status().message());
+    if (!whole.ok()) {
+      return refuse(connection, peer,
+                    (peer.frame.too_long() ? "sent " + whole.status().message() +
+                                                 ": raise maxCallBytes, or lower batch-size there"
+                                           : "sent what is no call: " + whole.status().message()));
+    }
     if (!*whole) return;
     const std::uint32_t serial = peer.frame.serial();
     const std::size_t bytes = peer.frame.bytes();

@@ -514,7 +514,7 @@ TEST_CASE("what is no call closes its connection and no other") {
   is_closed(avro_frame(1, {"no handshake"}));
   is_closed(avro_u32(1) + avro_u32(1) + avro_u32(65525) + "x");
   CHECK(avro.rig->counters().rejected_lines.get() == 7);
-  CHECK(log.has("sent what is no call: this is no Avro call: a frame of 790644820 buffers"));
+  CHECK(log.has("sent what is no call: a frame of 790644820 buffers; it looks like HTTP"));
   CHECK(good.ask(avro_batch_call(events_of({"good"}))) == avro_ok);
   CHECK(avro.rig->take(1) == Bodies{"good"});
 }
@@ -532,6 +532,7 @@ TEST_CASE("a call of maxCallBytes passes and one of a byte more does not") {
   CHECK(client.answer().serial == 0);
   CHECK(client.raw().ended());
   CHECK(log.has("a call of more than 65536 bytes"));
+  CHECK(log.has("raise maxCallBytes, or lower batch-size there"));
   CHECK(avro.rig->channel().size_events() == 0);
 }
 
