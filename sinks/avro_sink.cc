@@ -1,10 +1,12 @@
 // Forwards events over Flume's Avro RPC, to Flume's avro sources and to our own agents.
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <string>
 
 #include "core/base/log.h"
+#include "core/base/rarely.h"
 #include "core/config/key_tables.h"
 #include "core/config/tls_keys.h"
 #include "core/config/wire_keys.h"
@@ -67,6 +69,9 @@ constexpr Key own_keys[] = {
                 "which Flume knows too.",
      .choices = "none lz4 zstd"},
 };
+
+// Between two connections that are both worth a line in the log.
+constexpr std::chrono::minutes long_enough{1};
 
 constexpr auto keys = joined_keys(own_keys, compression_keys, compression_client_keys,
                                   tls_client_keys, tls_rule_keys);
@@ -156,9 +161,22 @@ class AvroSink final : public Sink {
     counters_.connections_created.add();
     link_ = *std::move(link);
     reset_at_ = clock_.steady() + reset_interval_;
-    log::info("{}: connected to {}{}", name_, options_.target.text(),
-              link_->is_ours() ? "" : ", a Flume: one call at a time");
+    report_connected();
     return {};
+  }
+
+  /// A receiver of our own that is full hangs up after each call that it refuses: connections that
+  /// follow each other soon are said rarely.
+  void report_connected() {
+    const SteadyTime now = clock_.steady();
+    if (now - connected_at_ >= long_enough) soon_again_ = 0;
+    connected_at_ = now;
+    const std::uint64_t n = ++soon_again_;
+    said_ = worth_saying(n);
+    if (!said_) return;
+    log::info("{}: connected to {}{}{}", name_, options_.target.text(),
+              link_->is_ours() ? "" : ", a Flume: one call at a time",
+              n == 1 ? "" : " (" + std::to_string(n) + " times soon after one another)");
   }
 
   /// What was taken before a failure was known must not overtake what comes again.
@@ -167,7 +185,7 @@ class AvroSink final : public Sink {
   void disconnect(const std::string& why) {
     link_.reset();
     counters_.connections_closed.add();
-    log::info("{}: disconnected from {}: {}", name_, options_.target.text(), why);
+    if (said_) log::info("{}: disconnected from {}: {}", name_, options_.target.text(), why);
   }
 
   const std::string name_;
@@ -179,6 +197,9 @@ class AvroSink final : public Sink {
   const std::uint32_t in_flight_max_;
   const milliseconds reset_interval_;
   SteadyTime reset_at_{};
+  SteadyTime connected_at_{};
+  std::uint64_t soon_again_ = 0;  ///< Connections, each soon after the one before.
+  bool said_ = false;             ///< That the connection was made.
   std::unique_ptr<AvroLink> link_;
   std::atomic<bool> failed_{false};  ///< A delivery, since start_over().
 };

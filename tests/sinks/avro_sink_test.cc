@@ -171,6 +171,34 @@ TEST_CASE("a receiver that hangs up between calls costs no event and doubles non
   CHECK(server.bodies() == number_bodies(50));
 }
 
+TEST_CASE("connections that follow each other soon are said rarely") {
+  const testing::CapturedLog log;
+  const auto said = [&](const std::string& words) {
+    const std::string text = log.text();
+    std::size_t times = 0;
+    for (std::size_t at = 0; (at = text.find(words, at)) != std::string::npos; ++at) ++times;
+    return times;
+  };
+  MovedClock clock;
+  AvroTestServer server({.ours = true});
+  const auto rig = avro_to(server.port(), {}, clock);
+  constexpr std::uint64_t connections = 16;
+  for (std::uint64_t i = 0; i < connections; ++i) {
+    rig->put_numbers(i * 10, 10);
+    REQUIRE(rig->delivered((i + 1) * 10));
+    server.hang_up();
+    clock.advance(std::chrono::seconds(5));
+  }
+  CHECK(rig->counters().connections_created.get() == connections);
+  CHECK(said("connected to ") == 5);  // the 1st, 2nd, 4th, 8th and 16th
+  CHECK(log.has("(16 times soon after one another)"));
+  // One that comes after a quiet minute is news.
+  clock.advance(std::chrono::seconds(60));
+  rig->put_numbers(connections * 10, 10);
+  REQUIRE(rig->delivered((connections + 1) * 10));
+  CHECK(said("connected to ") == 6);
+}
+
 TEST_CASE("a connection of a certain age is made anew, between calls") {
   MovedClock clock;
   AvroTestServer server({.ours = true});
