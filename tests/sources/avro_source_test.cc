@@ -393,6 +393,22 @@ TEST_CASE("while a channel is full, calls do not wait one behind the other for i
   CHECK(Clock::system().steady() - again >= milliseconds(1000));
 }
 
+TEST_CASE("while a channel is full, many senders wait together") {
+  Avro avro({}, small_channel(1, milliseconds(1000)));
+  AvroTestClient first = avro.friendly_client();
+  REQUIRE(first.ask(avro_batch_call(events_of({"1"}))) == avro_ok);
+  REQUIRE(first.ask(avro_batch_call(events_of({"2"}))) == avro_failed);
+  std::vector<AvroTestClient> senders;
+  for (int i = 0; i < 100; ++i) senders.push_back(avro.friendly_client());
+  const auto begin = Clock::system().steady();
+  for (AvroTestClient& each : senders) {
+    REQUIRE(each.send(2, avro_batch_call(events_of({"2"}))));
+  }
+  for (AvroTestClient& each : senders) CHECK(each.answer() == AvroTestAnswer{2, avro_failed});
+  // One behind the other they would wait ten seconds.
+  CHECK(Clock::system().steady() - begin < milliseconds(5000));
+}
+
 TEST_CASE("behind a FAILED nothing of our own agents overtakes") {
   Avro avro({}, small_channel(2, milliseconds(1)));
   AvroTestClient client = avro.friendly_client(sluice_greeting());
