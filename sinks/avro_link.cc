@@ -182,7 +182,7 @@ Status AvroLink::read_answers() {
     const Deadline deadline = Deadline::at(std::min(next_deadline().time(), last.time()));
     auto got = stream_.read_some(reader.space(), deadline, stop);
     if (!got.ok()) {
-      if (!stop.stop_requested()) return Retry(got.status().message());
+      if (!stop.stop_requested()) return Retry(unanswered(got.status().message()));
       // What is sent may be answered yet.
       stop = {};
       last = Deadline::in(last_answers_max);
@@ -203,6 +203,13 @@ Status AvroLink::read_answers() {
     const std::lock_guard lock(mutex_);
     if (calls_.empty()) return Closed("the agent is stopping");
   }
+}
+
+/// Why there are no more answers, for those who wait for one: a receiver of our own says in its log
+/// what it hung up for.
+std::string AvroLink::unanswered(const std::string& why) const {
+  const std::lock_guard lock(mutex_);
+  return calls_.empty() ? why : "no answer: " + why + "; the receiver's log may say why";
 }
 
 /// When the oldest call is overdue. Before that a call may come that is due no earlier.

@@ -77,6 +77,7 @@ class AvroLink {
   void pass_over_behind(std::uint32_t serial);
   Status answered(std::uint32_t serial, std::string_view payload);
   Deadline next_deadline() const;
+  std::string unanswered(const std::string& why) const;
   void break_off(Status why);
 
   const Options options_;

@@ -254,6 +254,7 @@ TEST_CASE("a server that hangs up ends the calls on their way, and the link") {
   REQUIRE(server.wait_for_calls(2));
   server.hang_up();
   CHECK(test.outcomes.get(1).may_have_arrived);
+  CHECK(test.outcomes.get(1).status.message().ends_with("; the receiver's log may say why"));
   CHECK(test.outcomes.get(2).may_have_arrived);
   CHECK(eventually([&] { return !link->broken().ok(); }));
 }
