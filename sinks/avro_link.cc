@@ -140,11 +140,12 @@ bool AvroLink::wait_until_idle(const std::stop_token& stop) {
                     [this] { return calls_.empty() && ending_ == 0; });
 }
 
-void AvroLink::call(const Batch& batch, const std::stop_token& stop, Done done) {
+void AvroLink::call(const Batch& batch, const std::stop_token& stop, Done done,
+                    const std::optional<Origin>& settled_below) {
   const std::uint32_t serial = next_serial_++;
-  const std::string_view bytes = is_ours_
-                                     ? ours_.append_batch(serial, batch, compression_)
-                                     : plain_.append_batch(serial, {}, encode_avro_map(), batch);
+  const std::string_view bytes =
+      is_ours_ ? ours_.append_batch(serial, batch, compression_, settled_below)
+               : plain_.append_batch(serial, {}, encode_avro_map(), batch);
   const Deadline answer_by = Deadline::in(options_.request_timeout);
   {
     std::unique_lock lock(mutex_);

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "core/base/log.h"
@@ -112,15 +113,18 @@ class AvroSink final : public Sink {
     return {};
   }
 
+  void settled_below(const Origin& below) override { settled_below_ = below; }
+
   void deliver(const Batch& batch, std::stop_token stop, DeliveryDone done) override {
     if (Status status = make_ready(stop); !status.ok()) {
       return done({.status = std::move(status)});
     }
-    link_->call(batch, stop, [done, this](AvroLink::Outcome outcome) {
+    const auto ended = [done, this](const AvroLink::Outcome& outcome) {
       if (!outcome.status.ok()) failed_ = true;
       done({.status = outcome.status.with_context(options_.target.text()),
             .may_have_arrived = outcome.may_have_arrived});
-    });
+    };
+    link_->call(batch, stop, ended, settled_below_);
     // Only then is it known whether the next batch may follow, or comes behind this one again.
     if (!link_->is_ours()) link_->wait_until_idle(stop);
   }
@@ -200,6 +204,7 @@ class AvroSink final : public Sink {
   SteadyTime connected_at_{};
   std::uint64_t soon_again_ = 0;  ///< Connections, each soon after the one before.
   bool said_ = false;             ///< That the connection was made.
+  std::optional<Origin> settled_below_;
   std::unique_ptr<AvroLink> link_;
   std::atomic<bool> failed_{false};  ///< A delivery, since start_over().
 };

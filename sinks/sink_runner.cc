@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "channels/stored_queue.h"
 #include "core/base/assert.h"
 #include "core/base/log.h"
 #include "core/base/rarely.h"
@@ -178,6 +179,9 @@ void SinkRunner::offer(const Dealer::Share& share, Taken taken, const std::stop_
   free->busy = true;
   free->ended = false;
   const auto index = static_cast<std::uint32_t>(free - slots_.begin());
+  if (const StoredQueue* const stored = channel_.stored(); stored != nullptr) {
+    member.is.it->settled_below(stored->settled_below());
+  }
   member.is.it->deliver(free->taken.batch(), stop, DeliveryDone(*this, index));
   settle_ended();
 }

@@ -460,6 +460,9 @@ Result<Batch> AvroSource::batch_of(Peer& peer, const AvroCall& call) {
   } else {
     batch = batch_in(*peer.builder, call.message, call.parameters);
   }
+  auto settled = sluice_settled_below(call.metadata);
+  if (!settled.ok()) return settled.status();
+  if (*settled) context_.out.sender_settled(**settled);
   if (!batch.ok() || batch->empty()) return batch;
   auto origins = sluice_origins(call.metadata, batch->size());
   if (!origins.ok()) return origins.status();
