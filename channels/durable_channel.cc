@@ -221,6 +221,12 @@ void DurableChannel::undo_put(const Reservation& room) noexcept {
   ledger_->accepted().undo(room.found().accepted);
 }
 
+/// Known is either its own id or, where a batch goes into several channels, that of this part.
+void DurableChannel::sender_settled(const Origin& below) {
+  ledger_->accepted().settled_below(below.id, below.sequence);
+  ledger_->accepted().settled_below(part_of(below.id, name()), below.sequence);
+}
+
 void DurableChannel::publish(Reservation& room) noexcept {
   // On disk: that is as far as a source is concerned.
   room.batch().receipt().settle(room.batch().size() +

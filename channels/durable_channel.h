@@ -97,6 +97,8 @@ class DurableChannel final : public QueueChannel, private StoredQueue, private R
   void undo_put(const Reservation& room) noexcept override;
   void write_take(WriteGroup& group, const Taken& events) override;
   void undo_take(const Taken& events) noexcept override;
+  Origin settled_below() const override { return {id_, ledger_->durable_low()}; }
+  void sender_settled(const Origin& below) override;
 
   // RefusedTakes
   Status rewrite(StoreBatch& batch) override;

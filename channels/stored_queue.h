@@ -23,6 +23,12 @@ class StoredQueue {
   virtual void write_take(WriteGroup& group, const Taken& events) = 0;
   /// What write_take() wrote was refused; the account is restored by the committer.
   virtual void undo_take(const Taken& events) noexcept = 0;
+
+  /// Of what got its origin here, nothing below this one is taken again by anybody: those who sent
+  /// it have committed. Any thread.
+  virtual Origin settled_below() const = 0;
+  /// Says that of a sender: so the oldest of its ranges may be forgotten. Any thread.
+  virtual void sender_settled(const Origin& below) = 0;
 };
 
 }  // namespace sluice

@@ -171,6 +171,7 @@ void check_call(std::string_view payload) {
   auto origins = sluice_origins(call->metadata, count);
   require(!origins.ok() || !origins->known() || origins->size() == count,
           "origins are those of the events");
+  static_cast<void>(sluice_settled_below(call->metadata));
 }
 
 void check_payload(const std::string& payload) {

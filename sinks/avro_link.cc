@@ -17,6 +17,9 @@ constexpr std::size_t read_bytes = 16 * 1024;
 constexpr milliseconds last_answers_max{2'000};
 constexpr milliseconds goodbye_silence_max{500};
 constexpr milliseconds goodbye_max{1'000};
+constexpr std::string_view advice =
+    ": is there an avro source behind this port, do both sides agree on ssl and compression-type, "
+    "and do its ipFilterRules let us in? Its log may say more";
 
 /// Takes whole answers out of what a server sends.
 class AnswerReader {
@@ -94,17 +97,21 @@ Status AvroLink::shake_hands(Deadline deadline) {
     AvroMatch match = AvroMatch::None;
     while (!answered) {
       auto got = stream_.read_some(reader.space(), deadline, stop_);
-      if (!got.ok()) return Retry("no handshake: " + got.status().message());
+      if (!got.ok()) {
+        // What TLS and compression say tells what to do.
+        const bool hung_up = got.status().code() == Code::Closed || options_.layers.none();
+        return Retry("no handshake: " + got.status().message() +
+                     std::string(hung_up && !stop_.stop_requested() ? advice : ""));
+      }
       if (*got == 0) {
         return Retry("no answer to the handshake within " +
-                     std::to_string(options_.connect_timeout.count()) +
-                     " ms: is there an avro source behind this port, and do both sides agree on "
-                     "ssl and compression-type?");
+                     std::to_string(options_.connect_timeout.count()) + " ms" +
+                     std::string(advice));
       }
       reader.took(*got);
       Status status = reader.each([&](std::uint32_t to, std::string_view payload) {
         auto response = take_avro_handshake_response(payload);
-        if (!response.ok() || to != serial) return Retry("its answer is no handshake");
+        if (!response.ok() || to != serial) return Reject("no handshake");
         answered = true;
         match = response->match;
         if (response->has_server_hash) server_hash = response->server_hash;
@@ -112,7 +119,9 @@ Status AvroLink::shake_hands(Deadline deadline) {
         if (undoes(response->meta, options_.compression)) compression_ = options_.compression;
         return Status();
       });
-      if (!status.ok()) return Retry(status.message());
+      if (!status.ok()) {
+        return Retry("what answers is no avro source: " + status.message() + std::string(advice));
+      }
     }
     if (match != AvroMatch::None) return {};
     protocol = flume_protocol();
@@ -131,11 +140,12 @@ bool AvroLink::wait_until_idle(const std::stop_token& stop) {
                     [this] { return calls_.empty() && ending_ == 0; });
 }
 
-void AvroLink::call(const Batch& batch, const std::stop_token& stop, Done done) {
+void AvroLink::call(const Batch& batch, const std::stop_token& stop, Done done,
+                    const std::optional<Origin>& settled_below) {
   const std::uint32_t serial = next_serial_++;
-  const std::string_view bytes = is_ours_
-                                     ? ours_.append_batch(serial, batch, compression_)
-                                     : plain_.append_batch(serial, {}, encode_avro_map(), batch);
+  const std::string_view bytes =
+      is_ours_ ? ours_.append_batch(serial, batch, compression_, settled_below)
+               : plain_.append_batch(serial, {}, encode_avro_map(), batch);
   const Deadline answer_by = Deadline::in(options_.request_timeout);
   {
     std::unique_lock lock(mutex_);
@@ -173,7 +183,7 @@ Status AvroLink::read_answers() {
     const Deadline deadline = Deadline::at(std::min(next_deadline().time(), last.time()));
     auto got = stream_.read_some(reader.space(), deadline, stop);
     if (!got.ok()) {
-      if (!stop.stop_requested()) return Retry(got.status().message());
+      if (!stop.stop_requested()) return Retry(unanswered(got.status().message()));
       // What is sent may be answered yet.
       stop = {};
       last = Deadline::in(last_answers_max);
@@ -194,6 +204,13 @@ Status AvroLink::read_answers() {
     const std::lock_guard lock(mutex_);
     if (calls_.empty()) return Closed("the agent is stopping");
   }
+}
+
+/// Why there are no more answers, for those who wait for one: a receiver of our own says in its log
+/// what it hung up for.
+std::string AvroLink::unanswered(const std::string& why) const {
+  const std::lock_guard lock(mutex_);
+  return calls_.empty() ? why : "no answer: " + why + "; the receiver's log may say why";
 }
 
 /// When the oldest call is overdue. Before that a call may come that is due no earlier.

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -57,7 +58,9 @@ class AvroLink {
   bool wait_until_idle(const std::stop_token& stop);
 
   /// Sends one call of appendBatch. A failure breaks the link: every call in flight fails.
-  void call(const Batch& batch, const std::stop_token& stop, Done done);
+  /// `settled_below`: nothing below it will be sent again; told to an agent of our own.
+  void call(const Batch& batch, const std::stop_token& stop, Done done,
+            const std::optional<Origin>& settled_below = std::nullopt);
 
   /// Says goodbye. REQUIRES: no call is in flight.
   void finish();
@@ -77,6 +80,7 @@ class AvroLink {
   void pass_over_behind(std::uint32_t serial);
   Status answered(std::uint32_t serial, std::string_view payload);
   Deadline next_deadline() const;
+  std::string unanswered(const std::string& why) const;
   void break_off(Status why);
 
   const Options options_;

@@ -1,10 +1,13 @@
 // Forwards events over Flume's Avro RPC, to Flume's avro sources and to our own agents.
 
 #include <atomic>
+#include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "core/base/log.h"
+#include "core/base/rarely.h"
 #include "core/config/key_tables.h"
 #include "core/config/tls_keys.h"
 #include "core/config/wire_keys.h"
@@ -68,6 +71,9 @@ constexpr Key own_keys[] = {
      .choices = "none lz4 zstd"},
 };
 
+// Between two connections that are both worth a line in the log.
+constexpr std::chrono::minutes long_enough{1};
+
 constexpr auto keys = joined_keys(own_keys, compression_keys, compression_client_keys,
                                   tls_client_keys, tls_rule_keys);
 
@@ -107,15 +113,18 @@ class AvroSink final : public Sink {
     return {};
   }
 
+  void settled_below(const Origin& below) override { settled_below_ = below; }
+
   void deliver(const Batch& batch, std::stop_token stop, DeliveryDone done) override {
     if (Status status = make_ready(stop); !status.ok()) {
       return done({.status = std::move(status)});
     }
-    link_->call(batch, stop, [done, this](AvroLink::Outcome outcome) {
+    const auto ended = [done, this](const AvroLink::Outcome& outcome) {
       if (!outcome.status.ok()) failed_ = true;
       done({.status = outcome.status.with_context(options_.target.text()),
             .may_have_arrived = outcome.may_have_arrived});
-    });
+    };
+    link_->call(batch, stop, ended, settled_below_);
     // Only then is it known whether the next batch may follow, or comes behind this one again.
     if (!link_->is_ours()) link_->wait_until_idle(stop);
   }
@@ -135,10 +144,10 @@ class AvroSink final : public Sink {
   /// A link that takes a call.
   Status make_ready(const std::stop_token& stop) {
     if (link_ && !link_->broken().ok()) link_->wait_until_idle({});  // its calls fail just now
-    // What was taken before the failure was known must not overtake what comes again.
-    if (failed_) return Retry("a batch before this one has failed");
+    if (failed_) return too_early();
     if (link_ && reset_interval_.count() > 0 && clock_.steady() >= reset_at_) {
       if (!link_->wait_until_idle(stop)) return Closed("the agent is stopping");
+      if (link_->broken().ok()) link_->finish();
       disconnect("reset-connection-interval is over");
     }
     if (link_) {
@@ -146,6 +155,8 @@ class AvroSink final : public Sink {
       if (broken.ok()) return {};
       disconnect(broken.message());
     }
+    // With the old link its last calls have ended.
+    if (failed_) return too_early();
     auto link = AvroLink::connect(options_, stop);
     if (!link.ok()) {
       counters_.connections_failed.add();
@@ -154,15 +165,31 @@ class AvroSink final : public Sink {
     counters_.connections_created.add();
     link_ = *std::move(link);
     reset_at_ = clock_.steady() + reset_interval_;
-    log::info("{}: connected to {}{}", name_, options_.target.text(),
-              link_->is_ours() ? "" : ", a Flume: one call at a time");
+    report_connected();
     return {};
   }
+
+  /// A receiver of our own that is full hangs up after each call that it refuses: connections that
+  /// follow each other soon are said rarely.
+  void report_connected() {
+    const SteadyTime now = clock_.steady();
+    if (now - connected_at_ >= long_enough) soon_again_ = 0;
+    connected_at_ = now;
+    const std::uint64_t n = ++soon_again_;
+    said_ = worth_saying(n);
+    if (!said_) return;
+    log::info("{}: connected to {}{}{}", name_, options_.target.text(),
+              link_->is_ours() ? "" : ", a Flume: one call at a time",
+              n == 1 ? "" : " (" + std::to_string(n) + " times soon after one another)");
+  }
+
+  /// What was taken before a failure was known must not overtake what comes again.
+  static Status too_early() { return Retry("a batch before this one has failed"); }
 
   void disconnect(const std::string& why) {
     link_.reset();
     counters_.connections_closed.add();
-    log::info("{}: disconnected from {}: {}", name_, options_.target.text(), why);
+    if (said_) log::info("{}: disconnected from {}: {}", name_, options_.target.text(), why);
   }
 
   const std::string name_;
@@ -174,6 +201,10 @@ class AvroSink final : public Sink {
   const std::uint32_t in_flight_max_;
   const milliseconds reset_interval_;
   SteadyTime reset_at_{};
+  SteadyTime connected_at_{};
+  std::uint64_t soon_again_ = 0;  ///< Connections, each soon after the one before.
+  bool said_ = false;             ///< That the connection was made.
+  std::optional<Origin> settled_below_;
   std::unique_ptr<AvroLink> link_;
   std::atomic<bool> failed_{false};  ///< A delivery, since start_over().
 };

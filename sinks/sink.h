@@ -75,6 +75,10 @@ class Sink {
   /// `stop` ends long waits.
   virtual Status open(const std::stop_token& stop) = 0;
 
+  /// Of what got its origin in the sink's channel, nothing below this one is offered again. Called
+  /// before deliver(), where the channel is on disk.
+  virtual void settled_below(const Origin& /*below*/) {}
+
   /// Delivers the whole batch and calls `done`, now or later. The batch lives until then.
   virtual void deliver(const Batch& batch, std::stop_token stop, DeliveryDone done) = 0;
 

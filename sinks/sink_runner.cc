@@ -1,7 +1,9 @@
 #include "sinks/sink_runner.h"
 
 #include <algorithm>
+#include <utility>
 
+#include "channels/stored_queue.h"
 #include "core/base/assert.h"
 #include "core/base/log.h"
 #include "core/base/rarely.h"
@@ -177,6 +179,9 @@ void SinkRunner::offer(const Dealer::Share& share, Taken taken, const std::stop_
   free->busy = true;
   free->ended = false;
   const auto index = static_cast<std::uint32_t>(free - slots_.begin());
+  if (const StoredQueue* const stored = channel_.stored(); stored != nullptr) {
+    member.is.it->settled_below(stored->settled_below());
+  }
   member.is.it->deliver(free->taken.batch(), stop, DeliveryDone(*this, index));
   settle_ended();
 }
@@ -235,7 +240,13 @@ void SinkRunner::settle(Slot& slot) {
   }
   attempts_.failed(taken.pieces());
   dealer_.failed(slot.deal, taken.pieces(), delivery.may_have_arrived);
-  report_failure(member, delivery.status);
+  // Those that fail together are one failure, and the first of them says why.
+  if (member.failed_in_round && delivery.status.code() != Code::Fatal) {
+    member.is.counters->failures.add();
+  } else {
+    member.failed_in_round = delivery.status.code() != Code::Closed;
+    report_failure(member, delivery.status);
+  }
   // `taken` goes back to the head of the channel here.
 }
 
@@ -405,7 +416,8 @@ void SinkRunner::wait_for_an_end() {
 /// All outstanding deliveries have ended, or there is nobody to offer to.
 void SinkRunner::make_up_for_failures(const std::stop_token& stop) {
   failure_ = {};
-  for (const Running& member : members_) {
+  for (Running& member : members_) {
+    member.failed_in_round = false;
     if (member.open) member.is.it->start_over();
   }
   const bool pause = std::exchange(pause_, false);

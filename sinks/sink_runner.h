@@ -80,7 +80,8 @@ class SinkRunner final : private DeliveryListener {
     const std::uint32_t number;
     bool open = false;
     TakeLimit limit{};
-    std::uint64_t failures_in_a_row = 0;
+    std::uint64_t failures_in_a_row = 0;  ///< Those that come together count once.
+    bool failed_in_round = false;         ///< A delivery of it, since something was last offered.
     std::atomic<bool> healthy{false};
     std::atomic<bool> left_out{false};
   };

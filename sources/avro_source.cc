@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -65,7 +66,8 @@ constexpr ComponentInfo info{.alias = "avro",
 constexpr std::size_t read_bytes_min = 16 * 1024;
 constexpr int reads_a_round_max = 8;
 constexpr milliseconds round_wait{200};
-// While a channel is known to be full, calls do not wait one behind the other for its keep-alive.
+// While a channel is known to be full, calls do not wait one behind the other for its keep-alive:
+// all that have come until now wait together, and so long.
 constexpr milliseconds patience_while_full{100};
 // So much of an unfinished call every connection may keep; only what is beyond is limited for all
 // of them together.
@@ -97,6 +99,7 @@ class AvroSource final : public Source {
     thread_ = std::this_thread::get_id();
     const std::stop_callback wake(stop, [this] { server_->post([] {}); });
     while (!stop.stop_requested()) {
+      patience_.reset();
       server_->run_round(round_wait);
       context_.out.retry_refused(stop);
       send_answers();
@@ -199,9 +202,10 @@ class AvroSource final : public Source {
   // Of the call that is being read.
   AvroEvents events_;
   std::vector<IndexEntry> header_places_;
-  std::string last_headers_;  ///< A map, and
-  HeaderBlock last_block_;    ///< what it became.
-  bool full_ = false;         ///< The last call found no room.
+  std::string last_headers_;          ///< A map, and
+  HeaderBlock last_block_;            ///< what it became.
+  bool full_ = false;                 ///< The last call found no room.
+  std::optional<Deadline> patience_;  ///< Of this round, once one has waited while it is full.
   std::uint64_t refused_calls_ = 0;
   std::uint64_t failed_calls_ = 0;
 };
@@ -369,8 +373,12 @@ void AvroSource::take_calls(TcpConnection& connection, Peer& peer) {
     const std::size_t have = peer.builder->position() - peer.begin;
     if (have == 0) break;
     auto whole = peer.frame.measure({begin, have});
-    if (!whole.ok())
-      return refuse(connection, peer, "sent what is no call: " + whole.status().message());
+    if (!whole.ok()) {
+      return refuse(connection, peer,
+                    (peer.frame.too_long() ? "sent " + whole.status().message() +
+                                                 ": raise maxCallBytes, or lower batch-size there"
+                                           : "sent what is no call: " + whole.status().message()));
+    }
     if (!*whole) return;
     const std::uint32_t serial = peer.frame.serial();
     const std::size_t bytes = peer.frame.bytes();
@@ -452,6 +460,9 @@ Result<Batch> AvroSource::batch_of(Peer& peer, const AvroCall& call) {
   } else {
     batch = batch_in(*peer.builder, call.message, call.parameters);
   }
+  auto settled = sluice_settled_below(call.metadata);
+  if (!settled.ok()) return settled.status();
+  if (*settled) context_.out.sender_settled(**settled);
   if (!batch.ok() || batch->empty()) return batch;
   auto origins = sluice_origins(call.metadata, batch->size());
   if (!origins.ok()) return origins.status();
@@ -552,7 +563,8 @@ void AvroSource::put(TcpConnection& connection, Peer& peer, Batch batch, std::ui
   free_slots_.pop_back();
   sent_[slot] = {connection.id(), serial, batch.size(), std::move(handshake)};
   ++peer.unanswered;
-  const Deadline room_by = full_ ? Deadline::in(patience_while_full) : Deadline::never();
+  if (full_ && !patience_) patience_ = Deadline::in(patience_while_full);
+  const Deadline room_by = full_ ? *patience_ : Deadline::never();
   const Status status = context_.out.process(
       std::move(batch), stop_, [this, slot](Status outcome) { landed(slot, std::move(outcome)); },
       {}, room_by);

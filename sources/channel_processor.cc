@@ -5,6 +5,7 @@
 #include <limits>
 #include <optional>
 
+#include "channels/stored_queue.h"
 #include "core/base/assert.h"
 #include "core/base/wait.h"
 
@@ -61,6 +62,12 @@ void ChannelProcessor::finish(std::stop_token stop) {
   lock.unlock();
   for (Pending& refused : left) {
     if (refused.done) refused.done(Closed("the agent is stopping"));
+  }
+}
+
+void ChannelProcessor::sender_settled(const Origin& below) {
+  for (Channel* const channel : selector_.required()) {
+    if (StoredQueue* const stored = channel->stored()) stored->sender_settled(below);
   }
 }
 

@@ -69,6 +69,9 @@ class ChannelProcessor {
   Status process(Batch batch, std::stop_token stop, Commit::Done done, Notes notes = {},
                  Deadline room_by = Deadline::never());
 
+  /// The sender of what is put here will never send again what lies below this origin.
+  void sender_settled(const Origin& below);
+
   /// False when a required channel is in memory: a note would then be true while its events are not
   /// safe yet, so that a source goes by receipts instead.
   bool keeps_notes() const noexcept { return options_.keeps_notes && required_stores() > 0; }

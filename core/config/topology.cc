@@ -147,6 +147,8 @@ class Planner {
     const std::int64_t transaction = settings.integer("transactionCapacity");
     if (transaction <= capacity) return;
     const bool is_set = settings.has("transactionCapacity");
+    // Of a type of our own it is no limit, and nobody comes from a Flume that would refuse it.
+    if (!is_set && settings.info().class_name.empty()) return;
     const Position where = settings.where(is_set ? "transactionCapacity" : "capacity");
     reader_.error(
         where,

@@ -96,6 +96,10 @@ Result<IpFilter::Rule> IpFilter::parse_rule(std::string_view text) {
 
 Result<std::shared_ptr<IpFilter>> IpFilter::parse(std::string_view text,
                                                   std::shared_ptr<PeerNames> names) {
+  // Java's split(), which Flume reads them with, passes over commas at the end, too.
+  text = trimmed(text);
+  while (text.ends_with(',')) text = trimmed(text.substr(0, text.size() - 1));
+  if (text.empty()) return Invalid("ipFilter = true needs ipFilterRules, such as allow:ip:10.0.*");
   std::vector<Rule> rules;
   for (std::size_t begin = 0; begin <= text.size();) {
     const std::size_t comma = std::min(text.find(',', begin), text.size());

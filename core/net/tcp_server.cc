@@ -458,6 +458,8 @@ void Server::add(tcp::socket socket, const tcp::endpoint& peer) {
   socket.non_blocking(true, error);
   if (error) return;
   socket.set_option(tcp::no_delay(true), error);
+  // A host that vanished says no goodbye, and its connection would be here for ever.
+  socket.set_option(tcp::socket::keep_alive(true), error);
   const std::uint64_t id = next_id_++;
   auto connection = std::make_unique<Connection>(
       *this, std::move(socket), id, peer.address().to_string() + ":" + std::to_string(peer.port()),

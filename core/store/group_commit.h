@@ -68,6 +68,11 @@ class Ledger {
     const std::lock_guard lock(mutex_);
     return durable_;
   }
+  /// Of that, `low` alone: every sequence below it is out.
+  std::uint64_t durable_low() const {
+    const std::lock_guard lock(mutex_);
+    return durable_.low;
+  }
 
  private:
   friend class GroupCommit;

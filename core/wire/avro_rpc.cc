@@ -164,6 +164,20 @@ void append_frame(std::uint32_t serial, std::string_view first, std::string_view
 // Of what a stranger sent, in messages.
 constexpr std::size_t quoted_bytes_max = 100;
 
+/// What the first bytes of no frame may be, for those who have to find out.
+std::string_view guess(std::string_view bytes) noexcept {
+  if (bytes.starts_with("\x16\x03"))
+    return "; it looks like TLS: ssl must be the same on both sides";
+  // Of zlib with its usual window.
+  if (bytes.starts_with('\x78')) {
+    return "; it looks compressed: compression-type must be the same on both sides";
+  }
+  if (bytes.starts_with("GET ") || bytes.starts_with("POST ") || bytes.starts_with("HTTP/")) {
+    return "; it looks like HTTP";
+  }
+  return {};
+}
+
 constexpr std::string_view append_message = "append";
 constexpr std::string_view append_batch_message = "appendBatch";
 
@@ -212,7 +226,8 @@ Result<bool> AvroFrame::measure(std::string_view bytes) {
     measured_ = frame_head_bytes;
     begun_ = true;
     if (buffers_ == 0 || buffers_ > bytes_max_ / u32_bytes) {
-      return Reject("this is no Avro call: a frame of " + std::to_string(buffers_) + " buffers");
+      return Reject("a frame of " + std::to_string(buffers_) + " buffers" +
+                    std::string(guess(bytes)));
     }
   }
   while (unmeasured_ > 0) {
@@ -220,8 +235,11 @@ Result<bool> AvroFrame::measure(std::string_view bytes) {
     const std::uint32_t length = u32_at(bytes.data() + measured_);
     const std::size_t heads_to_come = (std::size_t{unmeasured_} - 1) * u32_bytes;
     if (measured_ + u32_bytes + length + heads_to_come > bytes_max_) {
+      const std::string_view guessed = guess(bytes);
+      too_long_ = guessed.empty();
       return Reject("a call of more than " + std::to_string(bytes_max_) +
-                    " bytes (one of its buffers has " + std::to_string(length) + ")");
+                    " bytes (one of its buffers has " + std::to_string(length) + ")" +
+                    std::string(guessed));
     }
     measured_ += u32_bytes + length;
     --unmeasured_;

@@ -46,6 +46,8 @@ class AvroFrame {
   /// is whole. Errors: Reject (this is no frame, or one of more than bytes_max: where the next one
   /// begins is not known).
   Result<bool> measure(std::string_view bytes);
+  /// Why it was refused: it may well be a frame, and more than bytes_max.
+  bool too_long() const noexcept { return too_long_; }
   /// Bytes of a whole one; of another at least so many, if its peer keeps its word.
   std::size_t bytes() const noexcept { return measured_; }
   /// REQUIRES: whole.
@@ -64,6 +66,7 @@ class AvroFrame {
   std::uint32_t buffers_ = 0;
   std::uint32_t unmeasured_ = 0;  ///< Buffers whose length is not known yet.
   bool begun_ = false;
+  bool too_long_ = false;
 };
 
 // ---- maps of bytes: metadata, and what a handshake carries besides

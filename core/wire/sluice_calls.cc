@@ -4,7 +4,10 @@
 #include <zstd.h>
 
 #include <array>
+#include <bit>
 #include <charconv>
+#include <cstring>
+#include <type_traits>
 #include <utility>
 
 namespace sluice {
@@ -15,10 +18,15 @@ constexpr std::string_view version = "1";
 constexpr std::string_view unpacks_name = "sluice.unpacks";
 constexpr std::string_view origins_name = "sluice.origins";
 constexpr std::string_view packed_name = "sluice.packed";
+constexpr std::string_view settled_name = "sluice.settled";
 
 constexpr std::array<std::pair<CallCompression, std::string_view>, 2> compressions{
     {{CallCompression::Lz4, "lz4"}, {CallCompression::Zstd, "zstd"}}};
 constexpr int zstd_level = 1;
+
+// As it lies in memory: id high, id low, sequence, low byte first.
+static_assert(sizeof(Origin) == 24 && std::is_trivially_copyable_v<Origin> &&
+              std::endian::native == std::endian::little);
 
 std::string_view name_of(CallCompression compression) noexcept {
   for (const auto& [each, name] : compressions) {
@@ -88,22 +96,29 @@ bool undoes(std::string_view handshake_meta, CallCompression compression) noexce
   return false;
 }
 
-std::string sluice_metadata(const Provenance& origins, std::string_view packed) {
+std::string sluice_metadata(const Provenance& origins, std::string_view packed,
+                            const std::optional<Origin>& settled_below) {
   const std::string runs = origins.known() ? origins.encode() : "";
-  return encode_avro_map({{origins_name, runs}, {packed_name, packed}});
+  const std::string_view settled =
+      settled_below
+          ? std::string_view(reinterpret_cast<const char*>(&*settled_below), sizeof *settled_below)
+          : std::string_view();
+  return encode_avro_map({{origins_name, runs}, {packed_name, packed}, {settled_name, settled}});
 }
 
 std::string_view SluiceCallWriter::append_batch(std::uint32_t serial, const Batch& batch,
-                                                CallCompression compression) {
-  const std::string_view plain =
-      writer_.append_batch(serial, {}, sluice_metadata(batch.provenance()), batch);
+                                                CallCompression compression,
+                                                const std::optional<Origin>& settled_below) {
+  const std::string_view plain = writer_.append_batch(
+      serial, {}, sluice_metadata(batch.provenance(), {}, settled_below), batch);
   if (compression == CallCompression::None || !pack(writer_.parameters(), compression, packed_)) {
     return plain;
   }
   const std::string how =
       std::string(name_of(compression)) + " " + std::to_string(writer_.parameters().size());
   frame_.clear();
-  append_avro_batch_call(serial, sluice_metadata(batch.provenance(), how), packed_, frame_);
+  append_avro_batch_call(serial, sluice_metadata(batch.provenance(), how, settled_below), packed_,
+                         frame_);
   return frame_;
 }
 
@@ -117,6 +132,15 @@ Result<Provenance> sluice_origins(std::string_view metadata, std::uint32_t event
                   std::to_string(events));
   }
   return origins;
+}
+
+Result<std::optional<Origin>> sluice_settled_below(std::string_view metadata) {
+  const std::string_view bytes = avro_map_value(metadata, settled_name);
+  if (bytes.empty()) return std::optional<Origin>();
+  Origin below;
+  if (bytes.size() != sizeof below) return Reject("a damaged call: what is settled");
+  std::memcpy(&below, bytes.data(), sizeof below);
+  return std::optional<Origin>(below);
 }
 
 bool is_packed(std::string_view metadata) noexcept {

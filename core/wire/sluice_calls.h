@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -26,9 +27,10 @@ bool speaks_sluice(std::string_view handshake_meta) noexcept;
 /// True when who greets like this undoes the compression.
 bool undoes(std::string_view handshake_meta, CallCompression compression) noexcept;
 
-/// The metadata map of a call: the origins of its events, where they are known, and how its
-/// parameters are compressed.
-std::string sluice_metadata(const Provenance& origins, std::string_view packed = {});
+/// The metadata map of a call: the origins of its events, where they are known, how its parameters
+/// are compressed, and below which origin its sender will never send anything again.
+std::string sluice_metadata(const Provenance& origins, std::string_view packed = {},
+                            const std::optional<Origin>& settled_below = std::nullopt);
 
 /// Writes calls for an agent of our own, into memory that it uses again and again.
 class SluiceCallWriter {
@@ -36,7 +38,8 @@ class SluiceCallWriter {
   /// A frame with a call of appendBatch, with the origins of its events where they are known.
   /// Compressed only where that makes it shorter. Valid until the next one.
   std::string_view append_batch(std::uint32_t serial, const Batch& batch,
-                                CallCompression compression);
+                                CallCompression compression,
+                                const std::optional<Origin>& settled_below = std::nullopt);
 
  private:
   AvroCallWriter writer_;
@@ -47,6 +50,10 @@ class SluiceCallWriter {
 /// What a call's metadata says of its events' origins; not known: nothing.
 /// Errors: Reject (damaged, or not of `events` events).
 Result<Provenance> sluice_origins(std::string_view metadata, std::uint32_t events);
+
+/// Below which origin the sender of a call will never send anything again; none: it does not say.
+/// Errors: Reject (damaged).
+Result<std::optional<Origin>> sluice_settled_below(std::string_view metadata);
 
 /// True when the parameters of a call with this metadata are compressed.
 bool is_packed(std::string_view metadata) noexcept;

@@ -177,6 +177,7 @@ constexpr ComponentInfo kSources[] = {
 };
 constexpr ComponentInfo kChannels[] = {
     {"memory", "org.apache.flume.channel.MemoryChannel", "Keeps events in memory.", kMemoryKeys},
+    {"disk", "", "Keeps events on disk.", kMemoryKeys},
 };
 constexpr ComponentInfo kSinks[] = {
     {"logger", "org.apache.flume.sink.LoggerSink", "Logs events.", kLoggerKeys},

@@ -192,6 +192,14 @@ TEST_CASE("transactionCapacity above capacity leaves the channel and its users o
   CHECK(plan.left_out.size() == 3);
   const Plan lone = plan_text(replaced(tutorial(), "capacity = 1000", "capacity = 10"));
   CHECK(told(lone.diagnostics, "its default is 100").find("error x.conf:9:27+2") == 0);
+  // A type of our own has no such limit; who sets it all the same is taken at their word.
+  const std::string ours = replaced(replaced(tutorial(), "capacity = 1000", "capacity = 10"),
+                                    "c1.type = memory", "c1.type = disk");
+  const Plan small = plan_text(ours);
+  CHECK(small.verdict == Verdict::Runs);
+  CHECK(small.diagnostics.empty());
+  CHECK(plan_text(ours + "a1.channels.c1.transactionCapacity = 11\n").verdict ==
+        Verdict::NothingToRun);
 }
 
 TEST_CASE("A batch above transactionCapacity runs here, with a warning") {

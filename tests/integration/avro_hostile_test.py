@@ -168,7 +168,7 @@ class Hostile(unittest.TestCase):
             with RawAvroClient(agent.port()) as stranger:
                 with self.assertRaises((AssertionError, OSError)):
                     stranger.append([b"x" * MIB])
-            agent.wait_for_log(r"127\.0\.0\.1:\d+ sent what is no call: a call of more than 1048576 bytes.*connection is closed")
+            agent.wait_for_log(r"127\.0\.0\.1:\d+ sent a call of more than 1048576 bytes.*maxCallBytes.*connection is closed")
             with RawAvroClient(agent.port()) as stranger:  # many buffers that are small each
                 with self.assertRaises((AssertionError, OSError)):
                     stranger.append([b"x" * MIB], buffer_bytes=100)

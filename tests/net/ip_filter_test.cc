@@ -101,9 +101,20 @@ TEST_CASE("a name is not looked up when a rule in front of it decides") {
   CHECK(*lookups == 0);
 }
 
+TEST_CASE("commas behind the last rule are passed over, as in Flume") {
+  for (const char* rules : {"allow:ip:10.*,deny:ip:*,", " allow:ip:10.* ,deny:ip:* , , "}) {
+    CHECK(ask(rules, "10.0.0.1") == Answer::Accept);
+    CHECK(ask(rules, "11.0.0.1") == Answer::Refuse);
+  }
+  for (const char* none : {"", " ", ","}) {
+    CHECK(IpFilter::parse(none).status().message().find("ipFilter = true needs ipFilterRules") !=
+          std::string::npos);
+  }
+}
+
 TEST_CASE("bad rules are named") {
   for (const std::string bad :
-       {"", "allow", "allow:ip", "allow:ip:", "permit:ip:*", "allow:host:*", "allow::*"}) {
+       {"allow", "allow:ip", "allow:ip:", "permit:ip:*", "allow:host:*", "allow::*"}) {
     const auto filter = IpFilter::parse(bad);
     CHECK(filter.code() == Code::Invalid);
     CHECK(filter.status().message().find("'" + bad + "'") != std::string::npos);

@@ -62,6 +62,30 @@ TEST_CASE("a connection is read, answered and closed when its peer has finished"
   CHECK(echo.server->connections() == 0);
 }
 
+/// An option of the connection that was accepted on a port of this process; -1: there is none.
+int accepted_option(std::uint16_t port, int level, int name) {
+  for (int fd = 0; fd < 1024; ++fd) {
+    sockaddr_in address{};
+    socklen_t size = sizeof address;
+    if (::getpeername(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) continue;
+    size = sizeof address;
+    if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) continue;
+    if (address.sin_family != AF_INET || ntohs(address.sin_port) != port) continue;
+    int value = -1;
+    size = sizeof value;
+    ::getsockopt(fd, level, name, &value, &size);
+    return value;
+  }
+  return -1;
+}
+
+TEST_CASE("a peer that vanishes without a goodbye is looked for") {
+  Echo echo;
+  const TestClient client(echo.server->port());
+  REQUIRE(echo.rounds_until([&] { return echo.opened == 1; }));
+  CHECK(accepted_option(echo.server->port(), SOL_SOCKET, SO_KEEPALIVE) == 1);
+}
+
 TEST_CASE("what is left unread is reported again") {
   Echo echo;
   TestClient client(echo.server->port());

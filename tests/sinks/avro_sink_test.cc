@@ -49,6 +49,27 @@ AvroTestServer::Options silent(bool ours) {
   return {.ours = ours, .answer = [](const auto&) { return AvroTestServer::Answer(); }};
 }
 
+/// An avro source of our own with a small channel, as the receiver.
+class Receiver {
+ public:
+  explicit Receiver(std::uint64_t capacity_events, Values more = {}) : port(free_port()) {
+    const SourceType* const type = find_type(source_types(), "avro");
+    SourceRig::Options options;
+    options.channel.capacity_events = capacity_events;
+    options.channel.keep_alive = milliseconds(1);
+    options.processor.on_full = OnFull::Reject;
+    std::map<std::string, std::string> values{{"bind", "127.0.0.1"},
+                                              {"port", std::to_string(port)}};
+    values.insert(more.begin(), more.end());
+    rig = std::make_unique<SourceRig>(*type, test_settings(*type->info, "source r1", values),
+                                      std::move(options));
+    REQUIRE(rig->open().ok());
+    rig->start();
+  }
+  const std::uint16_t port;
+  std::unique_ptr<SourceRig> rig;
+};
+
 TEST_CASE("every event arrives once with its headers, in calls of batch-size at most") {
   for (const bool ours : {true, false}) {
     AvroTestServer server({.ours = ours});
@@ -150,6 +171,34 @@ TEST_CASE("a receiver that hangs up between calls costs no event and doubles non
   CHECK(server.bodies() == number_bodies(50));
 }
 
+TEST_CASE("connections that follow each other soon are said rarely") {
+  const testing::CapturedLog log;
+  const auto said = [&](const std::string& words) {
+    const std::string text = log.text();
+    std::size_t times = 0;
+    for (std::size_t at = 0; (at = text.find(words, at)) != std::string::npos; ++at) ++times;
+    return times;
+  };
+  MovedClock clock;
+  AvroTestServer server({.ours = true});
+  const auto rig = avro_to(server.port(), {}, clock);
+  constexpr std::uint64_t connections = 16;
+  for (std::uint64_t i = 0; i < connections; ++i) {
+    rig->put_numbers(i * 10, 10);
+    REQUIRE(rig->delivered((i + 1) * 10));
+    server.hang_up();
+    clock.advance(std::chrono::seconds(5));
+  }
+  CHECK(rig->counters().connections_created.get() == connections);
+  CHECK(said("connected to ") == 5);  // the 1st, 2nd, 4th, 8th and 16th
+  CHECK(log.has("(16 times soon after one another)"));
+  // One that comes after a quiet minute is news.
+  clock.advance(std::chrono::seconds(60));
+  rig->put_numbers(connections * 10, 10);
+  REQUIRE(rig->delivered((connections + 1) * 10));
+  CHECK(said("connected to ") == 6);
+}
+
 TEST_CASE("a connection of a certain age is made anew, between calls") {
   MovedClock clock;
   AvroTestServer server({.ours = true});
@@ -168,6 +217,40 @@ TEST_CASE("a connection of a certain age is made anew, between calls") {
   CHECK(server.bodies() == number_bodies(30));
 }
 
+TEST_CASE("a connection that is made anew while calls are in flight lets no batch overtake") {
+  MovedClock clock;
+  AvroTestServer server(silent(true));
+  const auto rig =
+      avro_to(server.port(), {{"batch-size", "10"}, {"reset-connection-interval", "60"}}, clock);
+  rig->put_numbers(0, 10);
+  REQUIRE(server.wait_for_calls(1));
+  clock.advance(std::chrono::seconds(61));
+  // The second batch waits for the answer to the first, which is to come again before it.
+  rig->put_numbers(10, 10);
+  REQUIRE(eventually([&] { return rig->counters().attempts.get() == 20; }));
+  server.answer(server.calls()[0].serial, avro_failed);
+  for (const std::size_t call : {1, 2}) {
+    REQUIRE(server.wait_for_calls(call + 1));
+    CHECK(server.calls()[call].events.front().body == std::to_string((call - 1) * 10));
+    server.answer(server.calls()[call].serial, avro_ok);
+  }
+  CHECK(rig->delivered(20));
+}
+
+TEST_CASE("a connection that is made anew ends in order, not as one that was cut off") {
+  MovedClock clock;
+  Receiver receiver(1'000'000, {{"compression-type", "deflate"}});
+  const auto rig = avro_to(
+      receiver.port, {{"compression-type", "deflate"}, {"reset-connection-interval", "60"}}, clock);
+  for (std::uint64_t i = 0; i < 3; ++i) {
+    rig->put_numbers(i * 10, 10);
+    REQUIRE(rig->delivered((i + 1) * 10));
+    clock.advance(std::chrono::seconds(61));
+  }
+  CHECK(rig->counters().connections_created.get() == 3);
+  CHECK(receiver.rig->counters().read_failures.get() == 0);
+}
+
 TEST_CASE("a stop with calls on their way loses nothing and is in time") {
   for (const bool ours : {true, false}) {
     AvroTestServer server(silent(ours));
@@ -182,27 +265,6 @@ TEST_CASE("a stop with calls on their way loses nothing and is in time") {
     CHECK(rig->channel().counters().in_flight.events.get() == 0);
   }
 }
-
-/// An avro source of our own with a small channel, as the receiver.
-class Receiver {
- public:
-  explicit Receiver(std::uint64_t capacity_events) : port(free_port()) {
-    const SourceType* const type = find_type(source_types(), "avro");
-    SourceRig::Options options;
-    options.channel.capacity_events = capacity_events;
-    options.channel.keep_alive = milliseconds(1);
-    options.processor.on_full = OnFull::Reject;
-    rig = std::make_unique<SourceRig>(
-        *type,
-        test_settings(*type->info, "source r1",
-                      {{"bind", "127.0.0.1"}, {"port", std::to_string(port)}}),
-        std::move(options));
-    REQUIRE(rig->open().ok());
-    rig->start();
-  }
-  const std::uint16_t port;
-  std::unique_ptr<SourceRig> rig;
-};
 
 TEST_CASE("behind a channel that is full now and then nothing is lost, doubled or overtaken") {
   Receiver receiver(50);

@@ -9,6 +9,7 @@
 
 #include "tests/catch.h"
 #include "tests/support/batches.h"
+#include "tests/support/captured_log.h"
 #include "tests/support/eventually.h"
 #include "tests/support/late_committer.h"
 #include "tests/support/memory_channels.h"
@@ -250,6 +251,31 @@ TEST_CASE("nothing new is offered before every outstanding delivery has ended") 
   for (std::size_t i = 3; i < 6; ++i) sink.end(i, {});
   thread.join();
   CHECK(counters.delivered.events.get() == 50);
+}
+
+TEST_CASE("deliveries that fail together are one failure, and the first says why") {
+  const testing::CapturedLog log;
+  Rig rig;
+  rig.put_rows(3);
+  SinkCounters counters;
+  ManualSink sink;
+  SinkRunner runner(quick(), rig.channel, sink, counters);
+  std::jthread thread([&](std::stop_token stop) { CHECK(runner.run(std::move(stop)).ok()); });
+  constexpr std::size_t rounds = 8;
+  for (std::size_t round = 0; round < rounds; ++round) {
+    REQUIRE(eventually([&] { return sink.offered() == 3 * round + 3; }));
+    sink.end(3 * round, {.status = Retry("the reason")});
+    sink.end(3 * round + 1, {.status = Retry("its consequence")});
+    sink.end(3 * round + 2, {.status = Retry("its consequence")});
+  }
+  REQUIRE(eventually([&] { return sink.offered() == 3 * rounds + 3; }));
+  rig.channel.close();
+  for (std::size_t i = 0; i < 3; ++i) sink.end(3 * rounds + i, {});
+  thread.join();
+  CHECK(counters.failures.get() == 3 * rounds);
+  CHECK(log.has("the reason; they stay in channel c1 and are tried again (failure 1 in a row)"));
+  CHECK(log.has("the reason; they stay in channel c1 and are tried again (failure 8 in a row)"));
+  CHECK_FALSE(log.has("its consequence"));
 }
 
 TEST_CASE("rejected events are kept aside, when there is room for them") {

@@ -393,6 +393,22 @@ TEST_CASE("while a channel is full, calls do not wait one behind the other for i
   CHECK(Clock::system().steady() - again >= milliseconds(1000));
 }
 
+TEST_CASE("while a channel is full, many senders wait together") {
+  Avro avro({}, small_channel(1, milliseconds(1000)));
+  AvroTestClient first = avro.friendly_client();
+  REQUIRE(first.ask(avro_batch_call(events_of({"1"}))) == avro_ok);
+  REQUIRE(first.ask(avro_batch_call(events_of({"2"}))) == avro_failed);
+  std::vector<AvroTestClient> senders;
+  for (int i = 0; i < 100; ++i) senders.push_back(avro.friendly_client());
+  const auto begin = Clock::system().steady();
+  for (AvroTestClient& each : senders) {
+    REQUIRE(each.send(2, avro_batch_call(events_of({"2"}))));
+  }
+  for (AvroTestClient& each : senders) CHECK(each.answer() == AvroTestAnswer{2, avro_failed});
+  // One behind the other they would wait ten seconds.
+  CHECK(Clock::system().steady() - begin < milliseconds(5000));
+}
+
 TEST_CASE("behind a FAILED nothing of our own agents overtakes") {
   Avro avro({}, small_channel(2, milliseconds(1)));
   AvroTestClient client = avro.friendly_client(sluice_greeting());
@@ -514,7 +530,7 @@ TEST_CASE("what is no call closes its connection and no other") {
   is_closed(avro_frame(1, {"no handshake"}));
   is_closed(avro_u32(1) + avro_u32(1) + avro_u32(65525) + "x");
   CHECK(avro.rig->counters().rejected_lines.get() == 7);
-  CHECK(log.has("sent what is no call: this is no Avro call: a frame of 790644820 buffers"));
+  CHECK(log.has("sent what is no call: a frame of 790644820 buffers; it looks like HTTP"));
   CHECK(good.ask(avro_batch_call(events_of({"good"}))) == avro_ok);
   CHECK(avro.rig->take(1) == Bodies{"good"});
 }
@@ -532,6 +548,7 @@ TEST_CASE("a call of maxCallBytes passes and one of a byte more does not") {
   CHECK(client.answer().serial == 0);
   CHECK(client.raw().ended());
   CHECK(log.has("a call of more than 65536 bytes"));
+  CHECK(log.has("raise maxCallBytes, or lower batch-size there"));
   CHECK(avro.rig->channel().size_events() == 0);
 }
 

@@ -158,12 +158,20 @@ TEST_CASE("what is no frame, or too long a one, is told at once") {
     AvroFrame frame(bytes_max);
     return frame.measure(bytes).status().message();
   };
-  CHECK(refused("GET / HTTP/1.1\r\n") == "this is no Avro call: a frame of 790644820 buffers");
-  CHECK(refused(u32(1) + u32(0)) == "this is no Avro call: a frame of 0 buffers");
+  CHECK(refused("GET / HTTP/1.1\r\n") == "a frame of 790644820 buffers; it looks like HTTP");
+  CHECK(refused(u32(1) + u32(0)) == "a frame of 0 buffers");
   CHECK(refused(u32(1) + u32(1) + u32(0x7FFFFFFF)) ==
         "a call of more than 1048576 bytes (one of its buffers has 2147483647)");
   CHECK(refused(u32(1) + u32(2) + u32(20) + std::string(20, 'x') + u32(0xFFFFFFFF)) ==
         "a call of more than 1048576 bytes (one of its buffers has 4294967295)");
+  // A TLS client's greeting of any length, and zlib's first bytes.
+  for (const char* hello : {"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\x11",
+                            "\x16\x03\x01\x01\x2e\x01\x00\x01\x2a\x03\x03\x11"}) {
+    CHECK(refused(std::string(hello, 12), 64 << 20)
+              .ends_with("; it looks like TLS: ssl must be the same on both sides"));
+  }
+  CHECK(refused("\x78\x9c\x63\x60\x60\x60\x64\x80\x62")
+            .ends_with("; it looks compressed: compression-type must be the same on both sides"));
   CHECK(refused(frame_of(1, {std::string(88, 'x')}), 100).empty());
   CHECK_FALSE(refused(frame_of(1, {std::string(89, 'x')}), 100).empty());
   CHECK_FALSE(refused(u32(1) + u32(30) + u32(0), 100).empty());

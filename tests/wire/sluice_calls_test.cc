@@ -85,6 +85,27 @@ TEST_CASE("lies about what is compressed cost no memory and are refused") {
   CHECK(refused("lz4 1048576", packed.substr(0, 10)) == "a damaged call: what is compressed in it");
 }
 
+TEST_CASE("what its sender has settled travels with a call, compressed or not") {
+  SlabPool pool(64 * 1024, keep_no_free_slabs);
+  SluiceCallWriter writer;
+  const Batch batch = numbered(pool, 0, 200, 50);
+  const Origin below{some_id, 77};
+  for (const CallCompression compression : {CallCompression::None, CallCompression::Zstd}) {
+    const std::string told(writer.append_batch(1, batch, compression, below));
+    auto settled = sluice_settled_below(call_in(told).metadata);
+    REQUIRE(settled.ok());
+    CHECK(*settled == below);
+    const std::string silent(writer.append_batch(1, batch, compression));
+    auto none = sluice_settled_below(call_in(silent).metadata);
+    REQUIRE(none.ok());
+    CHECK_FALSE(none->has_value());
+  }
+  // Its bytes are those of docs/formats/avro-rpc.md.
+  CHECK(avro_map_value(sluice_metadata({}, {}, below), "sluice.settled") ==
+        std::string("\1\0\0\0\0\0\0\0\2\0\0\0\0\0\0\0\x4d\0\0\0\0\0\0\0", 24));
+  CHECK_FALSE(sluice_settled_below(encode_avro_map({{"sluice.settled", "short"}})).ok());
+}
+
 TEST_CASE("origins that do not fit their batch are refused") {
   const std::string metadata = sluice_metadata(Provenance::dense(some_id, 0, 3));
   CHECK(sluice_origins(metadata, 3).ok());
