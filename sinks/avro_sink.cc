@@ -50,7 +50,8 @@ constexpr Key own_keys[] = {
      .default_value = "0",
      .meaning = "A connection of this age is made anew, so that a load balancer in between can "
                 "choose again; 0: never.",
-     .min = 0},
+     .min = 0,
+     .bad_means_default = true},
     {.name = "maxIoWorkers",
      .type = KeyType::Ignored,
      .meaning = "Accepted for Flume's sake: a sink has a thread that sends and one that listens."},

@@ -118,6 +118,13 @@ class RunsWithout(unittest.TestCase):
             for name in ("source r2", "sink k2"):
                 self.assertRegex(agent.log(), r"\[error\] agent a1: %s is left out" % name)
 
+    def test_an_interval_below_zero_is_never_as_in_flume(self):
+        sink = "type = avro\nhostname = 127.0.0.1\nport = 1\nreset-connection-interval = -1"
+        with Agent(pipeline(NETCAT, sink)) as agent:
+            self.assertEqual(send_and_read(agent.port(), b"hello\n"), b"OK\n")
+            self.assertRegex(agent.log(), r"\[warning\].*reset-connection-interval")
+            self.assertNotIn("is left out", agent.log())
+
     def test_a_wrong_value_leaves_its_component_out(self):
         config = (lists("1", "2") + flow(NETCAT, "type = null") +
                   flow(NETCAT.replace("port = 0", "port = http"), "type = null", suffix="2"))
