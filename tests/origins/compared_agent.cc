@@ -110,6 +110,14 @@ void ComparedAgent::wipe(std::size_t store) {
   for (const PlainChannel& channel : plain_.channels) {
     if (channel.store == store) lose(channel);
   }
+  // What a crash kept from it while the others had it: its note alone knew that.
+  if (options_.source != 0 && plain_.required_stores().count(store) > 0 && plain_.notes[store]) {
+    for (const auto& note : plain_.notes) {
+      for (std::uint64_t at = *plain_.notes[store]; note && at < *note; ++at) {
+        around_.may_miss.insert(event_at(at).number);
+      }
+    }
+  }
   plain_.forget(store);
   was_lost_[store] = true;
   fs::remove_all(wired_.store_path(store));
