@@ -150,6 +150,7 @@ Status KafkaReader::take(const KafkaFetched& record) {
   lane->at_end = false;
   KafkaEvents::Added added = events_.add(record, *consumer_, *lane);
   if (added == KafkaEvents::Added::Full) {
+  if (options_.partitions_apart && !events_.empty() && events_.lane() != lane->number) seal();
     seal();
     added = events_.add(record, *consumer_, *lane);
   }

@@ -45,6 +45,9 @@ class KafkaReader final : private KafkaPartitionOwner {
     std::uint32_t batch_events_max = 1000;
     /// A batch is put when it is so old, and at once when no record waits.
     milliseconds batch_time_max{1000};
+    /// A batch holds records of one partition, so that it can be taken back whole where the group
+    /// takes some partitions away and leaves others.
+    bool partitions_apart = false;
     bool once = false;     ///< As if end_when_read() had been called before.
     bool may_end = false;  ///< It may be called later.
   };
