@@ -301,12 +301,15 @@ bool KafkaReader::caught_up() const {
 void KafkaReader::say_that_it_is_joining() {
   const SteadyTime now = context_.clock.steady();
   if (had_assignment_ || left_out_at_ || now < joining_said_) return;
-  if (options_.pattern && matching_.empty()) return;  // it joins no group yet
-  log::warn(
-      "{}: group {} has not let it in for {} s, so nothing is read; it goes on trying. Is a broker "
-      "there, and a coordinator for the group? (Brokers have none where fewer of them run than "
-      "offsets.topic.replication.factor says, until __consumer_offsets is made)",
-      options_.component, options_.group, joining_for_.count() / 1000);
+  // Brokers that are not there, a login that is refused and topics that are missing are said by
+  // those who meet them.
+  if (topics_are_there()) {
+    log::warn(
+        "{}: group {} has not let it in for {} s, so nothing is read; it goes on trying. Do the "
+        "brokers have a coordinator for the group? (They have none where fewer of them run than "
+        "offsets.topic.replication.factor says, until __consumer_offsets is made)",
+        options_.component, options_.group, joining_for_.count() / 1000);
+  }
   joining_said_ = now + joining_for_;
   joining_for_ *= 2;
 }
@@ -316,17 +319,20 @@ void KafkaReader::say_that_it_is_joining() {
 bool KafkaReader::is_left_out() {
   if (had_assignment_ || !left_out_at_ || context_.clock.steady() < *left_out_at_) return false;
   left_out_at_ = context_.clock.steady() + left_out_wait;
+  if (!topics_are_there()) return false;
+  log::info("{}: group {} gives it no partition, so others read them; it ends", options_.component,
+            options_.group);
+  return true;
+}
+
+/// One of them at least; false too where no broker says so within a second.
+bool KafkaReader::topics_are_there() {
   const std::vector<std::string>& wanted = options_.pattern ? matching_ : options_.topics;
-  const auto there = consumer_->topics(question_wait);
+  auto there = consumer_->topics(milliseconds(1000));
   if (!there.ok()) return false;
-  const bool any = std::any_of(there.value().begin(), there.value().end(), [&](const auto& topic) {
+  return std::any_of(there->begin(), there->end(), [&](const std::string& topic) {
     return std::find(wanted.begin(), wanted.end(), topic) != wanted.end();
   });
-  if (any) {
-    log::info("{}: group {} gives it no partition, so others read them; it ends",
-              options_.component, options_.group);
-  }
-  return any;
 }
 
 /// The group hears of it when the source is closed, if it has arrived by then.

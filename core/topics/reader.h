@@ -94,6 +94,7 @@ class KafkaReader final : private KafkaPartitionOwner {
   void look_for_ends_again();
   bool caught_up() const;
   bool is_left_out();
+  bool topics_are_there();
   void say_that_it_is_joining();
   void see_it_delivered();
 
