@@ -74,9 +74,8 @@ std::string unread_channel(const Plan& plan) {
 
 /// True when other agents may have written what is to be drained.
 bool has_shared_channel(const Plan& plan) {
-  return std::any_of(plan.channels.begin(), plan.channels.end(), [](const ChannelPlan& channel) {
-    return channel.settings.info().has_others;
-  });
+  return std::any_of(plan.channels.begin(), plan.channels.end(),
+                     [](const ChannelPlan& channel) { return channel.settings.info().has_others; });
 }
 
 /// Why what could run is not started all the same; "" when it is.
