@@ -59,10 +59,11 @@ void log_plan(const Plan& plan) {
   }
 }
 
-/// A channel that nothing empties; "" when every one has a sink.
+/// A channel that nothing empties; "" when every one has a sink, or other agents that may read it.
 std::string unread_channel(const Plan& plan) {
   for (const ChannelPlan& channel : plan.channels) {
     const std::string& name = channel.settings.name();
+    if (channel.settings.info().has_others) continue;
     if (std::none_of(plan.sinks.begin(), plan.sinks.end(),
                      [&](const SinkPlan& sink) { return sink.channel == name; })) {
       return name;
@@ -71,9 +72,15 @@ std::string unread_channel(const Plan& plan) {
   return {};
 }
 
+/// True when other agents may have written what is to be drained.
+bool has_shared_channel(const Plan& plan) {
+  return std::any_of(plan.channels.begin(), plan.channels.end(),
+                     [](const ChannelPlan& channel) { return channel.settings.info().has_others; });
+}
+
 /// Why what could run is not started all the same; "" when it is.
 std::string refusal(const CommandLine& line, const Plan& plan, bool errors) {
-  if (line.once && plan.sources.empty()) {
+  if (line.once && plan.sources.empty() && !has_shared_channel(plan)) {
     return "--once: there is no source that runs, so there is nothing to drain";
   }
   if ((line.once || line.strict) && !plan.left_out.empty()) {

@@ -3,6 +3,7 @@
 
   kafka_bench.py [--build build/release] sink   [--mb 600] [--runs 3] [--sizes 200,1000] [--headers 0,2] [--codec none]
   kafka_bench.py [--build build/release] source [--mb 600] [--runs 3] [--sizes 200,1000]
+  kafka_bench.py [--build build/release] channel [--mb 600] [--runs 3] [--sizes 200,1000]
   kafka_bench.py [--build build/release] limits ...                          the same without the agent
 
 Needs the targets sluice and kafka_loops, and what ./dev interop needs. Within one run the contestants take turns with the same
@@ -108,11 +109,32 @@ class Bench:
                 return wall, use.ru_utime + use.ru_stime
         return self.counted(run, events, exact=not more)
 
+    def into_channel(self, file, topic):
+        """A file to its end into a topic that is the channel, with no sink; start and stop are in the time."""
+        with tempfile.TemporaryDirectory(prefix="kafka-bench-") as directory:
+            os.mkdir(os.path.join(directory, "in"))
+            os.link(file, os.path.join(directory, "in", "lines"))
+            text = (names("r1", "c1", "") + kafka_channel(self.cluster.bootstrap(), topic, self.number) +
+                    tail_source(directory, "a1.sources.r1.batchSize = 1000\n"))
+            agent = Agent(self.sluice, text, directory, ["--once"])
+            _, status, use = os.wait4(agent.p.pid, 0)
+            wall = time.monotonic() - agent.started
+            if status != 0:
+                raise SystemExit("the agent failed: %s" % open(os.path.join(directory, "log")).read()[-2000:])
+            return wall, use.ru_utime + use.ru_stime
+
     def source(self, topic, events):
-        """From Kafka through memory to nowhere, from the first events that a sink took to the last."""
+        """From Kafka through memory to nowhere."""
+        return self.taken(names("r1", "c1", "k1") + channel("c1") + kafka_source(self.cluster.bootstrap(), topic, self.number), events)
+
+    def from_channel(self, topic, events):
+        """From a topic that is the channel to nowhere."""
+        return self.taken(names("", "c1", "k1") + kafka_channel(self.cluster.bootstrap(), topic, self.number), events)
+
+    def taken(self, text, events):
+        """From the first events that a sink took to the last."""
         port = free_port()
-        text = (names("r1", "c1", "k1") + channel("c1") + kafka_source(self.cluster.bootstrap(), topic, self.number) +
-                "a1.sinks.k1.type = null\na1.sinks.k1.batchSize = 1000\na1.sinks.k1.channel = c1\n")
+        text += "a1.sinks.k1.type = null\na1.sinks.k1.batchSize = 1000\na1.sinks.k1.channel = c1\n"
         self.number += 1
         with Agent(self.sluice, text, arguments=["-Dflume.monitoring.type=http", "-Dflume.monitoring.port=%d" % port]) as agent:
             began = first = None
@@ -159,6 +181,14 @@ def kafka_source(bootstrap, topic, number):
     return ("a1.sources.r1.type = org.apache.flume.source.kafka.KafkaSource\na1.sources.r1.channels = c1\n"
             f"a1.sources.r1.kafka.bootstrap.servers = {bootstrap}\na1.sources.r1.kafka.topics = {topic}\n"
             f"a1.sources.r1.kafka.consumer.group.id = bench-{number}\na1.sources.r1.kafka.consumer.auto.offset.reset = earliest\n")
+
+
+def kafka_channel(bootstrap, topic, number):
+    """With events as Flume's channel has them, and what the loops have too."""
+    return ("a1.channels.c1.type = org.apache.flume.channel.kafka.KafkaChannel\n"
+            f"a1.channels.c1.kafka.bootstrap.servers = {bootstrap}\na1.channels.c1.kafka.topic = {topic}\n"
+            f"a1.channels.c1.kafka.consumer.group.id = bench-{number}\n" + "".join(
+                f"a1.channels.c1.kafka.producer.{key} = {value}\n" for key, value in COMMON.items()))
 
 
 def write_lines(path, events, size):
@@ -225,11 +255,34 @@ def source(bench, options):
         bench.cluster.shell.ask("delete", topic)
 
 
+def through_channel(bench, options):
+    for size in options.sizes:
+        events = int(options.mb * 1e6 / size)
+        with tempfile.TemporaryDirectory(prefix="kafka-bench-") as directory:
+            file = os.path.join(directory, "lines")
+            write_lines(file, events, size)
+            contestants = [
+                ("plain loop", lambda: bench.loop("produce", events, size, 0)),
+                ("sluice taildir -> kafka channel", lambda: bench.counted(lambda topic: bench.into_channel(file, topic), events))]
+            rows = take_turns(contestants, options.runs)
+            for name, _ in contestants:
+                show(name, rows[name], events, size, 0, rows["plain loop"] if name != "plain loop" else None)
+            # Written once by the agent, and read by both.
+            topic = bench.new_topic()
+            bench.into_channel(file, topic)
+        contestants = [("plain consumer loop", lambda: bench.plain("consume", topic, events)),
+                       ("sluice kafka channel -> null", lambda: bench.from_channel(topic, events))]
+        rows = take_turns(contestants, options.runs)
+        for name, _ in contestants:
+            show(name, rows[name], events, size, 0, rows["plain consumer loop"] if name != "plain consumer loop" else None)
+        bench.cluster.shell.ask("delete", topic)
+
+
 def main():
     def numbers(text):
         return [int(each) for each in text.split(",")]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("sink", "source", "limits"))
+    parser.add_argument("what", choices=("sink", "source", "channel", "limits"))
     parser.add_argument("--build", default=os.path.join(os.path.dirname(HERE), "build", "release"))
     parser.add_argument("--mb", type=float, default=600)
     parser.add_argument("--runs", type=int, default=3)
@@ -244,10 +297,12 @@ def main():
     with Cluster(version=options.kafka, **BROKER) as cluster:
         bench = Bench(options, cluster)
         bench.loop("produce", 300_000, 200, 0)  # The broker compiles what is hot, and makes its first producer id.
-        if options.what != "source":
+        if options.what in ("sink", "limits"):
             sink(bench, options)
-        if options.what != "sink":
+        if options.what in ("source", "limits"):
             source(bench, options)
+        if options.what == "channel":
+            through_channel(bench, options)
 
 
 if __name__ == "__main__":

@@ -168,6 +168,9 @@ KafkaReader::Options reader_options(const Settings& settings, std::uint32_t even
   options.events.flume_events = settings.boolean("parseAsFlumeEvent");
   options.events.places = false;
   options.batch_events_max = std::min<std::uint32_t>(options.batch_events_max, events_max);
+  options.partitions_apart =
+      options.client.value("partition.assignment.strategy").find("cooperative") !=
+      std::string::npos;
   options.may_end = true;
   return options;
 }

@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "core/base/host_name.h"
+#include "core/base/time_escapes.h"
 
 namespace sluice {
 namespace {
@@ -13,15 +14,6 @@ constexpr std::string_view timestamp_header = "timestamp";
 constexpr std::size_t component_bytes_max = 255;  // of every file system that matters
 constexpr std::ptrdiff_t hadoop_depth_max = 990;
 constexpr std::size_t path_bytes_max = 4000;
-// No zone has ever moved by less, since there are zones.
-constexpr std::int64_t zone_step_seconds = 900;
-
-constexpr std::array<std::string_view, 7> weekdays{"Sunday",   "Monday", "Tuesday", "Wednesday",
-                                                   "Thursday", "Friday", "Saturday"};
-constexpr std::array<std::string_view, 12> months{"January",   "February", "March",    "April",
-                                                  "May",       "June",     "July",     "August",
-                                                  "September", "October",  "November", "December"};
-constexpr std::size_t short_name = 3;
 
 constexpr bool is_word(char c) noexcept {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
@@ -43,27 +35,11 @@ std::string lower_case(std::string_view text) {
   return lower;
 }
 
-void append_number(std::string& out, std::int64_t number, int digits = 1, char fill = '0') {
-  std::array<char, 24> text{};
-  const auto end = std::to_chars(text.data(), text.data() + text.size(), number).ptr;
-  for (auto length = end - text.data(); length < digits; ++length) out += fill;
-  out.append(text.data(), end);
-}
-
-/// How long the text of a letter stays the same, seconds; 0: it is no part of a time.
-std::int64_t step_of(char letter) noexcept {
-  constexpr std::string_view seconds = "csS";
-  constexpr std::string_view hours_and_more = "aAbBdDeHIjklmnpyYz";
-  if (seconds.find(letter) != seconds.npos) return 1;
-  if (letter == 'M') return 60;
-  return hours_and_more.find(letter) != hours_and_more.npos ? zone_step_seconds : 0;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<BucketPath>> BucketPath::make(Options options) {
   std::unique_ptr<BucketPath> made(new BucketPath(std::move(options)));
-  made->step_seconds_ = zone_step_seconds;
+  made->step_seconds_ = time_step_max;
   if (Status status = made->parse(made->options_.path, "path", made->path_); !status.ok()) {
     return status;
   }
@@ -149,7 +125,7 @@ void BucketPath::add_letter(char letter, const char* what, Template& pieces) {
     pieces.push_back({.kind = Kind::Timestamp});
     return;
   }
-  const std::int64_t step = step_of(letter);
+  const std::int64_t step = time_step_of(letter);
   if (step == 0) {
     warnings_.push_back(std::string("%") + letter + " in the " + what +
                         " is no escape that Flume knows, so nothing stands in its place");
@@ -270,64 +246,12 @@ void BucketPath::render(const Template& pieces, std::string& out) {
       case Kind::Literal: out += piece.text; continue;
       case Kind::Header: out += headers_[piece.slot].value; break;
       case Kind::Timestamp: out += timestamp_; break;
-      case Kind::Time: append_time(out, piece.letter); continue;
+      case Kind::Time: append_time(piece.letter, time_, rounded_seconds_, out); continue;
       case Kind::HostName:
       case Kind::Address:
       case Kind::Fqdn: out += host_text(piece.kind); continue;
     }
     from_headers_.push_back({begin, out.size()});
-  }
-}
-
-void BucketPath::append_time(std::string& out, char letter) const {
-  const CivilTime& t = time_;
-  const std::string_view weekday = weekdays[static_cast<std::size_t>(t.weekday)];
-  const std::string_view month = months[static_cast<std::size_t>(t.month - 1)];
-  const int hour12 = t.hour % 12 == 0 ? 12 : t.hour % 12;
-  switch (letter) {
-    case 'a': out += weekday.substr(0, short_name); break;
-    case 'A': out += weekday; break;
-    case 'b': out += month.substr(0, short_name); break;
-    case 'B': out += month; break;
-    case 'c':
-      for (const char part : {'a', ' ', 'b', ' ', 'e', ' ', 'H', ':', 'M', ':', 'S', ' ', 'Y'}) {
-        if (is_word(part)) {
-          append_time(out, part);
-        } else {
-          out += part;
-        }
-      }
-      break;
-    case 'd': append_number(out, t.day, 2); break;
-    case 'D':
-      append_number(out, t.month, 2);
-      out += '/';
-      append_number(out, t.day, 2);
-      out += '/';
-      append_number(out, floor_mod(t.year, 100), 2);
-      break;
-    case 'e': append_number(out, t.day); break;
-    case 'H': append_number(out, t.hour, 2); break;
-    case 'I': append_number(out, hour12, 2); break;
-    case 'j': append_number(out, t.day_of_year, 3); break;
-    case 'k': append_number(out, t.hour); break;
-    case 'l': append_number(out, hour12); break;
-    case 'm': append_number(out, t.month, 2); break;
-    case 'M': append_number(out, t.minute, 2); break;
-    case 'n': append_number(out, t.month); break;
-    case 'p': out += t.hour < 12 ? "AM" : "PM"; break;
-    case 's': append_number(out, rounded_seconds_); break;
-    case 'S': append_number(out, t.second, 2); break;
-    case 'y': append_number(out, floor_mod(t.year, 100), 2); break;
-    case 'Y': append_number(out, t.year, 4); break;
-    case 'z': {
-      const int minutes = t.offset_seconds / 60;
-      out += minutes < 0 ? '-' : '+';
-      append_number(out, std::abs(minutes) / 60, 2);
-      append_number(out, std::abs(minutes) % 60, 2);
-      break;
-    }
-    default: break;
   }
 }
 

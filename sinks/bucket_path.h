@@ -97,7 +97,6 @@ class BucketPath {
   void see_moment(std::int64_t seconds);
   std::int64_t rounded(std::int64_t seconds) const;
   void render(const Template& pieces, std::string& out);
-  void append_time(std::string& out, char letter) const;
   const std::string& host_text(Kind kind);
   bool check();
   Answer refuse(std::string why);

@@ -14,14 +14,27 @@ namespace {
 
 // Forgotten, they break a transaction once more.
 constexpr std::size_t refused_max = 10'000;
-// "sluice-position 1 NAME TRANSACTION\n" and the ranges.
+// "sluice-position 1 NAME TRANSACTION WRITER\n" and the ranges.
 constexpr std::string_view position_magic = "sluice-position 1 ";
 
 struct Position {
   std::string name;
   std::uint64_t transaction = 0;
+  std::string writer;
   OriginRanges origins;
 };
+
+/// So many random words in hexadecimal digits.
+std::string draw(int words) {
+  std::random_device random;
+  std::string text;
+  for (int i = 0; i < words; ++i) {
+    std::array<char, 9> word{};
+    std::snprintf(word.data(), word.size(), "%08x", random());
+    text += word.data();
+  }
+  return text;
+}
 
 Result<Position> parse_position(std::string_view bytes) {
   const std::size_t line = bytes.find('\n');
@@ -31,9 +44,11 @@ Result<Position> parse_position(std::string_view bytes) {
   Position position;
   const std::string_view head = bytes.substr(position_magic.size(), line - position_magic.size());
   const std::size_t space = head.find(' ');
-  if (space == std::string_view::npos) return Reject("it is damaged");
+  const std::size_t second = head.find(' ', space + 1);
+  if (space == head.npos || second == head.npos) return Reject("it is damaged");
   position.name = head.substr(0, space);
-  for (const char c : head.substr(space + 1)) {
+  position.writer = head.substr(second + 1);
+  for (const char c : head.substr(space + 1, second - space - 1)) {
     if (c < '0' || c > '9') return Reject("it is damaged");
     position.transaction = position.transaction * 10 + static_cast<std::uint64_t>(c - '0');
   }
@@ -51,6 +66,7 @@ ExactlyOnce::ExactlyOnce(Options options, TransactionalOutput& output, Committer
       output_(output),
       committer_(committer),
       clock_(clock),
+      writer_(draw(2)),
       known_(std::make_shared<Known>()) {}
 
 std::string ExactlyOnce::note(std::string_view key) const {
@@ -63,15 +79,12 @@ Status ExactlyOnce::find_name() {
     name_ = *std::move(known);
     return {};
   }
-  std::random_device random;
-  std::array<char, 33> text{};
-  std::snprintf(text.data(), text.size(), "%08x%08x%08x%08x", random(), random(), random(),
-                random());
+  const std::string drawn = draw(4);
   // On disk before it is used: what is written under a name that is lost would not be known again.
   Commit commit(&committer_);
-  commit.note({note("name"), text.data()});
+  commit.note({note("name"), drawn});
   if (Status status = std::move(commit).wait(); !status.ok()) return status;
-  name_ = text.data();
+  name_ = drawn;
   return {};
 }
 
@@ -123,8 +136,8 @@ Status ExactlyOnce::recover(const std::optional<std::string>& position) {
               options_.component, read->name, name_);
     return {};
   }
-  // It may be one more than we know of: that transaction whose answer did not come.
-  if (opened_before_ && read->transaction > transaction_ + 1) {
+  // One more than we know of may be ours: that transaction whose answer did not come.
+  if (opened_before_ && read->transaction > transaction_ && read->writer != writer_) {
     displaced_ = true;
     return Retry("another agent with a copy of this store has written to the same place");
   }
@@ -211,8 +224,8 @@ void ExactlyOnce::hurry() {
 }
 
 std::string ExactlyOnce::position(const OriginRanges& origins) const {
-  return std::string(position_magic) + name_ + " " + std::to_string(transaction_ + 1) + "\n" +
-         origins.encode();
+  return std::string(position_magic) + name_ + " " + std::to_string(transaction_ + 1) + " " +
+         writer_ + "\n" + origins.encode();
 }
 
 /// What the output refuses is no part of the position: it has a place of its own to go to.

@@ -116,6 +116,7 @@ class ExactlyOnce {
   TransactionalOutput& output_;
   Committer& committer_;
   const Clock& clock_;
+  const std::string writer_;  ///< Tells this object from that of a copy of the store.
   const std::shared_ptr<Known> known_;
   std::string name_;
   bool open_ = false;

@@ -27,8 +27,8 @@ constexpr Key keys[] = {
     {.name = "kafka.topic",
      .type = KeyType::Text,
      .default_value = "default-flume-topic",
-     .meaning = "Topic of events whose headers name none; may hold %{header} where "
-                "allowTopicOverride is true.",
+     .meaning = "Topic of events whose headers name none; may hold Flume's escapes, such as "
+                "%{header} and %Y-%m-%d, where allowTopicOverride is true.",
      .old_names = "topic"},
     {.name = "flumeBatchSize",
      .type = KeyType::Integer,
@@ -137,6 +137,10 @@ std::vector<Finding> judge(const Settings& settings) {
       KafkaTopicName::make(settings.text("kafka.topic"), settings.boolean("allowTopicOverride"));
   if (!topic.ok()) {
     findings.push_back({Severity::Error, "kafka.topic", topic.status().message()});
+  } else {
+    for (const std::string& each : topic->warnings()) {
+      findings.push_back({Severity::Warning, "kafka.topic", each});
+    }
   }
   if (is_exactly_once(settings)) {
     const std::string place = position_topic(settings);

@@ -269,7 +269,7 @@ void KafkaConsumer::Client::rebalance(KafkaConsumer& self, rd_kafka_resp_err_t e
 void KafkaConsumer::Client::assign(KafkaConsumer& self, rd_kafka_topic_partition_list_t* list) {
   std::vector<KafkaPartitionOwner::Assigned> assigned;
   Status status = read_committed(list, assigned);
-  if (status.ok() && !assigned.empty()) status = self.owner_.assigned(assigned);
+  if (status.ok()) status = self.owner_.assigned(assigned);
   if (!status.ok()) {
     // The group waits for an answer, be it that nothing more is taken.
     const KafkaPartitions nothing(rd_kafka_topic_partition_list_new(1));

@@ -54,7 +54,8 @@ class KafkaPartitionOwner {
     std::int64_t begin = kafka_no_offset;  ///< The owner says where to read from.
   };
   virtual ~KafkaPartitionOwner() = default;
-  /// Sets `begin` of all of them. An error is what poll() returns, and nothing is assigned.
+  /// Sets `begin` of all of them; none, where the group has no more for this member. An error is
+  /// what poll() returns, and nothing is assigned.
   virtual Status assigned(std::vector<Assigned>& partitions) = 0;
   /// Others may read them once this returns. `lost`: they do already, so nothing may be committed.
   virtual void revoked(std::span<const std::uint32_t> lanes, bool lost) = 0;

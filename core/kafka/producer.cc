@@ -17,6 +17,9 @@ namespace sluice {
 namespace {
 
 constexpr int poll_ms = 50;
+// Reports that wait for the sending thread to free their messages; beyond, and when none come any
+// more, it is done where they are heard.
+constexpr std::size_t heard_max = 64;
 constexpr std::size_t topics_kept_max = 1000;
 constexpr std::uint32_t none_failed = std::numeric_limits<std::uint32_t>::max();
 
@@ -119,6 +122,8 @@ class KafkaProducer::Client {
 
   void serve();
   void handle(rd_kafka_event_t& event);
+  void keep_heard(KafkaEvent event);
+  void free_heard();
   void reports(rd_kafka_event_t& event);
   void failed(Slot& slot, const Failure& failure);
   bool is_its_own(const Failure& failure) const noexcept;
@@ -155,6 +160,9 @@ class KafkaProducer::Client {
   Remedy remedy_ = Remedy::Again;    // guarded by mutex_
   std::atomic<bool> is_broken_{false};
   std::atomic<bool> closing_{false};
+
+  std::mutex heard_mutex_;
+  std::vector<KafkaEvent> heard_;  // guarded by heard_mutex_
 
   Deadline give_up_ = Deadline::never();  // the serving thread
   std::jthread server_;
@@ -199,6 +207,7 @@ KafkaProducer::Client::~Client() {
   closing_ = true;
   if (queue_) rd_kafka_queue_yield(queue_.get());
   if (server_.joinable()) server_.join();
+  heard_.clear();
   topics_.clear();
   queue_.reset();
 }
@@ -222,6 +231,7 @@ bool KafkaProducer::Client::wait_until_idle(const std::stop_token& stop) {
 
 /// A free slot, with one report more to come than the batch has records.
 std::uint16_t KafkaProducer::Client::begin(const Batch& batch, Done done) {
+  free_heard();
   const auto free = std::find_if(slots_.begin(), slots_.end(), [](const Slot& slot) {
     return !slot.busy.load(std::memory_order_acquire);
   });
@@ -434,6 +444,7 @@ rd_kafka_topic_t* KafkaProducer::Client::topic_of(std::string_view name) {
 
 /// Waits until librdkafka may have room again; bounded, for room may come unheard.
 bool KafkaProducer::Client::wait_for_reports() {
+  free_heard();
   std::unique_lock lock(mutex_);
   const std::uint64_t heard = reports_heard_;
   return wait_until(changed_, lock, Deadline::in(milliseconds(poll_ms)), stop_,
@@ -449,10 +460,30 @@ void KafkaProducer::Client::serve() {
     return in_flight_ == 0;
   };
   while (!closing_ || !idle()) {
-    const KafkaEvent event(rd_kafka_queue_poll(queue_.get(), poll_ms));
+    KafkaEvent event(rd_kafka_queue_poll(queue_.get(), poll_ms));
     if (event) handle(*event);
+    // What is kept still counts for librdkafka, which waits for it before it commits a transaction.
+    if (event && !idle()) {
+      keep_heard(std::move(event));
+    } else {
+      event.reset();
+      free_heard();
+    }
     call_back();
   }
+}
+
+/// A message is several small blocks of memory. Where the thread that asked for them frees them, it
+/// has them again at once; freed by another one they cost it a tenth more time, with headers.
+void KafkaProducer::Client::keep_heard(KafkaEvent event) {
+  const std::lock_guard lock(heard_mutex_);
+  if (heard_.size() < heard_max) heard_.push_back(std::move(event));
+}
+
+void KafkaProducer::Client::free_heard() {
+  std::vector<KafkaEvent> heard;
+  const std::lock_guard lock(heard_mutex_);
+  heard.swap(heard_);
 }
 
 /// What was not acknowledged comes back: behind a failure what waits to be sent, so that it does

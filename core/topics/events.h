@@ -60,6 +60,8 @@ class KafkaEvents {
 
   bool empty() const noexcept { return runs_.empty(); }
   std::uint32_t size() const noexcept { return builder_.marked_events(); }
+  /// Of the last record. REQUIRES: not empty().
+  std::uint32_t lane() const noexcept { return runs_.back().lane; }
   KafkaBatch seal();
   /// Forgets what is not sealed and lets go of the slab.
   void reset();

@@ -15,6 +15,11 @@ constexpr milliseconds room_wait{1000};
 constexpr milliseconds room_wait_paused{200};
 constexpr milliseconds close_wait{5000};
 constexpr milliseconds question_wait{5000};
+// So long a member that is to end waits for a partition. Where members give partitions up only
+// when another one has come, it has none at first.
+constexpr milliseconds left_out_wait{5000};
+// A group that has not answered for so long is said, then after twice as long, and so on.
+constexpr milliseconds joining_wait{20'000};
 // Between two looks at which topics a pattern names.
 constexpr milliseconds match_interval{60'000};
 constexpr milliseconds match_retry{5000};
@@ -51,6 +56,9 @@ Status KafkaReader::open() {
                  KafkaLanes::Context{context_.out, *deliveries_, *consumer_, context_.clock});
   failures_counted_ = 0;
   had_assignment_ = false;
+  left_out_at_.reset();
+  joining_for_ = joining_wait;
+  joining_said_ = context_.clock.steady() + joining_wait;
   matching_.clear();
   matched_at_ = {};
   return options_.pattern ? Status() : consumer_->subscribe(options_.topics);
@@ -66,10 +74,11 @@ Status KafkaReader::run(std::stop_token stop) {
     if (status.ok()) status = put_all();
     count_failures();
     if (!status.ok()) break;
+    say_that_it_is_joining();
     lanes_->tell_group();
     context_.out.tend(stop);
     if (ends_ && !looks_for_ends_) look_for_ends_again();
-    if (!ends_ || !caught_up()) continue;
+    if (!ends_ || (!caught_up() && !is_left_out())) continue;
     see_it_delivered();
     break;
   }
@@ -141,6 +150,7 @@ Status KafkaReader::fill() {
 Status KafkaReader::take(const KafkaFetched& record) {
   KafkaLane* lane = find_lane(record.lane);
   if (lane == nullptr) return {};
+  if (options_.partitions_apart && !events_.empty() && events_.lane() != lane->number) seal();
   if (record.offset < lane->next) {
     last_lane_ = nullptr;
     auto anew = lanes_->begin_new_log(*lane, record.offset, stop_);
@@ -248,6 +258,10 @@ void KafkaReader::count_failures() {
 // ---- partitions that come and go
 
 Status KafkaReader::assigned(std::vector<Assigned>& partitions) {
+  if (partitions.empty()) {
+    if (!left_out_at_) left_out_at_ = context_.clock.steady() + left_out_wait;
+    return {};
+  }
   had_assignment_ = true;
   last_lane_ = nullptr;
   return lanes_->take(partitions, stop_);
@@ -280,6 +294,45 @@ bool KafkaReader::caught_up() const {
   return had_assignment_ && held_.empty() && events_.empty() &&
          std::all_of(lanes_->all().begin(), lanes_->all().end(),
                      [](const auto& lane) { return lane.second.at_end; });
+}
+
+/// librdkafka asks for a group's coordinator for ever, and says nothing where brokers answer that
+/// there is none.
+void KafkaReader::say_that_it_is_joining() {
+  const SteadyTime now = context_.clock.steady();
+  if (had_assignment_ || left_out_at_ || now < joining_said_) return;
+  // Brokers that are not there, a login that is refused and topics that are missing are said by
+  // those who meet them.
+  if (topics_are_there()) {
+    log::warn(
+        "{}: group {} has not let it in for {} s, so nothing is read; it goes on trying. Do the "
+        "brokers have a coordinator for the group? (They have none where fewer of them run than "
+        "offsets.topic.replication.factor says, until __consumer_offsets is made)",
+        options_.component, options_.group, joining_for_.count() / 1000);
+  }
+  joining_said_ = now + joining_for_;
+  joining_for_ *= 2;
+}
+
+/// The group has no partition for it. Topics that are not there have none for anybody, and are
+/// waited for.
+bool KafkaReader::is_left_out() {
+  if (had_assignment_ || !left_out_at_ || context_.clock.steady() < *left_out_at_) return false;
+  left_out_at_ = context_.clock.steady() + left_out_wait;
+  if (!topics_are_there()) return false;
+  log::info("{}: group {} gives it no partition, so others read them; it ends", options_.component,
+            options_.group);
+  return true;
+}
+
+/// One of them at least; false too where no broker says so within a second.
+bool KafkaReader::topics_are_there() {
+  const std::vector<std::string>& wanted = options_.pattern ? matching_ : options_.topics;
+  auto there = consumer_->topics(milliseconds(1000));
+  if (!there.ok()) return false;
+  return std::any_of(there->begin(), there->end(), [&](const std::string& topic) {
+    return std::find(wanted.begin(), wanted.end(), topic) != wanted.end();
+  });
 }
 
 /// The group hears of it when the source is closed, if it has arrived by then.

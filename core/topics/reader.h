@@ -45,6 +45,9 @@ class KafkaReader final : private KafkaPartitionOwner {
     std::uint32_t batch_events_max = 1000;
     /// A batch is put when it is so old, and at once when no record waits.
     milliseconds batch_time_max{1000};
+    /// A batch holds records of one partition, so that it can be taken back whole where the group
+    /// takes some partitions away and leaves others.
+    bool partitions_apart = false;
     bool once = false;     ///< As if end_when_read() had been called before.
     bool may_end = false;  ///< It may be called later.
   };
@@ -66,7 +69,8 @@ class KafkaReader final : private KafkaPartitionOwner {
   /// Gives the partitions back and leaves the group.
   void close();
   /// run() ends when all partitions are read to the ends that they have now, and what was read of
-  /// them has arrived. From any thread.
+  /// them has arrived; or when the group has given it none for a few seconds, though the topics are
+  /// there: then others read them. From any thread.
   void end_when_read() noexcept { ends_ = true; }
 
  private:
@@ -89,6 +93,9 @@ class KafkaReader final : private KafkaPartitionOwner {
   void count_failures();
   void look_for_ends_again();
   bool caught_up() const;
+  bool is_left_out();
+  bool topics_are_there();
+  void say_that_it_is_joining();
   void see_it_delivered();
 
   // KafkaPartitionOwner
@@ -107,6 +114,9 @@ class KafkaReader final : private KafkaPartitionOwner {
   std::optional<KafkaLanes> lanes_;  ///< Of the consumer.
   KafkaLane* last_lane_ = nullptr;
   bool had_assignment_ = false;
+  std::optional<SteadyTime> left_out_at_;  ///< When it is looked at why it has no partition.
+  SteadyTime joining_said_{};              ///< When it is said that the group does not answer.
+  milliseconds joining_for_{0};
   std::atomic<bool> ends_;
   bool looks_for_ends_;  ///< Those that it knows are younger than the wish to end.
   std::uint64_t failures_counted_ = 0;

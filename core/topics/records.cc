@@ -21,53 +21,6 @@ bool parse_whole(std::string_view text, Number& number) {
 
 }  // namespace
 
-Result<KafkaTopicName> KafkaTopicName::make(std::string_view text, bool may_have_headers) {
-  KafkaTopicName name;
-  std::string plain;
-  const auto end_plain = [&] {
-    if (!plain.empty()) name.pieces_.push_back({false, std::exchange(plain, {})});
-  };
-  std::string_view rest = text;
-  bool any_header = false;
-  while (!rest.empty()) {
-    const std::size_t end = rest.find('}');
-    if (may_have_headers && rest.starts_with("%{") && end != rest.npos) {
-      end_plain();
-      name.pieces_.push_back({true, std::string(rest.substr(2, end - 2))});
-      rest.remove_prefix(end + 1);
-      any_header = true;
-      continue;
-    }
-    plain += rest.front();
-    rest.remove_prefix(1);
-  }
-  end_plain();
-  // With a letter for what the headers say, it must be a name that a topic can have.
-  std::string sample;
-  for (const Piece& each : name.pieces_) sample += each.is_header ? "x" : each.text;
-  if (is_kafka_topic_name(sample)) return name;
-  if (sample.find('%') == sample.npos) {
-    return Invalid("no topic can have this name: 1 to 249 letters, digits, '.', '_' and '-'");
-  }
-  if (!may_have_headers) {
-    return Invalid("%{header} is looked at only with allowTopicOverride = true, as in Flume");
-  }
-  return Invalid(any_header ? "of Flume's escapes only %{header} is built for topics"
-                            : "of Flume's escapes only %{header} is built for topics, and there is "
-                              "none");
-}
-
-void KafkaTopicName::append_for(const HeaderView& headers, std::string& out) const {
-  for (const Piece& each : pieces_) {
-    std::string_view value;
-    if (!each.is_header) {
-      out += each.text;
-    } else if (headers.find(each.text, value)) {
-      out += value;
-    }
-  }
-}
-
 /// True where a header changes the record.
 bool KafkaRecords::matters(std::string_view header) const {
   if (options_.all_headers || header == key_header) return true;
@@ -149,7 +102,9 @@ Status KafkaRecords::set_topic(const HeaderView& headers, KafkaRecord& record) {
     return {};
   } else {
     topic_text_.clear();
-    options_.topic.append_for(headers, topic_text_);
+    if (Status status = options_.topic.append_for(headers, topic_text_); !status.ok()) {
+      return status;
+    }
     record.topic = topic_text_;
   }
   if (is_kafka_topic_name(record.topic)) return {};

@@ -11,35 +11,9 @@
 #include "core/base/status.h"
 #include "core/event/batch.h"
 #include "core/kafka/producer.h"
+#include "core/topics/topic_name.h"
 
 namespace sluice {
-
-/// A topic's name with %{header} in it.
-class KafkaTopicName {
- public:
-  /// Errors: Invalid (an escape that is none of these, a name that no topic can have).
-  static Result<KafkaTopicName> make(std::string_view text, bool may_have_headers);
-
-  bool fixed() const noexcept { return pieces_.size() == 1 && !pieces_[0].is_header; }
-  /// REQUIRES: fixed().
-  const std::string& text() const noexcept { return pieces_[0].text; }
-  /// A header that is not there is empty, as in Flume.
-  void append_for(const HeaderView& headers, std::string& out) const;
-  /// Calls f(name) for each header.
-  template <typename F>
-  void for_each_header(F&& f) const {
-    for (const Piece& each : pieces_) {
-      if (each.is_header) f(each.text);
-    }
-  }
-
- private:
-  struct Piece {
-    bool is_header = false;
-    std::string text;
-  };
-  std::vector<Piece> pieces_;
-};
 
 /// Makes and sends records. One thread.
 class KafkaRecords {

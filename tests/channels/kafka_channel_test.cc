@@ -388,6 +388,27 @@ TEST_CASE("kafka channel: without a sink nothing is read, without a source all o
   CHECK(is_told(mock, 20));
 }
 
+TEST_CASE("kafka channel: with cooperative assignment no batch holds two partitions") {
+  KafkaMock mock;
+  mock.create_topic("t", 2);
+  for (std::uint64_t i = 0; i < 20; ++i) {
+    mock.produce_numbers("t", static_cast<std::int32_t>(i % 2), 10 * i, 10);
+  }
+  Rig rig(mock, {{"parseAsFlumeEvent", "false"},
+                 {"kafka.consumer.partition.assignment.strategy", "cooperative-sticky"}});
+  std::uint64_t events = 0;
+  while (events < 200) {
+    Taken taken = rig.take(1000);
+    REQUIRE_FALSE(taken.empty());
+    events += taken.batch().size();
+    for (const Taken::Piece& piece : taken.pieces()) {
+      CHECK(piece.batch.provenance().covered().size() == 1);
+    }
+    rig.finish(std::move(taken));
+  }
+  CHECK(events == 200);
+}
+
 TEST_CASE("kafka channel: a record that is no event costs only itself") {
   const CapturedLog log;
   KafkaMock mock;

@@ -142,6 +142,22 @@ TEST_CASE("a topic's name may hold headers, and the topic header goes before it"
   CHECK(eventually([&] { return receiver.lines("own") == "3\n"; }));
 }
 
+TEST_CASE("a topic's name may hold the time of the event, which it then must have") {
+  KafkaReceiver receiver;
+  for (const char* topic : {"log-1600000000-7", "own"}) receiver.create(topic, 1);
+  Bare sink(receiver.servers(), {{"kafka.topic", "log-%s-%{n}"}});
+  SlabPool& pool = sink.rig->pool();
+  const TestHeaders time{{"timestamp", "1600000000123"}, {"n", "7"}};
+  CHECK(sink.deliver(batch_of(pool, {"1"}, time)).status.ok());
+  CHECK(sink.deliver(batch_of(pool, {"2"}, {{"topic", "own"}})).rejected.empty());
+  const Delivery without = sink.deliver(batch_of(pool, {"3"}, {{"n", "7"}}));
+  CHECK(without.status.ok());
+  CHECK(without.rejected == std::vector<std::uint32_t>{0});
+  CHECK(without.rejected_because.find("header timestamp") != std::string::npos);
+  CHECK(eventually([&] { return receiver.lines("log-1600000000-7") == "1\n"; }));
+  CHECK(eventually([&] { return receiver.lines("own") == "2\n"; }));
+}
+
 TEST_CASE("the topic header says nothing where it may not") {
   KafkaReceiver receiver;
   receiver.create("t", 1);
@@ -590,7 +606,9 @@ TEST_CASE("check finds what does not fit without a broker") {
   CHECK(finds(findings({{"kafka.producer.acks", "0"}}), Severity::Warning, "kafka.producer.acks",
               "whether a broker has them"));
   CHECK(finds(findings({{"kafka.topic", "a b"}}), Severity::Error, "kafka.topic", "no topic"));
-  CHECK(finds(findings({{"kafka.topic", "a-%Y"}}), Severity::Error, "kafka.topic", "%{header}"));
+  CHECK(findings({{"kafka.topic", "a-%Y%m%d"}}).empty());
+  CHECK(finds(findings({{"kafka.topic", "a-%D"}}), Severity::Error, "kafka.topic", "no topic"));
+  CHECK(finds(findings({{"kafka.topic", "a-%q"}}), Severity::Warning, "kafka.topic", "%q"));
   CHECK(finds(findings({{"kafka.topic", "a-%{h}"}, {"allowTopicOverride", "false"}}),
               Severity::Error, "kafka.topic", "allowTopicOverride"));
   CHECK(findings({{"kafka.topic", "a-%{h}"}}).empty());

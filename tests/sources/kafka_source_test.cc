@@ -234,6 +234,38 @@ TEST_CASE("kafka: --once ends when all partitions are read, and the group was to
   for (int i = 0; i < 3; ++i) CHECK(mock.committed("flume", "t", i).offset == 100);
 }
 
+TEST_CASE("kafka: --once ends where the group has no partition for it") {
+  KafkaMock mock;
+  mock.create_topic("t", 1);
+  mock.produce_numbers("t", 0, 0, 10);
+  for (const char* strategy : {"range", "cooperative-sticky"}) {
+    INFO(strategy);
+    const Values values =
+        reading(mock, {{"kafka.consumer.partition.assignment.strategy", strategy},
+                       {"kafka.consumer.group.id", std::string("once-") + strategy}});
+    // One stays, so of the two others one has nothing at least, whomever the group prefers.
+    Pipeline stays(kafka_source, values);
+    REQUIRE(stays.start().ok());
+    REQUIRE(eventually([&] { return stays.channel.counters().put.events.get() == 10; }));
+    Pipeline::Options once;
+    once.once = true;
+    Pipeline one(kafka_source, values, once);
+    Pipeline two(kafka_source, values, once);
+    REQUIRE(one.start().ok());
+    REQUIRE(two.start().ok());
+    // What is read is taken, or it would be waited for.
+    REQUIRE(eventually(
+        [&] {
+          for (Pipeline* const each : {&stays, &one, &two}) each->read_rest();
+          return one.finished.load() && two.finished.load();
+        },
+        milliseconds(60'000)));
+    CHECK(one.result.ok());
+    CHECK(two.result.ok());
+    CHECK_FALSE(stays.finished.load());
+  }
+}
+
 TEST_CASE("kafka: topics that a regular expression names, in Java's syntax") {
   KafkaMock mock;
   for (const char* topic : {"log-1", "log-22", "log-x", "other-log-1"}) mock.create_topic(topic, 1);

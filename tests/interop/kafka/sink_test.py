@@ -268,9 +268,14 @@ class Load:
         self.next += count
 
 
-def tail_to_kafka(cluster, topic, more="", channel="capacity = 20000\ntransactionCapacity = 1000\n"):
-    return Agent(lists("1") + flow(TAIL, kafka_sink(cluster, topic, "kafka.flumeBatchSize = 1000\n" + more), channel),
+def tail_to_kafka(cluster, topic, more="", channel="capacity = 20000\ntransactionCapacity = 1000\n", listener="PLAINTEXT"):
+    return Agent(lists("1") + flow(TAIL, kafka_sink(cluster, topic, "kafka.flumeBatchSize = 1000\n" + more, listener), channel),
                  folders=["in"], monitoring=True)
+
+
+def said_of(agent, component="sink k1"):
+    """The warnings and errors about it."""
+    return [line for line in agent.log().splitlines() if component in line and ("[warning]" in line or "[error]" in line)]
 
 
 class Trouble(unittest.TestCase):
@@ -328,6 +333,84 @@ class Trouble(unittest.TestCase):
                 self.assertEqual(agent.stop(), 0)
             self.check_all(cluster, "t", load.next)
 
+    def check_not_a_flood(self, agent, lines_max, component="sink k1"):
+        said = said_of(agent, component)
+        print("said:", *said, sep="\n      ")
+        self.assertTrue(0 < len(said) <= lines_max, "%d lines about it" % len(said))
+
+    def check_held_back(self, agent, capacity):
+        """The channel is as full as it gets by batches of several thousand events, and its source waits."""
+        def size():
+            return int(agent.metrics()["CHANNEL.c1"]["ChannelSize"])
+        wait_until(lambda: size() > capacity // 2, lambda: "%d of %d in the channel" % (size(), capacity), 30)
+        self.assertLessEqual(size(), capacity)
+
+    @full
+    def test_brokers_that_are_away_longer_than_a_record_is_waited_for(self):
+        with Cluster() as cluster:
+            cluster.create("t")
+            with tail_to_kafka(cluster, "t") as agent:
+                load = Load(agent)
+                load.write(20_000)
+                self.arrived(cluster, "t", 20_000)
+                cluster.nodes[0].die()
+                load.write(100_000)
+                self.check_held_back(agent, 20_000)
+                wait_out(140, agent.running)  # delivery.timeout.ms is 120 s
+                self.assertIn("delivery.timeout.ms", agent.log())
+                self.check_held_back(agent, 20_000)
+                cluster.nodes[0].start_again()
+                self.arrived(cluster, "t", load.next)
+                self.assertEqual(agent.stop(), 0)
+                self.check_not_a_flood(agent, 20)
+            self.assertEqual(self.check_all(cluster, "t", load.next), 0)
+
+    @full
+    def test_a_login_that_is_right_later(self):
+        with Cluster(listeners=("SASL_PLAINTEXT",)) as cluster:
+            cluster.create("t")
+            node = cluster.nodes[0]
+            with tail_to_kafka(cluster, "t", security("SASL_PLAINTEXT", "PLAIN", "another"), listener="SASL_PLAINTEXT") as agent:
+                load = Load(agent)
+                load.write(50_000)
+                self.check_held_back(agent, 20_000)
+                agent.wait_for_log(r"^.*sink k1.*[Aa]uthentication.*$", 30)
+                wait_out(20, agent.running)
+                with open(node.config) as file:
+                    text = file.read()
+                with open(node.config, "w") as file:
+                    file.write(text.replace('user_%s="%s"' % (USER, PASSWORD), 'user_%s="another"' % USER))
+                node.die()
+                node.start_again()
+                self.arrived(cluster, "t", load.next)
+                self.assertEqual(agent.stop(), 0)
+                self.check_not_a_flood(agent, 20)
+            self.assertEqual(self.check_all(cluster, "t", load.next), 0)
+
+    @full
+    def test_a_cluster_without_enough_replicas_in_sync(self):
+        with Cluster(3) as cluster:
+            cluster.create("t")
+            with tail_to_kafka(cluster, "t") as agent:
+                load = Load(agent)
+                load.write(20_000)
+                self.arrived(cluster, "t", 20_000)
+                leader = cluster.leader("t")
+                others = [node for node in cluster.nodes if node is not leader]
+                for node in others:
+                    node.die()
+                load.write(100_000)
+                self.check_held_back(agent, 20_000)
+                wait_out(20, agent.running)
+                for node in others:
+                    node.start()
+                for node in others:
+                    node.wait_until_started()
+                self.arrived(cluster, "t", load.next)
+                self.assertEqual(agent.stop(), 0)
+                self.check_not_a_flood(agent, 20)
+            self.check_all(cluster, "t", load.next)
+
     @full
     def test_stop_while_no_broker_answers(self):
         with Cluster() as cluster:
@@ -343,11 +426,12 @@ class Trouble(unittest.TestCase):
             with tail_to_kafka(cluster, "missing") as agent:
                 load = Load(agent)
                 load.write(5000)
-                line = agent.wait_for_log(r"^.*sink k1.*missing.*$", 60)
-                print("said: %s" % line[0])
+                agent.wait_for_log(r"^.*sink k1.*missing.*$", 60)
+                wait_out(20, agent.running)
                 cluster.create("missing")
                 self.arrived(cluster, "missing", 5000)
                 self.assertEqual(agent.stop(), 0)
+                self.check_not_a_flood(agent, 12)
             self.check_all(cluster, "missing", 5000)
 
     @full
@@ -391,11 +475,13 @@ class Trouble(unittest.TestCase):
                     load = Load(agent)
                     load.write(100_000, width=500)
                     node.wait(60)  # Kafka halts when it cannot write.
-                    print("said: %s" % agent.wait_for_log(r"^.*sink k1.*$", 60)[0])
+                    agent.wait_for_log(r"^.*sink k1.*$", 60)
+                    self.check_held_back(agent, 20_000)
                     self.assertTrue(remount(node.path("data"), "size=400m"))
                     node.start_again()
                     self.arrived(cluster, "t", 100_000)
                     self.assertEqual(agent.stop(), 0)
+                    self.check_not_a_flood(agent, 12)
                 self.check_all(cluster, "t", 100_000)
 
     @full

@@ -7,15 +7,15 @@ from flume_test import EVENTS, written_by_flume
 from kafka_to_kafka_test import VARIED
 from peers.extent import FULL, full
 from peers.flume import FlumeAgent, event_lines_sink
-from peers.kafka import Cluster, record
+from peers.kafka import VERSIONS, Cluster, record
 from peers.kafka_flows import CHANNEL, kafka_source
-from sink_test import security
+from sink_test import said_of, security
 from support.agent import Agent, file_roll, flow, lists, roll_numbers
 from support.avro_peer import AvroServer
 from support.avro_wire import Event
 from support.certificates import Certificate
 from support.varied_events import difference
-from support.waiting import wait_until
+from support.waiting import wait_out, wait_until
 
 DURABLE = "type = rocksdb\ndirectory = {dir}/store\ncapacity = 1000000\n"
 ADDED = ("topic", "partition", "offset", "timestamp")
@@ -126,9 +126,11 @@ class Events(unittest.TestCase):
 
 
 class Group(unittest.TestCase):
+    VERSION = VERSIONS[0]
+
     @classmethod
     def setUpClass(cls):
-        cls.cluster = cls.enterClassContext(Cluster())
+        cls.cluster = cls.enterClassContext(Cluster(version=cls.VERSION))
 
     def wait_for_numbers(self, directories, count, deadline_s=60):
         def got():
@@ -209,6 +211,49 @@ class Group(unittest.TestCase):
                     self.check_once(got, count)
 
 
+    def to_collector(self, topic, port, durable):
+        """From Kafka to the collector; a record that it has not got is the group's again after six seconds."""
+        keys = "kafka.consumer.group.id = %s\nkafka.consumer.session.timeout.ms = 6000\n" % topic
+        text = lists("1") + flow(kafka_source(self.cluster, topic, keys),
+                                 "type = avro\nhostname = 127.0.0.1\nport = %d\nbatch-size = 500\n" % port,
+                                 DURABLE if durable else CHANNEL)
+        return text.replace("a1.channels.c1.type = memory\n", "") if durable else text
+
+    @full
+    def test_two_agents_of_a_group_and_a_collector_that_has_each_record_once(self):
+        collector = lists("1") + flow("type = avro\nbind = 127.0.0.1\nport = 0\n", file_roll(), DURABLE)
+        collector = collector.replace("a1.channels.c1.type = memory\n", "")
+        for durable in (False, True):
+            topic = "collected-%s" % durable
+            self.cluster.create(topic, 6)
+            with self.subTest(durable=durable), Agent(collector, folders=["out"], monitoring=True) as at, contextlib.ExitStack() as stack:
+                agents = [stack.enter_context(Agent(self.to_collector(topic, at.port(), durable))) for _ in range(2)]
+                wait_until(lambda: self.cluster.members(topic) == 2, "both are members", 30, poll_s=0.1)
+                count = 0
+                for turn in range(6):
+                    self.cluster.produce(topic, numbered(count, 40_000, 6))
+                    count += 40_000
+                    self.wait_for_numbers([at.path("out")], count - 35_000)
+                    agents[turn % 2].kill(9)
+                    agents[turn % 2].wait()
+                    if turn < 4:
+                        agents[turn % 2].start()
+                    else:  # The other one is left with all of it.
+                        self.wait_for_numbers([at.path("out")], count - 20_000)
+                        agents[turn % 2].start()
+                got = self.wait_for_numbers([at.path("out")], count, 120)
+                print("durable %s: %d dropped as repetitions" % (durable, at.sample("sluice_source_doubles_events_total")))
+                for each in (*agents, at):
+                    self.assertEqual(each.stop(), 0)
+                self.check_once(roll_numbers(at.path("out")), count)
+                self.assertEqual(set(got), set(range(count)))
+
+
+@full
+class GroupOfKafka39(Group):
+    VERSION = "3.9"
+
+
 class Trouble(unittest.TestCase):
     def received(self, agent):
         return roll_numbers(agent.path("out"))
@@ -242,8 +287,11 @@ class Trouble(unittest.TestCase):
         with Cluster(3) as cluster:
             cluster.create("t", 3)
             with Agent(to_files(cluster, "t", durable=True), folders=["out"]) as agent:
+                # What groups are kept in is made for the first of them, and not with two brokers.
+                cluster.produce("t", numbered(0, 1))
+                self.wait_for_all(agent, 1)
                 for turn in range(3):
-                    cluster.produce("t", numbered(20_000 * turn, 20_000))
+                    cluster.produce("t", numbered(max(1, 20_000 * turn), 20_000 - (turn == 0)))
                     leader = cluster.leader("t", turn)
                     leader.die()
                     self.wait_for_all(agent, 20_000 * (turn + 1))
@@ -266,6 +314,31 @@ class Trouble(unittest.TestCase):
                     self.wait_for_all(agent, 1200, 60)
                     print("said: %s" % agent.wait_for_log(r"^.*\[(?:warning|error)\].*r1.*t-0.*$", 10)[0])
                     self.assertEqual(agent.stop(), 0)
+
+    @full
+    def test_brokers_that_cannot_keep_groups(self):
+        with Cluster(settings="offsets.topic.replication.factor = 3\n") as cluster:
+            cluster.create("t")
+            cluster.produce("t", numbered(0, 1000))
+            with Agent(to_files(cluster, "t"), folders=["out"]) as agent:
+                print("said: %s" % agent.wait_for_log(r"^.*source r1.*offsets\.topic\.replication\.factor.*$", 40)[0])
+                self.assertLess(len(said_of(agent, "source r1")), 5)
+                self.assertEqual(agent.stop(), 0)
+
+    @full
+    def test_a_topic_that_is_made_later(self):
+        for once in (False, True):
+            with self.subTest(once=once), Cluster(settings="auto.create.topics.enable = false\n") as cluster, \
+                    Agent(to_files(cluster, "t"), folders=["out"], arguments=["--once"] if once else ()) as agent:
+                agent.wait_for_log(r"^.*source r1.*there is no such topic.*$", 60)
+                wait_out(25, agent.running)
+                self.assertLess(len(said_of(agent, "source r1")), 10)
+                print("said:", *said_of(agent, "source r1"), sep="\n      ")
+                self.assertNotIn("offsets.topic.replication.factor", agent.log())
+                cluster.create("t", 3)
+                cluster.produce("t", numbered(0, 1000))
+                self.wait_for_all(agent, 1000, 60)
+                self.assertEqual(agent.wait(30) if once else agent.stop(), 0)
 
     @full
     def test_each_listener(self):

@@ -208,7 +208,12 @@ class Cluster:
         return offsets
 
     def members(self, group):
-        return int(self.shell.ask("members", group)[0])
+        try:
+            return int(self.shell.ask("members", group)[0])
+        except AssertionError as error:
+            if "GroupIdNotFound" in str(error):  # Kafka 4 says so of a group that nobody has joined yet.
+                return 0
+            raise
 
     def read(self, topic, isolation="read_committed", deadline_s=60):
         """All records that are there now, by partition and offset."""

@@ -95,6 +95,9 @@ public final class KafkaShell implements AutoCloseable {
       case "describe":
         describe(words[1]);
         break;
+      case "groups":
+        groups();
+        break;
       case "group":
         group(words[1]);
         break;
@@ -149,6 +152,12 @@ public final class KafkaShell implements AutoCloseable {
 
   private static String ids(List<Node> nodes) {
     return nodes.stream().map(Node::idString).collect(Collectors.joining(","));
+  }
+
+  /** The names of all groups. What Kafka 4 has in the place of this call Kafka 3.9 has not. */
+  @SuppressWarnings({"deprecation", "removal"})
+  private void groups() throws Exception {
+    admin.listConsumerGroups().all().get().forEach(each -> answer.add(each.groupId()));
   }
 
   /** A line a partition that a group committed: TOPIC PARTITION OFFSET METADATA. */
