@@ -11,7 +11,9 @@
 #include "channels/catalog.h"
 #include "core/base/assert.h"
 #include "core/base/log.h"
+#include "core/base/nearest_name.h"
 #include "core/base/wait.h"
+#include "core/config/diagnostics.h"
 #include "interceptors/catalog.h"
 #include "sinks/catalog.h"
 #include "sources/catalog.h"
@@ -90,6 +92,23 @@ Agent::Agent(const Plan& plan, Options options)
   add_channels(plan);
   add_sinks(plan);
   add_sources(plan);
+  tell_unknown_resets(plan);
+}
+
+/// Whoever mistypes a sink goes on with the state that was to be forgotten.
+void Agent::tell_unknown_resets(const Plan& plan) const {
+  std::vector<std::string_view> names;
+  for (const SinkPlan& each : plan.sinks) {
+    if (each.settings.info().reads_long) names.push_back(each.settings.name());
+  }
+  for (const std::string& wanted : options_.reset_state) {
+    if (std::find(names.begin(), names.end(), wanted) != names.end()) continue;
+    const std::string_view near = nearest_name(wanted, names);
+    log::warn(
+        "--reset-state {}: no microbatch sink that runs is called so, so nothing is "
+        "forgotten{}",
+        printable(wanted, 100), near.empty() ? "" : "; did you mean '" + std::string(near) + "'?");
+  }
 }
 
 Agent::~Agent() {

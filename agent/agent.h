@@ -98,6 +98,7 @@ class Agent {
  private:
   void add_channels(const Plan& plan);
   void add_sinks(const Plan& plan);
+  void tell_unknown_resets(const Plan& plan) const;
   void add_sink_unit(std::string component, std::string name,
                      const std::vector<const SinkPlan*>& planned,
                      std::unique_ptr<SinkProcessor> processor);

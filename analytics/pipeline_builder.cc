@@ -531,6 +531,8 @@ std::optional<BuiltStep> StepBuilder::state(const Settings& step, const Schema& 
     if (!merged.contains(i)) options.keys.push_back(i);
   }
   std::string fingerprint = told(step) + layout_of(input, options.keys, aggregates);
+  // Keys are saved with their times only where one says when to forget them.
+  if (options.timeout_ms > 0) fingerprint += "\ntimes";
   return BuiltStep{std::make_unique<StateStep>(input, std::move(options), std::move(aggregates)),
                    std::move(fingerprint)};
 }

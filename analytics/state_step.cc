@@ -109,13 +109,18 @@ Status StateStep::begin_with(std::string_view csv) {
     push(rows);
   }
   ++batch_;  // nothing of it came in the first batch
+  has_begun_with_ = true;
   return {};
 }
 
 void StateStep::tick(const Tick& tick) {
-  // For the state there was no batch.
-  if (!tick.due) return tick_next(tick);
   now_ms_ = tick.time_ms;
+  if (!tick.due) {
+    // For the state there was no batch; but what is saved is all that the next process begins with.
+    if (std::exchange(has_begun_with_, false)) settle();
+    return tick_next(tick);
+  }
+  has_begun_with_ = false;
   going_.assign(groups_.size(), 0);
   bool some_go = false;
   // What this batch changed is all that there is to be saved, if those before it are.
@@ -129,10 +134,7 @@ void StateStep::tick(const Tick& tick) {
     const bool came = Mark::batch(extra[Extra::Last]) == batch_;
     const std::size_t shard = Mark::shard(extra[Extra::Last]);
     if (is_new || came) {
-      extra[Extra::Time] = static_cast<std::uint64_t>(now_ms_);
-      const bool has_place = Mark::place(extra[Extra::Last]) < Mark::no_place;
-      has_place ? saved_.touch(shard) : saved_.shrink(shard);
-      has_chosen_ = has_chosen_ && has_place;
+      note_change(extra);
     } else if (options_.timeout_ms > 0 &&
                now_ms_ - static_cast<std::int64_t>(extra[Extra::Time]) >= options_.timeout_ms) {
       going_[i] = 1;
@@ -150,6 +152,26 @@ void StateStep::tick(const Tick& tick) {
   if (some_go) take_out();
   ++batch_;
   tick_next(tick);
+}
+
+/// It came in the batch that ends now, or was there before the first one.
+void StateStep::note_change(std::uint64_t* extra) noexcept {
+  extra[Extra::Time] = static_cast<std::uint64_t>(now_ms_);
+  const bool has_place = Mark::place(extra[Extra::Last]) < Mark::no_place;
+  const std::size_t shard = Mark::shard(extra[Extra::Last]);
+  has_place ? saved_.touch(shard) : saved_.shrink(shard);
+  has_chosen_ = has_chosen_ && has_place;
+}
+
+/// What it begins with is there to be saved, before it has a batch.
+void StateStep::settle() {
+  has_chosen_ = false;
+  for (std::size_t i = 0; i < groups_.size(); ++i) {
+    std::uint64_t* const extra = groups_.extra(groups_.group(i));
+    if (extra[Extra::Time] != 0) continue;
+    find_home(i);
+    note_change(extra);
+  }
 }
 
 void StateStep::pass_chosen() {

@@ -90,6 +90,8 @@ class StateStep final : public Step {
   static Schema schema_of(const Schema& input, const Options& options,
                           const std::vector<Aggregate>& aggregates);
   static std::vector<AggregateFunction> functions_of(const std::vector<Aggregate>& aggregates);
+  void note_change(std::uint64_t* extra) noexcept;
+  void settle();
   void pass_chosen();
   void take_out();
   std::uint64_t& last_of(std::size_t i) noexcept {
@@ -117,6 +119,7 @@ class StateStep final : public Step {
   /// Of the last batch, for save(), where `has_chosen_`; empty before that.
   std::vector<std::uint32_t> chosen_;
   bool has_chosen_ = false;
+  bool has_begun_with_ = false;  ///< It began with something, and there was no batch since.
   /// While it is loaded: the groups of a shard, by place.
   std::vector<std::vector<std::uint32_t>> loaded_;
   std::atomic<std::uint64_t> overflowed_{0};  ///< Rows of keys beyond keys_max.

@@ -64,6 +64,22 @@ std::vector<Piece> cut(Piece piece, Ends ends) {
   return pieces;
 }
 
+/// Where a quote begins that nothing ends, and that holds stages together which were not meant to
+/// be one; npos: nowhere.
+std::size_t open_quote(std::string_view text) {
+  std::size_t begin = text.npos;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (begin != text.npos) {
+      if (c == '\\') ++i;
+      if (c == text[begin]) begin = text.npos;
+    } else if (c == '\'' || c == '"') {
+      begin = i;
+    }
+  }
+  return text.find('|', begin) == text.npos ? text.npos : begin;
+}
+
 std::vector<Piece> words_of(Piece piece) {
   auto words = cut(piece, is_blank);
   std::erase_if(words, [](const Piece& word) { return word.text.empty(); });
@@ -108,6 +124,11 @@ class QueryWriter {
   explicit QueryWriter(std::vector<Finding>& findings) : findings_(findings) {}
 
   std::vector<LongForm> write(std::string_view text) {
+    if (const std::size_t quote = open_quote(text); quote != text.npos) {
+      wrong({text.substr(quote), quote}, "this quote is not closed",
+            "the bars behind it are in it");
+      return {};
+    }
     for (const Piece& stage : cut({text, 0}, [](char c) { return c == '|'; })) {
       if (!this->stage(trimmed(stage))) return {};
     }

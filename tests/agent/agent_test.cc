@@ -347,6 +347,21 @@ TEST_CASE("a durable dead-letter channel keeps what a stop leaves in it") {
   CHECK(receiver.received().starts_with("bad 1\nbad 3\n"));
 }
 
+TEST_CASE("a state that no sink has cannot be forgotten, and that is said") {
+  const std::string counting = relay(1, free_port(), free_port()) +
+                               "a1.sinks.words.type = microbatch\na1.sinks.words.channel = c1\n"
+                               "a1.sinks.words.query = count by body | print\n";
+  const Plan plan = plan_of("a1.sources = r1\na1.channels = c1\na1.sinks = k1 words\n" + counting);
+  const testing::CapturedLog log;
+  { Agent agent(plan, {.reset_state = {"words"}}); }
+  CHECK_FALSE(log.has("--reset-state"));
+  { Agent agent(plan, {.reset_state = {"word", "k1"}}); }
+  CHECK(
+      log.has("--reset-state word: no microbatch sink that runs is called so, so nothing is "
+              "forgotten; did you mean 'words'?"));
+  CHECK(log.has("--reset-state k1: "));
+}
+
 TEST_CASE("without a dead-letter channel the agent has a file for them") {
   const testing::CapturedLog log;
   const testing::TempDirectory state;

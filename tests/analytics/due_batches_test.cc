@@ -61,6 +61,26 @@ TEST_CASE("a state behind a window forgets keys in batches in which one ends") {
             {{"a"}, {}, {}, {}, {}, {}, {}, {}}, {{"a,1"}, {}, {"a,1"}, {}});
 }
 
+TEST_CASE("what a state behind a window begins with is saved before a window ends") {
+  // What has a timeout is saved with its time; a key counts as if it came in the first batch.
+  for (const bool forgets : {false, true}) {
+    StepLines state{"s", "state", {{"merge.n", "sum"}}};
+    if (forgets) state.values.emplace_back("timeout", "1h");
+    for (const int restarted : {0, 1, 2, 3, 4}) {
+      INFO(forgets << ", restarted behind batch " << restarted);
+      Analysis analysis({texts, window("3s", "3s"), counted, state},
+                        {.initial = {"s", "a,1\nc,5\n"}});
+      for (int batch = 1; batch <= 6; ++batch) {
+        const Results results = analysis.batch({"a"});
+        if (batch == 3) CHECK(sorted(results) == Results{"a,4", "c,5"});
+        if (batch == 6) CHECK(sorted(results) == Results{"a,7", "c,5"});
+        if (restarted == 0) analysis.keep();
+        if (batch == restarted) analysis.restart();
+      }
+    }
+  }
+}
+
 TEST_CASE("a window that ended while no batch did has its batch later") {
   Analysis analysis({texts, window("2s", "2s"), counted});
   analysis.push({"a"});

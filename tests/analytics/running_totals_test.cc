@@ -215,6 +215,20 @@ TEST_CASE("a total of all rows lives on in the next process, whole and as a chan
   }
 }
 
+TEST_CASE("a timeout may be another one, but states with and without one are told apart") {
+  const auto fingerprint = [](std::vector<std::pair<std::string, std::string>> values) {
+    values.emplace_back("merge.n", "sum");
+    Analysis analysis(
+        {parsed, {"a", "aggregate", {{"by", "key"}, {"agg.n", "count()"}}}, state(values)});
+    return analysis.pipeline().fingerprint();
+  };
+  // Such a state has a time behind each of its keys, which another one would take for a key.
+  CHECK(fingerprint({}) != fingerprint({{"timeout", "3s"}}));
+  CHECK(fingerprint({}) == fingerprint({{"timeout", "0"}}));
+  CHECK(fingerprint({{"timeout", "3s"}}) == fingerprint({{"timeout", "1h"}}));
+  CHECK(fingerprint({}) == fingerprint({{"mode", "changes"}, {"maxKeys", "5"}}));
+}
+
 TEST_CASE("what a save has of a key is as small as a number once the key is saved") {
   Analysis analysis({parsed,
                      {"a", "aggregate", {{"by", "key"}, {"agg.n", "count()"}}},

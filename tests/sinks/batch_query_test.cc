@@ -119,6 +119,9 @@ TEST_CASE("query: what is wrong is told with its place") {
   CHECK(written_out("split | cuont by word | print") == "8: no stage is called 'cuont'\n");
   CHECK(written_out("split || print") == "7: a stage of the query is empty\n");
   CHECK(written_out("") == "0: a stage of the query is empty\n");
+  CHECK(written_out("split \"white | count | print") == "6: this quote is not closed\n");
+  CHECK(written_out("split | where w = 'it\\'s | count | print") ==
+        "18: this quote is not closed\n");
   CHECK(written_out("print | count") == "8: no step comes behind an output\n");
   CHECK(written_out("top 5") == "0: it needs the columns to order by\n");
   CHECK(written_out("count | avg(x), mean(y)") == "16: there is no aggregate function 'mean'\n");
